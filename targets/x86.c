@@ -1,0 +1,66 @@
+/* x86-64 levels. There is no x86-64-v2 row: it has no fused multiply-add, which would become a call per lane.
+ *
+ * Cache sizes are those of typical server cores of the level (v3: Haswell to Zen 3, v4: Ice Lake to Zen 5). */
+#include "targets/x86.h"
+
+#define X86_V3                                                                                                         \
+    "+64bit,+cmov,+cx8,+cx16,+fxsr,+mmx,+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+sahf,+crc32,+xsave,+avx,"     \
+    "+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+movbe"
+#define X86_V4 X86_V3 ",+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
+
+enum { ELF_X86_64 = 62 };
+
+const TargetMachineInfo x86_levels[X86_LEVELS] = {
+    {
+        .name = "x86-64-v3",
+        .triple = "x86_64-unknown-linux-gnu",
+        .cpu = "x86-64-v3",
+        .features = X86_V3,
+        .elf_machine = ELF_X86_64,
+        .vector_bytes = 32,
+        .vector_registers = 16,
+        .masked = false,
+        .gather = true,
+        .l1 = 32 << 10,
+        .l2 = 512 << 10,
+        .l3 = 2 << 20,
+        .cpu_mask = TARGET_CPU_SSE42 | TARGET_CPU_AVX2,
+    },
+    {
+        .name = "x86-64-v4",
+        .triple = "x86_64-unknown-linux-gnu",
+        .cpu = "x86-64-v4",
+        .features = X86_V4,
+        .elf_machine = ELF_X86_64,
+        .vector_bytes = 64,
+        .vector_registers = 32,
+        .masked = true,
+        .gather = true,
+        .l1 = 48 << 10,
+        .l2 = 2 << 20,
+        .l3 = 2 << 20,
+        .cpu_mask = TARGET_CPU_SSE42 | TARGET_CPU_AVX2 | TARGET_CPU_AVX512,
+    },
+};
+
+#if defined(__x86_64__)
+uint64_t x86_host_mask(void)
+{
+    __builtin_cpu_init();
+    uint64_t mask = 0;
+    if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"))
+        mask |= TARGET_CPU_SSE42;
+    if (mask && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+        __builtin_cpu_supports("bmi2"))
+        mask |= TARGET_CPU_AVX2;
+    if ((mask & TARGET_CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        mask |= TARGET_CPU_AVX512;
+    return mask;
+}
+#else
+uint64_t x86_host_mask(void)
+{
+    return 0;
+}
+#endif

@@ -1,0 +1,42 @@
+/* links: lathe_targets lathe_ir */
+#include "runtime/lathe_runtime.h"
+#include "targets/target.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+_Static_assert(TARGET_CPU_SSE42 == LATHE_CPU_SSE42 && TARGET_CPU_AVX2 == LATHE_CPU_AVX2 &&
+                   TARGET_CPU_AVX512 == LATHE_CPU_AVX512,
+               "targets and runtime must name CPU features alike");
+
+Test(target, every_row_is_found_by_its_name)
+{
+    Arena *arena = arena_open(0, NULL, NULL);
+    Diagnostics *diagnostics = diagnostics_open(arena);
+    for (int i = 0; i < target_count(); i++)
+        cr_assert_eq(target_find(diagnostics, target_at(i)->name), target_at(i));
+    cr_assert_eq(diagnostics->error_count, 0);
+    arena_close(arena);
+}
+
+Test(target, an_unknown_name_gets_the_nearest_one)
+{
+    Arena *arena = arena_open(0, NULL, NULL);
+    Diagnostics *diagnostics = diagnostics_open(arena);
+    cr_assert_null(target_find(diagnostics, "x86_64-v4"));
+    cr_assert_eq(diagnostics->code, EXIT_USAGE);
+    cr_assert_not_null(strstr(diagnostics->first->text, "\"x86-64-v4\""));
+    arena_close(arena);
+}
+
+Test(target, native_runs_here)
+{
+    Arena *arena = arena_open(0, NULL, NULL);
+    Diagnostics *diagnostics = diagnostics_open(arena);
+    const TargetMachineInfo *native = target_find(diagnostics, "native");
+    if (target_runs_here(target_at(0)))
+        cr_assert(native && target_runs_here(native));
+    else
+        cr_assert_null(native);
+    arena_close(arena);
+}
