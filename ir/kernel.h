@@ -1,0 +1,41 @@
+/* Kernel nodes: stages (what is computed) and, once scheduled, a body (how). */
+#ifndef LATHE_IR_KERNEL_H
+#define LATHE_IR_KERNEL_H
+
+#include "ir/ir.h"
+
+/* A kernel of `stages`. Its inputs are its parameters: the buffers that the stages name, in order of first mention (per stage: what it
+ * reads, then what it writes), then the symbols that appear in any extent, index or dim, by first mention. Aliases are parameters like any other. */
+Node *kernel_make(Ir *ir, Name name, Block *stages);
+/* The same kernel with a body: blocks become [stages, body]; parameters are found anew from stages, body, units and the dims of buffers. */
+Node *kernel_with_body(Ir *ir, Node *kernel, Block *body, Node *units, const char *schedule, int64_t scratch);
+
+/* Parameters: inputs[0..buffers-1] are buffers, the rest symbols. */
+int kernel_buffer_count(const Node *kernel);
+static inline Block *kernel_stages(const Node *kernel)
+{
+    return kernel->blocks[0];
+}
+static inline Block *kernel_body(const Node *kernel)
+{
+    return kernel->block_count > 1 ? kernel->blocks[1] : NULL;
+}
+/* Does the kernel write this buffer? (stages' targets; stores of the body) */
+bool kernel_writes(const Node *kernel, const Node *buffer);
+
+/* The parts of a stage node. */
+static inline Node *stage_buffer(const Node *stage)
+{
+    return stage->inputs[0];
+}
+static inline Node *stage_value(const Node *stage)
+{
+    return stage->inputs[1];
+}
+static inline Node *const *stage_indices(const Node *stage)
+{
+    return stage->inputs + 2;
+}
+Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *const *indices, Node *value);
+
+#endif

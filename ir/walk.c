@@ -1,0 +1,140 @@
+/* Walking and rebuilding expressions, with explicit stacks: graphs may be 100,000 nodes deep. */
+#include "ir/ir.h"
+#include "ir/map.h"
+
+#include <string.h>
+
+typedef struct NodeList {
+    Arena *arena;
+    Node **nodes;
+    size_t count, capacity;
+} NodeList;
+
+static void list_push(NodeList *list, Node *node)
+{
+    if (list->count == list->capacity) {
+        const size_t capacity = list->capacity ? list->capacity * 2 : 64;
+        Node **const nodes = NEW_ARRAY(list->arena, Node *, capacity);
+        if (list->count)
+            memcpy(nodes, list->nodes, list->count * sizeof *nodes);
+        list->nodes = nodes;
+        list->capacity = capacity;
+    }
+    list->nodes[list->count++] = node;
+}
+
+/* What must come before `node`: its inputs, the extents of its axes, the dims of a buffer's type. */
+static Node *operand(const Node *node, uint32_t i)
+{
+    if (i < node->input_count)
+        return node->inputs[i];
+    i -= node->input_count;
+    return i < node->axis_count ? node->axes[i] : NULL;
+}
+
+Node **nodes_topological(Ir *ir, Node *const *roots, int root_count, int *count)
+{
+    NodeMap seen;
+    map_open(&seen, ir->arena);
+    NodeList order = {.arena = ir->arena}, stack = {.arena = ir->arena};
+    for (int r = 0; r < root_count; r++) {
+        list_push(&stack, roots[r]);
+        while (stack.count) {
+            Node *const node = stack.nodes[stack.count - 1];
+            uintptr_t next = (uintptr_t)map_get(&seen, node); /* 0 unseen, k+1: operands before k are done, UINTPTR_MAX done */
+            if (next == UINTPTR_MAX) {
+                stack.count--;
+                continue;
+            }
+            next = next ? next : 1;
+            Node *const child = operand(node, (uint32_t)next - 1);
+            if (child) {
+                map_set(&seen, node, (void *)(next + 1));
+                if ((uintptr_t)map_get(&seen, child) == 0)
+                    list_push(&stack, child);
+                continue;
+            }
+            map_set(&seen, node, (void *)UINTPTR_MAX);
+            list_push(&order, node);
+            stack.count--;
+        }
+    }
+    *count = (int)order.count;
+    return order.nodes;
+}
+
+bool node_depends(Ir *ir, Node *node, const Node *leaf)
+{
+    if (node == leaf)
+        return true;
+    if (node->input_count == 0)
+        return false;
+    const ArenaMark mark = arena_mark(ir->arena);
+    NodeMap seen;
+    map_open(&seen, ir->arena);
+    NodeList stack = {.arena = ir->arena};
+    list_push(&stack, node);
+    bool found = false;
+    while (stack.count && !found) {
+        Node *const top = stack.nodes[--stack.count];
+        for (uint32_t i = 0;; i++) {
+            Node *const child = operand(top, i);
+            if (!child)
+                break;
+            if (child == leaf)
+                found = true;
+            if (child->input_count == 0 || map_has(&seen, child))
+                continue;
+            map_set(&seen, child, child);
+            list_push(&stack, child);
+        }
+    }
+    arena_reset(ir->arena, mark);
+    return found;
+}
+
+static Node *rebuild(Ir *ir, Node *node, const NodeMap *map)
+{
+    Node *small[8];
+    Node **const inputs = node->input_count <= 8 ? small : NEW_ARRAY(ir->arena, Node *, node->input_count);
+    bool changed = false;
+    for (uint32_t i = 0; i < node->input_count; i++) {
+        inputs[i] = map_get(map, node->inputs[i]);
+        changed = changed || inputs[i] != node->inputs[i];
+    }
+    Node *axes[RANK_MAX];
+    for (int i = 0; i < node->axis_count; i++) {
+        axes[i] = map_get(map, node->axes[i]);
+        changed = changed || axes[i] != node->axes[i];
+    }
+    if (!changed || node->op == OP_axis)
+        return node; /* an axis keeps its identity: whoever changes an extent makes a new axis and replaces it */
+    if (node->op == OP_cast)
+        return cast_make(ir, inputs[0], node->type.dtype);
+    if (node->op == OP_bitcast)
+        return bitcast_make(ir, inputs[0], node->type.dtype);
+    if (op_is_scalar(node->op))
+        return scalar_make(ir, node->op, inputs, (int)node->input_count);
+    if (node->op == OP_guard)
+        return guard_make(ir, inputs[0], inputs[1], inputs[2]);
+    if (node->op == OP_splat)
+        return splat_make(ir, inputs[0], node->type.lanes);
+    Node draft = *node;
+    draft.inputs = inputs;
+    draft.axes = axes;
+    return node_make(ir, &draft);
+}
+
+Node *node_substitute(Ir *ir, Node *node, Node *const *from, Node *const *to, int count)
+{
+    NodeMap map;
+    map_open(&map, ir->arena);
+    for (int i = 0; i < count; i++)
+        map_set(&map, from[i], to[i]);
+    int total;
+    Node **const order = nodes_topological(ir, &node, 1, &total);
+    for (int i = 0; i < total; i++)
+        if (!map_has(&map, order[i]))
+            map_set(&map, order[i], rebuild(ir, order[i], &map));
+    return map_get(&map, node);
+}
