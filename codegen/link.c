@@ -1,0 +1,350 @@
+/* Linking: the three outputs as steps over a folder of temporary files (codegen/scratch.h) and one linker program. */
+#define _GNU_SOURCE /* dladdr */
+#include "codegen/link.h"
+#include "codegen/archive.h"
+#include "codegen/elf.h"
+#include "codegen/scratch.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* First found wins: fastest first. DRIVER programs are compilers that call the linker themselves. */
+typedef enum LinkerStyle { STYLE_LINKER, STYLE_DRIVER } LinkerStyle;
+static const struct {
+    const char *name;
+    LinkerStyle style;
+} linkers[] = {
+    {"ld.lld", STYLE_LINKER},  {"ld.lld-22", STYLE_LINKER}, {"ld.lld-19", STYLE_LINKER}, {"mold", STYLE_LINKER},
+    {"ld.bfd", STYLE_LINKER},  {"ld", STYLE_LINKER},        {"cc", STYLE_DRIVER},        {"gcc", STYLE_DRIVER},
+    {"clang", STYLE_DRIVER},
+};
+
+/* `name` in the folders of PATH; a name with a slash is itself. */
+static const char *program_find(Arena *arena, const char *name)
+{
+    if (strchr(name, '/'))
+        return access(name, X_OK) == 0 ? arena_format(arena, "%s", name) : NULL;
+    const char *path = getenv("PATH");
+    if (!path || !*path)
+        path = "/usr/local/bin:/usr/bin:/bin";
+    for (; *path; path += *path == ':') {
+        const size_t length = strcspn(path, ":");
+        const char *const candidate = arena_format(arena, "%.*s/%s", (int)length, path, name);
+        if (length && access(candidate, X_OK) == 0)
+            return candidate;
+        path += length;
+    }
+    return NULL;
+}
+
+const char *link_find(Arena *arena)
+{
+    const char *const chosen = getenv("LATHE_LINKER");
+    if (chosen && *chosen)
+        return program_find(arena, chosen);
+    for (size_t i = 0; i < sizeof linkers / sizeof *linkers; i++) {
+        const char *const found = program_find(arena, linkers[i].name);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+static LinkerStyle linker_style(const char *path)
+{
+    const char *const slash = strrchr(path, '/');
+    const char *const name = slash ? slash + 1 : path;
+    for (size_t i = 0; i < sizeof linkers / sizeof *linkers; i++)
+        if (strcmp(name, linkers[i].name) == 0)
+            return linkers[i].style;
+    /* "x86_64-linux-gnu-gcc-12", "clang-22": drivers; everything else takes a linker's arguments. */
+    const bool driver = strstr(name, "gcc") || strstr(name, "clang") || strcmp(name, "c99") == 0;
+    return driver ? STYLE_DRIVER : STYLE_LINKER;
+}
+
+/* ---- argument vectors ---- */
+
+typedef struct Arguments {
+    Arena *arena;
+    const char **items;
+    int count, capacity;
+    LinkerStyle style;
+} Arguments;
+
+static void argument(Arguments *arguments, const char *text)
+{
+    if (arguments->count + 1 >= arguments->capacity) {
+        const int capacity = arguments->capacity * 2 + 32;
+        const char **const items = NEW_ARRAY(arguments->arena, const char *, capacity);
+        if (arguments->count)
+            memcpy(items, arguments->items, (size_t)arguments->count * sizeof *items);
+        arguments->items = items;
+        arguments->capacity = capacity;
+    }
+    arguments->items[arguments->count++] = text;
+}
+
+/* An option of the linker proper: drivers take it behind -Wl. */
+static void option(Arguments *arguments, const char *text)
+{
+    argument(arguments, arguments->style == STYLE_DRIVER ? arena_format(arguments->arena, "-Wl,%s", text) : text);
+}
+
+static void option_z(Arguments *arguments, const char *keyword)
+{
+    if (arguments->style == STYLE_DRIVER) {
+        argument(arguments, arena_format(arguments->arena, "-Wl,-z,%s", keyword));
+        return;
+    }
+    argument(arguments, "-z");
+    argument(arguments, keyword);
+}
+
+static const char *read_tail(Arena *arena, const char *path)
+{
+    enum { TAIL = 2000 };
+    FILE *const file = fopen(path, "re");
+    if (!file)
+        return "";
+    char text[TAIL + 1];
+    const size_t length = fread(text, 1, TAIL, file);
+    fclose(file);
+    return diag_quote(arena, arena_format(arena, "%.*s", (int)length, text), TAIL);
+}
+
+static bool run(Diagnostics *diagnostics, const Scratch *scratch, const Arguments *arguments)
+{
+    const char *const log = scratch_path(scratch, "log");
+    posix_spawn_file_actions_t actions;
+    pid_t child = 0;
+    int status = 0;
+    if (posix_spawn_file_actions_init(&actions) != 0)
+        return diag_error(diagnostics, EXIT_BACKEND, NULL, "cannot start the linker: %s", strerror(errno));
+    int failed = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (!failed)
+        failed = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (!failed)
+        failed = posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+    if (!failed)
+        failed = posix_spawn(&child, arguments->items[0], &actions, NULL, (char *const *)arguments->items, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed)
+        return diag_error(diagnostics, EXIT_BACKEND, NULL, "cannot start %s: %s", arguments->items[0], strerror(failed));
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    diag_error(diagnostics, EXIT_BACKEND, NULL, "%s failed with %s %d: %s", arguments->items[0],
+               WIFEXITED(status) ? "exit code" : "signal", WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+               read_tail(diagnostics->arena, log));
+    diag_hint(diagnostics, "LATHE_LINKER=PROGRAM chooses another linker");
+    return false;
+}
+
+static bool arguments_open(Arguments *arguments, Diagnostics *diagnostics)
+{
+    Arena *const arena = diagnostics->arena;
+    const char *const linker = link_find(arena);
+    const char *const chosen = getenv("LATHE_LINKER");
+    if (!linker && chosen && *chosen)
+        return diag_error(diagnostics, EXIT_BACKEND, NULL, "LATHE_LINKER names \"%s\", which cannot be run",
+                          diag_quote(arena, chosen, 200));
+    if (!linker) {
+        diag_error(diagnostics, EXIT_BACKEND, NULL, "no linker was found: looked for ld.lld, mold, ld and cc in PATH");
+        diag_hint(diagnostics, "install lld or binutils, or set LATHE_LINKER to a linker");
+        return false;
+    }
+    *arguments = (Arguments){.arena = arena, .style = linker_style(linker)};
+    argument(arguments, linker);
+    return true;
+}
+
+/* ---- inputs ---- */
+
+/* Objects in memory become files "000001.o" ...: their order is the order on the command line. */
+static bool add_inputs(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, Arguments *arguments)
+{
+    for (int i = 0; i < job->input_count; i++) {
+        const LinkInput *const input = &job->inputs[i];
+        if (input->path) {
+            /* A name that starts with '-' would be an option. */
+            argument(arguments, input->path[0] == '-' ? arena_format(arguments->arena, "./%s", input->path) : input->path);
+            continue;
+        }
+        const char *const path = scratch_path(scratch, arena_format(arguments->arena, "%06d.o", i));
+        if (!scratch_write(path, input->data, input->bytes))
+            return diag_error(diagnostics, EXIT_IO, NULL, "cannot write %s: %s", path, strerror(errno));
+        argument(arguments, path);
+    }
+    return true;
+}
+
+/* The system's libc.so.6 and libm.so.6 as files: a linker without a driver does not know the folders. */
+static const char *library_find(Arena *arena, const char *name)
+{
+    static const char *const folders[] = {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64",
+                                          "/usr/lib", "/lib"};
+    Dl_info info;
+    if (dladdr((void *)(uintptr_t)&gnu_get_libc_version, &info) && info.dli_fname && strstr(info.dli_fname, "libc.so")) {
+        const int folder = (int)(strrchr(info.dli_fname, '/') ? strrchr(info.dli_fname, '/') - info.dli_fname : 0);
+        const char *const path = arena_format(arena, "%.*s/%s", folder, info.dli_fname, name);
+        if (folder && access(path, R_OK) == 0)
+            return path;
+    }
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        const char *const path = arena_format(arena, "%s/%s", folders[i], name);
+        if (access(path, R_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
+static void add_libraries(Arguments *arguments)
+{
+    option(arguments, "--as-needed");
+    if (arguments->style == STYLE_DRIVER) {
+        argument(arguments, "-nostdlib");
+        argument(arguments, "-lm");
+        argument(arguments, "-lc");
+        return;
+    }
+    const char *const libm = library_find(arguments->arena, "libm.so.6");
+    const char *const libc = library_find(arguments->arena, "libc.so.6");
+    if (libm)
+        argument(arguments, libm);
+    if (libc)
+        argument(arguments, libc);
+}
+
+static const char *version_script(const Scratch *scratch, const LinkJob *job)
+{
+    const char *const path = scratch_path(scratch, "exports");
+    FILE *const file = fopen(path, "we");
+    if (!file)
+        return NULL;
+    fputs("{\n", file);
+    if (job->export_count)
+        fputs("  global:\n", file);
+    for (int i = 0; i < job->export_count; i++)
+        fprintf(file, "    %s;\n", job->exports[i]);
+    fputs("  local: *;\n};\n", file);
+    const bool failed = ferror(file);
+    return fclose(file) == 0 && !failed ? path : NULL;
+}
+
+/* ---- outputs ---- */
+
+static bool finish(Diagnostics *diagnostics, Scratch *scratch, const LinkJob *job, const char *made, bool done)
+{
+    if (done && !scratch_commit(made, job->output))
+        done = diag_error(diagnostics, EXIT_IO, NULL, "cannot write %s: %s",
+                          diag_quote(diagnostics->arena, job->output, 400), strerror(errno));
+    scratch_close(scratch);
+    return done;
+}
+
+static bool start(Diagnostics *diagnostics, Scratch *scratch, const LinkJob *job)
+{
+    if (scratch_open(scratch, diagnostics->arena, job->output))
+        return true;
+    return diag_error(diagnostics, EXIT_IO, NULL, "cannot write beside %s: %s",
+                      diag_quote(diagnostics->arena, job->output, 400), strerror(errno));
+}
+
+static bool shared_into(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, const char *made)
+{
+    Arguments arguments;
+    if (!arguments_open(&arguments, diagnostics))
+        return false;
+    const char *const script = version_script(scratch, job);
+    if (!script)
+        return diag_error(diagnostics, EXIT_IO, NULL, "cannot write the list of symbols: %s", strerror(errno));
+    argument(&arguments, "-shared");
+    option(&arguments, "--build-id=none");
+    option(&arguments, "--hash-style=gnu");
+    option(&arguments, "--gc-sections");
+    option(&arguments, "--no-undefined");
+    option(&arguments, arena_format(arguments.arena, "--version-script=%s", script));
+    option_z(&arguments, "noexecstack");
+    option_z(&arguments, "relro");
+    option_z(&arguments, "now");
+    if (job->strip_debug)
+        option(&arguments, "--strip-debug");
+    argument(&arguments, "-o");
+    argument(&arguments, made);
+    if (!add_inputs(diagnostics, scratch, job, &arguments))
+        return false;
+    add_libraries(&arguments);
+    return run(diagnostics, scratch, &arguments);
+}
+
+bool link_shared(Diagnostics *diagnostics, const LinkJob *job)
+{
+    Scratch scratch;
+    if (!start(diagnostics, &scratch, job))
+        return false;
+    const char *const made = scratch_path(&scratch, "made.so");
+    return finish(diagnostics, &scratch, job, made, shared_into(diagnostics, &scratch, job, made));
+}
+
+/* One object with only the exports visible, so that the objects of several models can stand in one program. */
+static bool object_into(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, const char *made)
+{
+    Arguments arguments;
+    if (!arguments_open(&arguments, diagnostics))
+        return false;
+    argument(&arguments, "-r");
+    if (arguments.style == STYLE_DRIVER)
+        argument(&arguments, "-nostdlib");
+    if (job->strip_debug)
+        option(&arguments, "--strip-debug");
+    argument(&arguments, "-o");
+    argument(&arguments, made);
+    if (!add_inputs(diagnostics, scratch, job, &arguments) || !run(diagnostics, scratch, &arguments))
+        return false;
+    if (!elf_localize(made, job->exports, job->export_count))
+        return diag_error(diagnostics, EXIT_BACKEND, NULL, "%s wrote an object that is not ELF64", arguments.items[0]);
+    return true;
+}
+
+bool link_object(Diagnostics *diagnostics, const LinkJob *job)
+{
+    Scratch scratch;
+    if (!start(diagnostics, &scratch, job))
+        return false;
+    const char *const made = scratch_path(&scratch, "made.o");
+    return finish(diagnostics, &scratch, job, made, object_into(diagnostics, &scratch, job, made));
+}
+
+static bool static_into(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, const char *made)
+{
+    const char *const object = scratch_path(scratch, "made.o");
+    if (!object_into(diagnostics, scratch, job, object))
+        return false;
+    FILE *const file = fopen(made, "we");
+    if (!file)
+        return diag_error(diagnostics, EXIT_IO, NULL, "cannot write %s: %s", made, strerror(errno));
+    const bool written = archive_write(file, &(ArchiveMember){"model.o", object}, 1);
+    if (fclose(file) != 0 || !written)
+        return diag_error(diagnostics, EXIT_IO, NULL, "cannot write %s: %s", made, strerror(errno));
+    return true;
+}
+
+bool link_static(Diagnostics *diagnostics, const LinkJob *job)
+{
+    Scratch scratch;
+    if (!start(diagnostics, &scratch, job))
+        return false;
+    const char *const made = scratch_path(&scratch, "made.a");
+    return finish(diagnostics, &scratch, job, made, static_into(diagnostics, &scratch, job, made));
+}

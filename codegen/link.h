@@ -1,0 +1,38 @@
+/* From objects to what users get: a shared library, a static library or one object file.
+ *
+ * The linker is a program of the system (ld.lld, mold, ld or cc; LATHE_LINKER names another), started with an argument vector, never
+ * through a shell. Outputs are made beside their final name and renamed when complete; an output that would be the same bytes is left
+ * untouched. The same inputs give the same bytes. A library needs libc (and libm when it calls it) and nothing else. */
+#ifndef LATHE_CODEGEN_LINK_H
+#define LATHE_CODEGEN_LINK_H
+
+#include "ir/diag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* An object: a file, or bytes in memory when path is NULL. */
+typedef struct LinkInput {
+    const char *path;
+    const void *data;
+    size_t bytes;
+} LinkInput;
+
+typedef struct LinkJob {
+    const LinkInput *inputs;
+    int input_count;
+    const char *const *exports; /* symbols that stay visible; everything else becomes local */
+    int export_count;
+    const char *output;
+    bool strip_debug;
+} LinkJob;
+
+/* Each reports what went wrong with exit code 5 (files) or 6 (linker) and then leaves no file behind. */
+bool link_shared(Diagnostics *diagnostics, const LinkJob *job);
+bool link_static(Diagnostics *diagnostics, const LinkJob *job);
+bool link_object(Diagnostics *diagnostics, const LinkJob *job);
+
+/* The linker that would be used, as a path in the arena; NULL when there is none. For `lathe doctor` and messages. */
+const char *link_find(Arena *arena);
+
+#endif
