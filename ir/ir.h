@@ -231,6 +231,13 @@ typedef struct Module {
     Block *body;    /* OP_kernel nodes (stages and kernels) or OP_launch nodes (program) */
 } Module;
 
+/* A condition on symbolic dims that only a run can decide: `condition` (a bool over symbols) must hold, else the call fails with `text`. */
+typedef struct RunCheck {
+    Node *condition;
+    const char *text;
+    struct RunCheck *next;
+} RunCheck;
+
 /* ---- context ---- */
 struct Ir {
     Arena *arena;
@@ -238,8 +245,11 @@ struct Ir {
     uint32_t next_id;
     struct ConsTable *table; /* private to ir/node.c */
     const Where *where;      /* given to nodes made from now on */
+    RunCheck *checks;        /* in order of discovery, each condition once */
 };
 Ir *ir_open(Arena *arena, Diagnostics *diagnostics);
+/* Asks for `condition` at run time; nothing when it is proven. False when it is proven not to hold. */
+bool run_check(Ir *ir, Node *condition, const char *text);
 
 /* ---- making nodes ---- */
 /* Fills in what is given by `node` (op, type, inputs, axes, attributes, blocks, payload); pure nodes are looked up first. Arrays are copied. */

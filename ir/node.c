@@ -19,6 +19,20 @@ Ir *ir_open(Arena *arena, Diagnostics *diagnostics)
     return ir;
 }
 
+bool run_check(Ir *ir, Node *condition, const char *text)
+{
+    int64_t known;
+    if (const_is_int(condition, &known))
+        return known != 0;
+    RunCheck **end = &ir->checks;
+    for (; *end; end = &(*end)->next)
+        if ((*end)->condition == condition)
+            return true;
+    *end = NEW(ir->arena, RunCheck);
+    **end = (RunCheck){condition, text, NULL};
+    return true;
+}
+
 /* ---- types ---- */
 
 Type type_scalar(Dtype dtype)

@@ -1,0 +1,196 @@
+/* Helpers of shape rules, and the rules that several operators share. */
+#include "ir/ops/ops.h"
+#include "ir/ops/rules.h"
+#include "ir/ops/scalar_text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool infer_error(const Infer *infer, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *const text = arena_vformat(infer->ir->arena, format, arguments);
+    va_end(arguments);
+    return diag_error(infer->ir->diagnostics, EXIT_MALFORMED, infer->ir->where, "%s%s%s",
+                      infer->ir->where ? "" : op_name(infer->node->op), infer->ir->where ? "" : ": ", text);
+}
+
+static const char *dim_text(Ir *ir, const Node *dim)
+{
+    int64_t value;
+    if (const_is_int(dim, &value))
+        return arena_format(ir->arena, "%lld", (long long)value);
+    return dim->op == OP_symbol ? diag_quote(ir->arena, dim->payload.name, 60) : "?";
+}
+
+const char *type_text(Ir *ir, Type type)
+{
+    const char *text = arena_format(ir->arena, "%s[", dtype_info[type.dtype].name);
+    for (int i = 0; i < type.rank; i++)
+        text = arena_format(ir->arena, "%s%s%s", text, i ? "," : "", dim_text(ir, type.dims[i]));
+    return arena_format(ir->arena, "%s]", text);
+}
+
+bool infer_axis(const Infer *infer, int64_t given, int rank, bool after, int *axis)
+{
+    const int64_t limit = rank + (after ? 1 : 0);
+    const int64_t value = given < 0 ? given + limit : given;
+    if (value < 0 || value >= limit)
+        return infer_error(infer, "axis %lld is outside the rank %d of %s", (long long)given, rank,
+                           type_text(infer->ir, infer_type(infer, 0)));
+    *axis = (int)value;
+    return true;
+}
+
+bool infer_same_dim(const Infer *infer, Node *a, Node *b, const char *what)
+{
+    if (a == b)
+        return true;
+    Ir *const ir = infer->ir;
+    Node *const equal = scalar2(ir, OP_eq, a, b);
+    const char *const text = arena_format(ir->arena, "%s: %s and %s must be equal", what, dim_text(ir, a), dim_text(ir, b));
+    return run_check(ir, equal, text) || infer_error(infer, "%s: %s is not %s", what, dim_text(ir, a), dim_text(ir, b));
+}
+
+bool infer_broadcast_dim(const Infer *infer, Node *a, Node *b, Node **result)
+{
+    if (a == b || index_is(b, 1)) {
+        *result = a;
+        return true;
+    }
+    *result = b;
+    return index_is(a, 1) || infer_same_dim(infer, a, b, "dims cannot be broadcast");
+}
+
+bool infer_broadcast(const Infer *infer, const Type *types, int count, Dtype dtype, Type *result)
+{
+    Node *dims[RANK_MAX];
+    int rank = 0;
+    for (int i = 0; i < count; i++)
+        rank = types[i].rank > rank ? types[i].rank : rank;
+    for (int axis = 0; axis < rank; axis++)
+        dims[axis] = index_const(infer->ir, 1);
+    for (int i = 0; i < count; i++)
+        for (int axis = 0; axis < types[i].rank; axis++) {
+            Node **const dim = &dims[rank - types[i].rank + axis];
+            if (!infer_broadcast_dim(infer, *dim, types[i].dims[axis], dim))
+                return false;
+        }
+    *result = type_tensor(infer->ir, dtype, rank, dims);
+    return true;
+}
+
+Node *const *infer_contents(const Infer *infer, int i, int *count)
+{
+    Node *const node = infer->node->inputs[i];
+    int64_t elements;
+    if (!node->contents || !const_is_int(type_elements(infer->ir, node->type), &elements))
+        return NULL;
+    *count = (int)elements;
+    return node->contents;
+}
+
+bool infer_constants(const Infer *infer, int i, int64_t **values, int *count)
+{
+    Node *const *const contents = infer_contents(infer, i, count);
+    *values = NEW_ARRAY(infer->ir->arena, int64_t, contents ? (size_t)*count + 1 : 1);
+    for (int j = 0; contents && j < *count; j++)
+        if (!const_is_int(contents[j], &(*values)[j]))
+            return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
+                              "input %d of %s must be known at compile time", i, op_name(infer->node->op));
+    return contents || diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
+                                  "input %d of %s must be known at compile time", i, op_name(infer->node->op));
+}
+
+/* ---- shared rules ---- */
+
+bool same_shape(Infer *infer)
+{
+    for (int i = 0; i < infer->output_count; i++)
+        infer->types[i] = infer_type(infer, 0);
+    return true;
+}
+
+static bool same_dtypes(const Infer *infer, int first)
+{
+    const Dtype dtype = infer_type(infer, first).dtype;
+    for (int i = first + 1; i < (int)infer->node->input_count; i++)
+        if (infer_has(infer, i) && infer_type(infer, i).dtype != dtype)
+            return infer_error(infer, "inputs %d and %d are %s and %s, they must agree", first, i,
+                               type_text(infer->ir, infer_type(infer, first)),
+                               type_text(infer->ir, infer_type(infer, i)));
+    return true;
+}
+
+static bool broadcast_all(Infer *infer, Dtype dtype)
+{
+    const int count = (int)infer->node->input_count;
+    Type *const types = NEW_ARRAY(infer->ir->arena, Type, (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        types[i] = infer_type(infer, i);
+    return infer_broadcast(infer, types, count, dtype, &infer->types[0]);
+}
+
+bool broadcast_shape(Infer *infer)
+{
+    return same_dtypes(infer, 0) && broadcast_all(infer, infer_type(infer, 0).dtype);
+}
+
+bool compare_shape(Infer *infer)
+{
+    return same_dtypes(infer, 0) && broadcast_all(infer, DTYPE_BOOL);
+}
+
+bool test_shape(Infer *infer)
+{
+    infer->types[0] = infer_type(infer, 0);
+    infer->types[0].dtype = DTYPE_BOOL;
+    return true;
+}
+
+bool where_shape(Infer *infer)
+{
+    if (!same_dtypes(infer, 1))
+        return false;
+    return broadcast_all(infer, infer_type(infer, 1).dtype);
+}
+
+bool pow_shape(Infer *infer)
+{
+    return broadcast_all(infer, infer_type(infer, 0).dtype);
+}
+
+/* PRelu: the slope broadcasts to x, never the other way. */
+bool slope_shape(Infer *infer)
+{
+    Type result;
+    const Type types[2] = {infer_type(infer, 0), infer_type(infer, 1)};
+    if (!same_dtypes(infer, 0) || !infer_broadcast(infer, types, 2, types[0].dtype, &result))
+        return false;
+    infer->types[0] = types[0];
+    return type_equal(result, types[0]) ||
+           infer_error(infer, "the slope %s does not broadcast to %s", type_text(infer->ir, types[1]),
+                       type_text(infer->ir, types[0]));
+}
+
+bool clip_shape(Infer *infer)
+{
+    for (int i = 1; i < 3; i++)
+        if (infer_has(infer, i) && (infer_type(infer, i).rank > 1 || !index_is(type_elements(infer->ir, infer_type(infer, i)), 1)))
+            return infer_error(infer, "input %d of Clip must be a scalar, not %s", i,
+                               type_text(infer->ir, infer_type(infer, i)));
+    infer->types[0] = infer_type(infer, 0);
+    return same_dtypes(infer, 0);
+}
+
+bool cast_shape(Infer *infer)
+{
+    const Dtype dtype = dtype_from_onnx((int)attribute_int(infer->node, "to", 0));
+    if (dtype == DTYPE_NONE || dtype == DTYPE_STRING)
+        return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "Cast to element type %lld is not supported",
+                          (long long)attribute_int(infer->node, "to", 0));
+    infer->types[0] = infer_type(infer, 0);
+    infer->types[0].dtype = dtype;
+    return true;
+}

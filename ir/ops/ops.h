@@ -1,0 +1,140 @@
+/* The operator table: one row per ONNX operator, and what the importer, shape inference, lowering, documentation and tests read from it.
+ *
+ * An operator is a row of ops.def. Its meaning has one of three forms: SCALAR text (elementwise, broadcasting), EXPAND text (other
+ * operators), LOWER function (a room: stages). Shape rules and rooms stand in ir/ops/<family>.c. */
+#ifndef LATHE_IR_OPS_OPS_H
+#define LATHE_IR_OPS_OPS_H
+
+#include "ir/ir.h"
+
+enum {
+#define OP(name, ...) OP_ROW_##name,
+#include "ir/ops/ops.def"
+#undef OP
+    OP_ROW_COUNT
+};
+enum {
+#define OP(name, ...) OP_##name = OP_TENSOR_FIRST + OP_ROW_##name,
+#include "ir/ops/ops.def"
+#undef OP
+};
+
+/* What the elements of a value may be. */
+typedef enum TypeSet {
+    ANY_TYPE,   /* everything but string */
+    NUMERIC,    /* floats and integers */
+    FLOATS,     /* f64 f32 f16 bf16 */
+    INTEGERS,
+    BOOLEAN_ONLY,
+} TypeSet;
+
+typedef struct AttributeRow {
+    const char *name; /* NULL ends the list */
+    AttributeKind kind;
+    bool has_default;
+    int64_t integer;    /* default of INT */
+    double real;        /* default of FLOAT */
+    const char *string; /* default of STRING */
+} AttributeRow;
+
+/* One call of a shape rule: reads inputs and attributes, fills types. */
+typedef struct Infer {
+    Ir *ir;
+    const Node *node; /* draft: op, inputs (OP_omitted where absent), attributes with defaults filled in */
+    int output_count;
+    Type *types; /* output_count of them, dtype NONE to begin with */
+} Infer;
+
+/* One call of a room: makes stages that compute the outputs from the inputs. See ir/ops/lower.h. */
+typedef struct Lower Lower;
+
+typedef enum MeaningForm { MEANING_SCALAR, MEANING_EXPAND, MEANING_EXPAND_BY, MEANING_LOWER } MeaningForm;
+typedef struct Meaning {
+    MeaningForm form;
+    const char *text;
+    bool (*lower)(Lower *lower);
+    /* The outputs as other tensor operators: writes node->result_count (or one) nodes; false after a diagnostic. */
+    bool (*expand)(Ir *ir, const Node *node, Node **outputs);
+} Meaning;
+
+typedef struct OpRow {
+    const char *name;   /* operator type; operators outside the default domain carry it: "com.microsoft.Gelu" */
+    const char *domain; /* "" for the default domain */
+    int since;          /* opset version that this meaning belongs to: older ones are raised by the importer */
+    int input_min, input_max; /* max INPUTS_MANY: variadic */
+    int output_min, output_max;
+    TypeSet types;      /* of the first input */
+    const AttributeRow *attributes;
+    bool (*shape)(Infer *infer);
+    Meaning meaning;
+} OpRow;
+enum { INPUTS_MANY = 1 << 20, NEWEST_OPSET = 28 };
+extern const OpRow op_rows[];
+
+Op op_row_find(const char *name, size_t length); /* default domain; OP_NONE when there is none */
+Op op_find(const char *domain, const char *name);
+/* The name of the row nearest to `name`, for "did you mean"; NULL when none is near. */
+const char *op_nearest(const char *name);
+static inline const OpRow *op_row(const Node *node)
+{
+    return &op_rows[node->op - OP_TENSOR_FIRST];
+}
+
+/* Makes an operator node: checks arity, attributes and element types, fills in default attributes, infers the types and (for small
+ * integer tensors) the contents of its results. With several outputs the results are node->results; with one it is the node itself.
+ * NULL after a diagnostic. When all contents are constants the result is a constant node instead. */
+Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int output_count, const Attribute *attributes,
+                  int attribute_count);
+static inline Node *node_result(Node *node, int i)
+{
+    return node->result_count > 1 ? node->results[i] : node;
+}
+Node *input_make(Ir *ir, Name name, Type type);
+Node *constant_make(Ir *ir, Type type, const Constant *constant);
+/* A rank-1 i64 constant; a rank-0 constant of any dtype. */
+Node *constant_ints(Ir *ir, const int64_t *values, int count);
+Node *constant_scalar(Ir *ir, Dtype dtype, double value);
+Node *omitted_make(Ir *ir);
+static inline bool is_omitted(const Node *node)
+{
+    return node->op == OP_omitted;
+}
+
+/* Attribute drafts for tensor_make. */
+Attribute attr_int(Ir *ir, const char *name, int64_t value);
+Attribute attr_float(Ir *ir, const char *name, double value);
+Attribute attr_ints(Ir *ir, const char *name, const int64_t *values, int count);
+Attribute attr_string(Ir *ir, const char *name, const char *value);
+
+/* ---- for shape rules ---- */
+static inline Node *infer_input(const Infer *infer, int i)
+{
+    return i < (int)infer->node->input_count ? infer->node->inputs[i] : NULL;
+}
+/* Is input i given? */
+static inline bool infer_has(const Infer *infer, int i)
+{
+    return i < (int)infer->node->input_count && !is_omitted(infer->node->inputs[i]);
+}
+static inline Type infer_type(const Infer *infer, int i)
+{
+    return infer->node->inputs[i]->type;
+}
+/* Reports against the node's place in the model; returns false. */
+bool infer_error(const Infer *infer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "f32[1,3,N]" for messages, in the arena. */
+const char *type_text(Ir *ir, Type type);
+/* An axis attribute or value brought into 0..rank-1 (rank itself allowed when `after`); reports when it is outside. */
+bool infer_axis(const Infer *infer, int64_t given, int rank, bool after, int *axis);
+/* The two dims are the same, are proven equal, or one is 1 (*result is then the other). Symbolic pairs that are not proven equal get a
+ * run-time check. Reports and returns false when they cannot be equal. */
+bool infer_broadcast_dim(const Infer *infer, Node *a, Node *b, Node **result);
+bool infer_broadcast(const Infer *infer, const Type *types, int count, Dtype dtype, Type *result);
+/* Both dims must be equal: constants are compared, symbolic ones become a run-time check. */
+bool infer_same_dim(const Infer *infer, Node *a, Node *b, const char *what);
+/* Elements of input i as index nodes when they are known (constant or symbolic); NULL when not. */
+Node *const *infer_contents(const Infer *infer, int i, int *count);
+/* As infer_contents, but all must be constants; false after a diagnostic naming the input otherwise. */
+bool infer_constants(const Infer *infer, int i, int64_t **values, int *count);
+
+#endif
