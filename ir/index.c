@@ -190,7 +190,7 @@ Node *index_mul(Ir *ir, Node *a, Node *b)
     for (int i = 0; i < left.count; i++)
         for (int j = 0; j < right.count; j++) {
             Term term = left.terms[i];
-            if (term.count + right.terms[j].count > ATOMS_MAX)
+            if (term.count + right.terms[j].count > ATOMS_MAX || product.count > 64)
                 return binary(ir, OP_mul, a, b); /* too long to expand: an opaque product */
             term_multiply(&term, &right.terms[j]);
             sum_insert(ir, &product, &term);
@@ -263,8 +263,10 @@ static Range range_at_depth(Ir *ir, const Node *node, int depth)
     if (node->input_count > 1 && node->inputs[1]->type.dtype == DTYPE_INDEX)
         b = range_at_depth(ir, node->inputs[1], depth + 1);
     switch (node->op) {
-    case OP_symbol:
-        return (Range){0, INT64_MAX};
+    case OP_symbol: /* dims are not negative; elements of inputs, "name[i]", may be anything */
+        return strchr(node->payload.name, '[') ? any : (Range){0, INT64_MAX};
+    case OP_bound:
+        return (Range){0, unbounded(b.high) ? INT64_MAX : b.high - 1};
     case OP_axis:
         return node->input_count ? (Range){0, unbounded(a.high) ? INT64_MAX : a.high - 1} : any;
     case OP_begin:

@@ -61,6 +61,10 @@ typedef enum Op {
 #undef SCALAR_OP
     OP_SCALAR_END,
     OP_TENSOR_FIRST = OP_SCALAR_END, /* rows of ir/ops/ops.def, in table order: see ir/ops/ops.h */
+    OP_TENSOR_BEFORE = OP_TENSOR_FIRST - 1,
+#define OP(name, ...) OP_##name,
+#include "ir/ops/ops.def"
+#undef OP
 } Op;
 
 const char *op_name(Op op);
@@ -141,6 +145,9 @@ typedef struct Buffer {
     int slot;
     int64_t offset; /* bytes into arena slot or weights */
 } Buffer;
+
+/* Codes that `check` nodes set; the same numbers as the runtime's LATHE_E_* (a test compares). */
+enum { ERROR_INDEX = -9 };
 
 typedef enum FoldKind { FOLD_SUM, FOLD_PROD, FOLD_MAX, FOLD_MIN, FOLD_AND, FOLD_OR, FOLD_ARGMAX, FOLD_ARGMIN, FOLD_ARGMAX_LAST, FOLD_ARGMIN_LAST, FOLD_KINDS } FoldKind;
 extern const char *const fold_name[FOLD_KINDS]; /* "sum" ... */
@@ -273,6 +280,8 @@ Node *cast_make(Ir *ir, Node *value, Dtype dtype);
 Node *bitcast_make(Ir *ir, Node *value, Dtype dtype);
 Node *splat_make(Ir *ir, Node *scalar, int lanes);
 Node *guard_make(Ir *ir, Node *condition, Node *value, Node *otherwise);
+/* A run-time index brought into 0..extent-1; outside that range the run reports an index error. `index` itself when proven. */
+Node *bound_make(Ir *ir, Node *index, Node *extent);
 Node *at_make(Ir *ir, Node *buffer, Node *const *indices); /* rank(buffer) of them */
 Node *fold_make(Ir *ir, FoldKind kind, int lanes, Node *const *axes, int count, Node *value); /* arg kinds give an index */
 Node *contract_make(Ir *ir, Dtype accumulator, Node *const *axes, int count, Node *a, Node *b);

@@ -2,6 +2,7 @@
 #include "ir/ir.h"
 #include "ir/scalar.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct ConsTable {
@@ -481,6 +482,16 @@ Node *guard_make(Ir *ir, Node *condition, Node *value, Node *otherwise)
                                  .type = value->type,
                                  .inputs = (Node *[]){condition, value, otherwise},
                                  .input_count = 3});
+}
+
+Node *bound_make(Ir *ir, Node *index, Node *extent)
+{
+    if (index_range(ir, index).low >= 0 && index_range(ir, index_sub(ir, index, extent)).high < 0)
+        return index;
+    return node_make(ir, &(Node){.op = OP_bound,
+                                 .type = type_scalar(DTYPE_INDEX),
+                                 .inputs = (Node *[]){index, extent},
+                                 .input_count = 2});
 }
 
 Node *at_make(Ir *ir, Node *buffer, Node *const *indices)

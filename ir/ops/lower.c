@@ -196,6 +196,12 @@ static Node *evaluate(Evaluation *evaluation, Node *node)
     }
     if (node->op == OP_fold)
         return evaluate_fold(evaluation, node);
+    if (node->op == OP_bound) {
+        in[0] = evaluate(evaluation, node->inputs[0]);
+        in[1] = evaluate(evaluation, node->inputs[1]);
+        Node *const inside = in[0] && in[1] ? bound_make(ir, in[0], in[1]) : NULL;
+        return inside && inside->op != OP_bound ? inside : NULL;
+    }
     if (node->op == OP_guard || node->op == OP_select) {
         in[0] = evaluate(evaluation, node->inputs[0]);
         int64_t known;

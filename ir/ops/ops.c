@@ -20,7 +20,7 @@
 #define STRINGS(name)          {#name, ATTRIBUTE_STRINGS, false, 0, 0, NULL}
 #define TENSOR(name)           {#name, ATTRIBUTE_TENSOR, false, 0, 0, NULL}
 #define GRAPH(name)            {#name, ATTRIBUTE_GRAPH, false, 0, 0, NULL}
-#define NONE                   {NULL, 0, false, 0, 0, NULL}
+#define NONE                   (const AttributeRow[]) { {NULL, 0, false, 0, 0, NULL} }
 #define ATTRIBUTES(...)        (const AttributeRow[]) { __VA_ARGS__, {NULL, 0, false, 0, 0, NULL} }
 #define SCALAR(text)           {MEANING_SCALAR, text, NULL, NULL}
 #define EXPAND(text)           {MEANING_EXPAND, text, NULL, NULL}
@@ -382,6 +382,10 @@ Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int outpu
             node->results = results;
         }
         return node;
+    }
+    if (input_count == 0 && row->meaning.form == MEANING_EXPAND_BY) { /* an operator without inputs is a constant */
+        Node *constant;
+        return row->meaning.expand(ir, node, &constant) ? constant : NULL;
     }
     int64_t elements;
     if (!node->contents && contents_wanted(ir, node, &elements)) {

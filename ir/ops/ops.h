@@ -13,11 +13,6 @@ enum {
 #undef OP
     OP_ROW_COUNT
 };
-enum {
-#define OP(name, ...) OP_##name = OP_TENSOR_FIRST + OP_ROW_##name,
-#include "ir/ops/ops.def"
-#undef OP
-};
 
 /* What the elements of a value may be. */
 typedef enum TypeSet {

@@ -1,0 +1,154 @@
+/* The `loops` template: see loops.h. */
+#include "ir/loops.h"
+
+#include "ir/kernel.h"
+
+#include <string.h>
+
+enum { UNITS_ENOUGH = 256 };
+
+/* Does the value hold a fold of several virtual lanes? Then lanes run along the reduction, not along an output axis. */
+static bool has_lane_fold(Ir *ir, Node *value)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_fold && nodes[i]->payload.fold.lanes > 1)
+            return true;
+    return false;
+}
+
+/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none. */
+static int lane_axis_of(Ir *ir, const Node *stage)
+{
+    Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    for (int i = stage->axis_count - 1; i >= 0; i--) {
+        Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
+        if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
+            return i;
+    }
+    return stage->axis_count - 1;
+}
+
+typedef struct StagePlan {
+    Node *axes[RANK_MAX]; /* output axes but the lane axis, outermost first */
+    int axis_count;
+    int unit_axes; /* how many of them the units count */
+    Node *lane;    /* NULL: every axis is a plain loop */
+    int lanes;
+} StagePlan;
+
+static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *schedule)
+{
+    StagePlan plan = {.lanes = 1};
+    int lane = -1;
+    if (schedule->lanes > 1 && dtype_info[stage_buffer(stage)->type.dtype].bits >= 8 &&
+        !has_lane_fold(ir, stage_value(stage)))
+        lane = lane_axis_of(ir, stage);
+    for (int i = 0; i < stage->axis_count; i++)
+        if (i != lane)
+            plan.axes[plan.axis_count++] = stage->axes[i];
+    if (lane >= 0) {
+        plan.lane = stage->axes[lane];
+        plan.lanes = schedule->lanes;
+    }
+    int64_t units = 1, extent;
+    while (plan.unit_axes < plan.axis_count && units < UNITS_ENOUGH) {
+        units *= const_is_int(plan.axes[plan.unit_axes]->inputs[0], &extent) && extent < UNITS_ENOUGH ? extent : UNITS_ENOUGH;
+        plan.unit_axes++;
+        if (units == 0)
+            break;
+    }
+    /* Neighbouring elements below a byte share one: a single unit writes them. */
+    if (dtype_info[stage_buffer(stage)->type.dtype].bits < 8)
+        plan.unit_axes = 0;
+    return plan;
+}
+
+/* One pass over the lane axis in `block`: [from, to) by `lanes`, with `mask` where the end is not known to be whole. */
+static void emit_lanes(Ir *ir, const Node *kernel, Block *block, const Node *stage, const StagePlan *plan, Node *from,
+                       Node *to, int lanes, bool masked)
+{
+    Block *const body = emit_for(ir, block, plan->lane, from, to, lanes);
+    Emitter emitter = emitter_open(ir, kernel, body);
+    emitter.lane_axis = plan->lane;
+    emitter.lanes = lanes;
+    if (masked) {
+        Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, lanes)});
+        emitter.mask = scalar2(ir, OP_lt, index_add(ir, iota, plan->lane), splat_make(ir, to, lanes));
+    }
+    emit_store(&emitter, stage_buffer(stage), stage_indices(stage), emit_value(&emitter, stage_value(stage)));
+}
+
+static void emit_stage_rows(Ir *ir, const Node *kernel, Block *block, const Node *stage, const StagePlan *plan,
+                            bool any_tail)
+{
+    if (!plan->lane) {
+        Emitter emitter = emitter_open(ir, kernel, block);
+        emit_store(&emitter, stage_buffer(stage), stage_indices(stage), emit_value(&emitter, stage_value(stage)));
+        return;
+    }
+    Node *const extent = plan->lane->inputs[0], *const width = index_const(ir, plan->lanes);
+    Node *const whole = index_mul(ir, index_floordiv(ir, extent, width), width);
+    if (!index_is(whole, 0))
+        emit_lanes(ir, kernel, block, stage, plan, index_const(ir, 0), whole, plan->lanes, false);
+    int64_t at, end;
+    if (!const_is_int(whole, &at) || !const_is_int(extent, &end)) {
+        emit_lanes(ir, kernel, block, stage, plan, whole, extent, plan->lanes, true);
+        return;
+    }
+    for (int lanes = any_tail ? (int)(end - at) : plan->lanes / 2; at < end; lanes /= 2)
+        if (lanes && end - at >= lanes) {
+            emit_lanes(ir, kernel, block, stage, plan, index_const(ir, at), index_const(ir, at + lanes), lanes, false);
+            at += lanes;
+        }
+}
+
+/* Unit number -> indices of the unit axes, last fastest; the axes are variables of loops that run once. */
+static Block *decode_units(Ir *ir, Block *block, const StagePlan *plan, Node *unit)
+{
+    Node *pitch = index_const(ir, 1), *index[RANK_MAX];
+    for (int i = plan->unit_axes - 1; i >= 0; i--) {
+        Node *const above = index_floordiv(ir, unit, pitch);
+        index[i] = i ? index_mod(ir, above, plan->axes[i]->inputs[0]) : above;
+        pitch = index_mul(ir, pitch, plan->axes[i]->inputs[0]);
+    }
+    for (int i = 0; i < plan->unit_axes; i++)
+        block = emit_for(ir, block, plan->axes[i], index[i], index_add(ir, index[i], index_const(ir, 1)), 1);
+    return block;
+}
+
+/* The loops of one stage. With `units` NULL the whole stage runs; else units begin..end of its unit axes. */
+static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule,
+                       Node **units)
+{
+    StagePlan plan = plan_stage(ir, stage, schedule);
+    if (!units)
+        plan.unit_axes = 0;
+    if (units) {
+        *units = index_const(ir, 1);
+        for (int i = 0; i < plan.unit_axes; i++)
+            *units = index_mul(ir, *units, plan.axes[i]->inputs[0]);
+    }
+    if (units && plan.unit_axes > 0) {
+        Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
+        Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
+        Node *const unit = plan.unit_axes == 1 ? plan.axes[0] : axis_make(ir, "unit", *units);
+        block = emit_for(ir, block, unit, begin, end, 1);
+        if (plan.unit_axes > 1)
+            block = decode_units(ir, block, &plan, unit);
+    }
+    for (int i = plan.unit_axes; i < plan.axis_count; i++)
+        block = emit_for(ir, block, plan.axes[i], index_const(ir, 0), plan.axes[i]->inputs[0], 1);
+    emit_stage_rows(ir, kernel, block, stage, &plan, schedule->any_tail);
+}
+
+Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
+{
+    const Block *const stages = kernel_stages(kernel);
+    Block *const body = block_make(ir);
+    Node *units = index_const(ir, 1);
+    for (int i = 0; i < stages->count; i++)
+        emit_stage(ir, kernel, body, stages->nodes[i], schedule, stages->count == 1 ? &units : NULL);
+    return kernel_with_body(ir, kernel, body, units, arena_format(ir->arena, "loops lanes=%d", schedule->lanes), 0);
+}

@@ -1,0 +1,41 @@
+/* The `loops` template: schedules any stages as plain loops, scalar or lane by lane. It is what the interpreter runs, what -O0
+ * compiles, and the fallback of every other template: slow, obvious, right. */
+#ifndef LATHE_IR_LOOPS_H
+#define LATHE_IR_LOOPS_H
+
+#include "ir/ir.h"
+
+typedef struct LoopsSchedule {
+    int lanes;      /* most elements of the innermost output axis at once: 1 scalar, 8, 16; up to 1024 for the interpreter */
+    bool any_tail;  /* a tail of any length as one vector (interpreter); otherwise tails are halved down to 1 */
+} LoopsSchedule;
+
+/* The kernel with a body, units and the schedule's text line. */
+Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule);
+
+/* Emission of stage expressions into a block of a scheduled kernel; other templates use it for their expressions too. */
+typedef struct Emitter {
+    Ir *ir;
+    Block *block;        /* where ordered nodes go */
+    Node *lane_axis;     /* the axis that lanes run along, or NULL */
+    int lanes;           /* of values that depend on lane_axis */
+    Node *mask;          /* lanes (or, scalar, whether) memory may be touched; NULL: all */
+    const Node *kernel;  /* tells which buffers are written */
+    struct EmitterMemo *memo;
+} Emitter;
+Emitter emitter_open(Ir *ir, const Node *kernel, Block *block);
+/* The value of a stage expression in terms of kernel operations: a vector of `lanes` when it depends on the lane axis, else a scalar. */
+Node *emit_value(Emitter *emitter, Node *expression);
+/* buffer[indices] = value along the lane axis. */
+void emit_store(Emitter *emitter, Node *buffer, Node *const *indices, Node *value);
+/* A for loop over `variable`; returns its body. */
+Block *emit_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, int64_t step);
+Node *emit_var(Ir *ir, Block *block, Node *initial);
+Node *emit_get(Ir *ir, Block *block, Node *var);
+void emit_set(Ir *ir, Block *block, Node *var, Node *value);
+/* The neutral element that a fold starts with. */
+Node *fold_neutral(Ir *ir, FoldKind kind, Dtype dtype);
+/* One step or merge of a fold that is not an arg kind. */
+Node *fold_step(Ir *ir, FoldKind kind, Node *a, Node *b);
+
+#endif
