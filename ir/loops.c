@@ -69,23 +69,23 @@ static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *sche
 static void emit_lanes(Ir *ir, const Node *kernel, Block *block, const Node *stage, const StagePlan *plan, Node *from,
                        Node *to, int lanes, bool masked)
 {
-    Block *const body = emit_for(ir, block, plan->lane, from, to, lanes);
-    Emitter emitter = emitter_open(ir, kernel, body);
+    Block *const body = body_for(ir, block, plan->lane, from, to, lanes);
+    StageEmitter emitter = stage_emitter(ir, kernel, body);
     emitter.lane_axis = plan->lane;
     emitter.lanes = lanes;
     if (masked) {
         Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, lanes)});
         emitter.mask = scalar2(ir, OP_lt, index_add(ir, iota, plan->lane), splat_make(ir, to, lanes));
     }
-    emit_store(&emitter, stage_buffer(stage), stage_indices(stage), emit_value(&emitter, stage_value(stage)));
+    stage_emit_store(&emitter, stage_buffer(stage), stage_indices(stage), stage_emit(&emitter, stage_value(stage)));
 }
 
 static void emit_stage_rows(Ir *ir, const Node *kernel, Block *block, const Node *stage, const StagePlan *plan,
                             bool any_tail)
 {
     if (!plan->lane) {
-        Emitter emitter = emitter_open(ir, kernel, block);
-        emit_store(&emitter, stage_buffer(stage), stage_indices(stage), emit_value(&emitter, stage_value(stage)));
+        StageEmitter emitter = stage_emitter(ir, kernel, block);
+        stage_emit_store(&emitter, stage_buffer(stage), stage_indices(stage), stage_emit(&emitter, stage_value(stage)));
         return;
     }
     Node *const extent = plan->lane->inputs[0], *const width = index_const(ir, plan->lanes);
@@ -114,7 +114,7 @@ static Block *decode_units(Ir *ir, Block *block, const StagePlan *plan, Node *un
         pitch = index_mul(ir, pitch, plan->axes[i]->inputs[0]);
     }
     for (int i = 0; i < plan->unit_axes; i++)
-        block = emit_for(ir, block, plan->axes[i], index[i], index_add(ir, index[i], index_const(ir, 1)), 1);
+        block = body_for(ir, block, plan->axes[i], index[i], index_add(ir, index[i], index_const(ir, 1)), 1);
     return block;
 }
 
@@ -134,12 +134,12 @@ static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *sta
         Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
         Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
         Node *const unit = plan.unit_axes == 1 ? plan.axes[0] : axis_make(ir, "unit", *units);
-        block = emit_for(ir, block, unit, begin, end, 1);
+        block = body_for(ir, block, unit, begin, end, 1);
         if (plan.unit_axes > 1)
             block = decode_units(ir, block, &plan, unit);
     }
     for (int i = plan.unit_axes; i < plan.axis_count; i++)
-        block = emit_for(ir, block, plan.axes[i], index_const(ir, 0), plan.axes[i]->inputs[0], 1);
+        block = body_for(ir, block, plan.axes[i], index_const(ir, 0), plan.axes[i]->inputs[0], 1);
     emit_stage_rows(ir, kernel, block, stage, &plan, schedule->any_tail);
 }
 

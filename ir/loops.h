@@ -14,25 +14,25 @@ typedef struct LoopsSchedule {
 Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule);
 
 /* Emission of stage expressions into a block of a scheduled kernel; other templates use it for their expressions too. */
-typedef struct Emitter {
+typedef struct StageEmitter {
     Ir *ir;
     Block *block;        /* where ordered nodes go */
     Node *lane_axis;     /* the axis that lanes run along, or NULL */
     int lanes;           /* of values that depend on lane_axis */
     Node *mask;          /* lanes (or, scalar, whether) memory may be touched; NULL: all */
     const Node *kernel;  /* tells which buffers are written */
-    struct EmitterMemo *memo;
-} Emitter;
-Emitter emitter_open(Ir *ir, const Node *kernel, Block *block);
+    struct StageMemo *memo;
+} StageEmitter;
+StageEmitter stage_emitter(Ir *ir, const Node *kernel, Block *block);
 /* The value of a stage expression in terms of kernel operations: a vector of `lanes` when it depends on the lane axis, else a scalar. */
-Node *emit_value(Emitter *emitter, Node *expression);
+Node *stage_emit(StageEmitter *emitter, Node *expression);
 /* buffer[indices] = value along the lane axis. */
-void emit_store(Emitter *emitter, Node *buffer, Node *const *indices, Node *value);
+void stage_emit_store(StageEmitter *emitter, Node *buffer, Node *const *indices, Node *value);
 /* A for loop over `variable`; returns its body. */
-Block *emit_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, int64_t step);
-Node *emit_var(Ir *ir, Block *block, Node *initial);
-Node *emit_get(Ir *ir, Block *block, Node *var);
-void emit_set(Ir *ir, Block *block, Node *var, Node *value);
+Block *body_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, int64_t step);
+Node *body_var(Ir *ir, Block *block, Node *initial);
+Node *body_get(Ir *ir, Block *block, Node *var);
+void body_set(Ir *ir, Block *block, Node *var, Node *value);
 /* The neutral element that a fold starts with. */
 Node *fold_neutral(Ir *ir, FoldKind kind, Dtype dtype);
 /* One step or merge of a fold that is not an arg kind. */

@@ -7,20 +7,20 @@
 #include <string.h>
 
 /* Values already emitted; they are valid in the block that was current and inside it. */
-typedef struct EmitterMemo {
+typedef struct StageMemo {
     NodeMap map;
-} EmitterMemo;
+} StageMemo;
 
-static EmitterMemo *memo_make(Ir *ir)
+static StageMemo *memo_make(Ir *ir)
 {
-    EmitterMemo *const memo = NEW(ir->arena, EmitterMemo);
+    StageMemo *const memo = NEW(ir->arena, StageMemo);
     map_open(&memo->map, ir->arena);
     return memo;
 }
 
-Emitter emitter_open(Ir *ir, const Node *kernel, Block *block)
+StageEmitter stage_emitter(Ir *ir, const Node *kernel, Block *block)
 {
-    return (Emitter){.ir = ir, .kernel = kernel, .block = block, .lanes = 1, .memo = memo_make(ir)};
+    return (StageEmitter){.ir = ir, .kernel = kernel, .block = block, .lanes = 1, .memo = memo_make(ir)};
 }
 
 static Node *ordered(Ir *ir, Block *block, const Node *draft)
@@ -30,7 +30,7 @@ static Node *ordered(Ir *ir, Block *block, const Node *draft)
     return node;
 }
 
-Block *emit_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, int64_t step)
+Block *body_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, int64_t step)
 {
     Block *body = block_make(ir);
     ordered(ir, block, &(Node){.op = OP_for,
@@ -43,17 +43,17 @@ Block *emit_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, 
     return body;
 }
 
-Node *emit_var(Ir *ir, Block *block, Node *initial)
+Node *body_var(Ir *ir, Block *block, Node *initial)
 {
     return ordered(ir, block, &(Node){.op = OP_var, .type = initial->type, .inputs = &initial, .input_count = 1});
 }
 
-Node *emit_get(Ir *ir, Block *block, Node *var)
+Node *body_get(Ir *ir, Block *block, Node *var)
 {
     return ordered(ir, block, &(Node){.op = OP_get, .type = var->type, .inputs = &var, .input_count = 1});
 }
 
-void emit_set(Ir *ir, Block *block, Node *var, Node *value)
+void body_set(Ir *ir, Block *block, Node *var, Node *value)
 {
     value = splat_make(ir, value, value->type.lanes == var->type.lanes ? 1 : var->type.lanes);
     ordered(ir, block, &(Node){.op = OP_set, .inputs = (Node *[]){var, value}, .input_count = 2});
@@ -105,22 +105,22 @@ Node *fold_step(Ir *ir, FoldKind kind, Node *a, Node *b)
 typedef enum Spread { SPREAD_NONE, SPREAD_ONE, SPREAD_ANY } Spread;
 
 /* The offset of lane 0 (SPREAD_NONE, SPREAD_ONE) or the vector of offsets (SPREAD_ANY). */
-static Spread emit_offset(Emitter *emitter, Node *buffer, Node *const *indices, Node **offset)
+static Spread emit_offset(StageEmitter *emitter, Node *buffer, Node *const *indices, Node **offset)
 {
     Ir *const ir = emitter->ir;
     Node *const linear = layout_offset(ir, buffer, indices);
     if (!emitter->lane_axis || !node_depends(ir, linear, emitter->lane_axis)) {
-        *offset = emit_value(emitter, linear);
+        *offset = stage_emit(emitter, linear);
         return SPREAD_NONE;
     }
     Node *rest, *const factor = index_coefficient(ir, linear, emitter->lane_axis, &rest);
     if (!factor) {
-        *offset = emit_value(emitter, linear);
+        *offset = stage_emit(emitter, linear);
         return SPREAD_ANY;
     }
     /* The lane axis stands for lane 0 inside the loop that binds it. */
-    Node *const factor_value = emit_value(emitter, factor);
-    Node *const base = index_add(ir, emit_value(emitter, rest), index_mul(ir, factor_value, emitter->lane_axis));
+    Node *const factor_value = stage_emit(emitter, factor);
+    Node *const base = index_add(ir, stage_emit(emitter, rest), index_mul(ir, factor_value, emitter->lane_axis));
     if (index_is(factor, 1)) {
         *offset = base;
         return SPREAD_ONE;
@@ -130,13 +130,13 @@ static Spread emit_offset(Emitter *emitter, Node *buffer, Node *const *indices, 
     return SPREAD_ANY;
 }
 
-static bool lane_wise(const Emitter *emitter, Spread spread)
+static bool lane_wise(const StageEmitter *emitter, Spread spread)
 {
     return spread != SPREAD_NONE && emitter->lanes > 1;
 }
 
 /* A mask for a value of `lanes`: a vector mask does for scalars when any lane is on. */
-static Node *mask_for(Emitter *emitter, int lanes)
+static Node *mask_for(StageEmitter *emitter, int lanes)
 {
     Node *const mask = emitter->mask;
     if (!mask || mask->type.lanes == lanes)
@@ -150,7 +150,7 @@ static Node *mask_for(Emitter *emitter, int lanes)
                                           .payload.fold = {FOLD_OR, 1}});
 }
 
-static Node *emit_at(Emitter *emitter, Node *node)
+static Node *emit_at(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
     Node *const buffer = node->inputs[0];
@@ -169,7 +169,7 @@ static Node *emit_at(Emitter *emitter, Node *node)
     return draft.op == OP_read ? ordered(ir, emitter->block, &draft) : node_make(ir, &draft);
 }
 
-void emit_store(Emitter *emitter, Node *buffer, Node *const *indices, Node *value)
+void stage_emit_store(StageEmitter *emitter, Node *buffer, Node *const *indices, Node *value)
 {
     Ir *const ir = emitter->ir;
     Node *offset;
@@ -187,39 +187,39 @@ void emit_store(Emitter *emitter, Node *buffer, Node *const *indices, Node *valu
 /* ---- reductions ---- */
 
 /* Loops over the reduced axes [0, count); the emitter's block becomes the innermost body. */
-static Emitter reduction_loops(const Emitter *emitter, Node *const *axes, int count)
+static StageEmitter reduction_loops(const StageEmitter *emitter, Node *const *axes, int count)
 {
-    Emitter inner = *emitter;
+    StageEmitter inner = *emitter;
     inner.memo = memo_make(emitter->ir);
     Node *const zero = index_const(emitter->ir, 0);
     for (int i = 0; i < count; i++) {
-        Emitter bounds = inner;
-        Node *const extent = emit_value(&bounds, axes[i]->inputs[0]); /* may be ragged: depend on outer axes */
-        inner.block = emit_for(emitter->ir, inner.block, axes[i], zero, extent, 1);
+        StageEmitter bounds = inner;
+        Node *const extent = stage_emit(&bounds, axes[i]->inputs[0]); /* may be ragged: depend on outer axes */
+        inner.block = body_for(emitter->ir, inner.block, axes[i], zero, extent, 1);
     }
     return inner;
 }
 
-static int value_lanes(const Emitter *emitter, Node *node)
+static int value_lanes(const StageEmitter *emitter, Node *node)
 {
     return emitter->lane_axis && node_depends(emitter->ir, node, emitter->lane_axis) ? emitter->lanes : 1;
 }
 
 /* lanes 1: one accumulator per output element, reduced axes ascending. */
-static Node *emit_fold_plain(Emitter *emitter, Node *node)
+static Node *emit_fold_plain(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
     const FoldKind kind = node->payload.fold.kind;
     Node *const start = splat_make(ir, fold_neutral(ir, kind, node->type.dtype), value_lanes(emitter, node));
-    Node *const total = emit_var(ir, emitter->block, start);
-    Emitter inner = reduction_loops(emitter, node->axes, node->axis_count);
-    Node *const value = emit_value(&inner, node->inputs[0]);
-    emit_set(ir, inner.block, total, fold_step(ir, kind, emit_get(ir, inner.block, total), value));
-    return emit_get(ir, emitter->block, total);
+    Node *const total = body_var(ir, emitter->block, start);
+    StageEmitter inner = reduction_loops(emitter, node->axes, node->axis_count);
+    Node *const value = stage_emit(&inner, node->inputs[0]);
+    body_set(ir, inner.block, total, fold_step(ir, kind, body_get(ir, inner.block, total), value));
+    return body_get(ir, emitter->block, total);
 }
 
 /* Sixteen virtual lanes along the last reduced axis: whole vectors, then a masked tail, then the tree. */
-static Node *emit_fold_lanes(Emitter *emitter, Node *node)
+static Node *emit_fold_lanes(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
     const FoldKind kind = node->payload.fold.kind;
@@ -227,34 +227,34 @@ static Node *emit_fold_lanes(Emitter *emitter, Node *node)
     if (emitter->lanes > 1 && value_lanes(emitter, node) > 1)
         BUG("a fold of %d lanes inside a vector of %d", lanes, emitter->lanes);
     Node *const neutral = splat_make(ir, fold_neutral(ir, kind, node->type.dtype), lanes);
-    Node *const total = emit_var(ir, emitter->block, neutral);
-    Emitter outer = reduction_loops(emitter, node->axes, node->axis_count - 1);
+    Node *const total = body_var(ir, emitter->block, neutral);
+    StageEmitter outer = reduction_loops(emitter, node->axes, node->axis_count - 1);
     Node *const axis = node->axes[node->axis_count - 1], *const width = index_const(ir, lanes);
-    Node *const extent = emit_value(&outer, axis->inputs[0]);
+    Node *const extent = stage_emit(&outer, axis->inputs[0]);
     Node *const whole = index_mul(ir, index_floordiv(ir, extent, width), width);
     if (!index_is(whole, 0)) {
-        Emitter body = outer;
+        StageEmitter body = outer;
         body.memo = memo_make(ir);
         body.lane_axis = axis;
         body.lanes = lanes;
-        body.block = emit_for(ir, outer.block, axis, index_const(ir, 0), whole, lanes);
-        Node *const value = emit_value(&body, node->inputs[0]);
-        emit_set(ir, body.block, total, fold_step(ir, kind, emit_get(ir, body.block, total), value));
+        body.block = body_for(ir, outer.block, axis, index_const(ir, 0), whole, lanes);
+        Node *const value = stage_emit(&body, node->inputs[0]);
+        body_set(ir, body.block, total, fold_step(ir, kind, body_get(ir, body.block, total), value));
     }
     if (whole != extent) {
-        Emitter tail = outer;
+        StageEmitter tail = outer;
         tail.memo = memo_make(ir);
         tail.lane_axis = axis;
         tail.lanes = lanes;
-        tail.block = emit_for(ir, outer.block, axis, whole, extent, lanes); /* once, or never when nothing is left */
+        tail.block = body_for(ir, outer.block, axis, whole, extent, lanes); /* once, or never when nothing is left */
         Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, lanes)});
         Node *const inside = scalar2(ir, OP_lt, index_add(ir, iota, axis), splat_make(ir, extent, lanes));
         tail.mask = emitter->mask ? scalar2(ir, OP_and, inside, mask_for(emitter, 1)) : inside;
-        Node *const value = emit_value(&tail, node->inputs[0]);
+        Node *const value = stage_emit(&tail, node->inputs[0]);
         Node *const kept = scalar3(ir, OP_select, inside, splat_make(ir, value, value->type.lanes == lanes ? 1 : lanes), neutral);
-        emit_set(ir, tail.block, total, fold_step(ir, kind, emit_get(ir, tail.block, total), kept));
+        body_set(ir, tail.block, total, fold_step(ir, kind, body_get(ir, tail.block, total), kept));
     }
-    Node *const all = emit_get(ir, emitter->block, total);
+    Node *const all = body_get(ir, emitter->block, total);
     return node_make(ir, &(Node){.op = OP_reduce,
                                  .type = type_scalar(node->type.dtype),
                                  .inputs = &all,
@@ -263,7 +263,7 @@ static Node *emit_fold_lanes(Emitter *emitter, Node *node)
 }
 
 /* Position of the extreme value; NaN is extreme, and the first (or last) of equals wins. */
-static Node *emit_arg(Emitter *emitter, Node *node)
+static Node *emit_arg(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
     const FoldKind kind = node->payload.fold.kind;
@@ -271,57 +271,57 @@ static Node *emit_arg(Emitter *emitter, Node *node)
     const bool largest = kind == FOLD_ARGMAX || kind == FOLD_ARGMAX_LAST;
     const int lanes = value_lanes(emitter, node);
     const Dtype dtype = node->inputs[0]->type.dtype;
-    Node *const best = emit_var(ir, emitter->block, splat_make(ir, fold_neutral(ir, kind, dtype), lanes));
-    Node *const place = emit_var(ir, emitter->block, splat_make(ir, index_const(ir, 0), lanes));
-    Emitter inner = reduction_loops(emitter, node->axes, node->axis_count);
-    Node *const value = emit_value(&inner, node->inputs[0]);
-    Node *const so_far = emit_get(ir, inner.block, best);
+    Node *const best = body_var(ir, emitter->block, splat_make(ir, fold_neutral(ir, kind, dtype), lanes));
+    Node *const place = body_var(ir, emitter->block, splat_make(ir, index_const(ir, 0), lanes));
+    StageEmitter inner = reduction_loops(emitter, node->axes, node->axis_count);
+    Node *const value = stage_emit(&inner, node->inputs[0]);
+    Node *const so_far = body_get(ir, inner.block, best);
     Node *better = scalar2(ir, largest ? (last ? OP_ge : OP_gt) : (last ? OP_le : OP_lt), value, so_far);
     if (dtype_is_float(dtype)) {
         Node *const nan = scalar1(ir, OP_isnan, value), *const had = scalar1(ir, OP_isnan, so_far);
         Node *const first = last ? nan : scalar2(ir, OP_and, nan, scalar1(ir, OP_not, had));
         better = scalar2(ir, OP_or, better, first);
     }
-    emit_set(ir, inner.block, place, scalar3(ir, OP_select, better, node->axes[0], emit_get(ir, inner.block, place)));
-    emit_set(ir, inner.block, best, scalar3(ir, OP_select, better, value, so_far));
-    return emit_get(ir, emitter->block, place);
+    body_set(ir, inner.block, place, scalar3(ir, OP_select, better, node->axes[0], body_get(ir, inner.block, place)));
+    body_set(ir, inner.block, best, scalar3(ir, OP_select, better, value, so_far));
+    return body_get(ir, emitter->block, place);
 }
 
 /* One accumulator per output element, the reduced axes ascending, by fma (integers: wrapping multiply and add). */
-static Node *emit_contract(Emitter *emitter, Node *node)
+static Node *emit_contract(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
     const Dtype dtype = node->type.dtype;
     Node *const start = splat_make(ir, const_int(ir, dtype, 0), value_lanes(emitter, node));
-    Node *const total = emit_var(ir, emitter->block, start);
-    Emitter inner = reduction_loops(emitter, node->axes, node->axis_count);
-    Node *const a = cast_make(ir, emit_value(&inner, node->inputs[0]), dtype);
-    Node *const b = cast_make(ir, emit_value(&inner, node->inputs[1]), dtype);
-    Node *const before = emit_get(ir, inner.block, total);
-    emit_set(ir, inner.block, total,
+    Node *const total = body_var(ir, emitter->block, start);
+    StageEmitter inner = reduction_loops(emitter, node->axes, node->axis_count);
+    Node *const a = cast_make(ir, stage_emit(&inner, node->inputs[0]), dtype);
+    Node *const b = cast_make(ir, stage_emit(&inner, node->inputs[1]), dtype);
+    Node *const before = body_get(ir, inner.block, total);
+    body_set(ir, inner.block, total,
              dtype_is_float(dtype) ? scalar3(ir, OP_fma, a, b, before)
                                    : scalar2(ir, OP_add, before, scalar2(ir, OP_mul, a, b)));
-    return emit_get(ir, emitter->block, total);
+    return body_get(ir, emitter->block, total);
 }
 
 /* ---- expressions ---- */
 
-static Node *emit_guard(Emitter *emitter, Node *node)
+static Node *emit_guard(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
-    Node *const condition = emit_value(emitter, node->inputs[0]);
-    Emitter inside = *emitter;
+    Node *const condition = stage_emit(emitter, node->inputs[0]);
+    StageEmitter inside = *emitter;
     inside.memo = memo_make(ir);
     inside.mask = emitter->mask ? scalar2(ir, OP_and, emitter->mask, condition) : condition;
-    Node *const value = emit_value(&inside, node->inputs[1]);
-    return scalar3(ir, OP_select, condition, value, emit_value(emitter, node->inputs[2]));
+    Node *const value = stage_emit(&inside, node->inputs[1]);
+    return scalar3(ir, OP_select, condition, value, stage_emit(emitter, node->inputs[2]));
 }
 
 /* A run-time index: reported when it is outside (and would be used), then brought inside. */
-static Node *emit_bound(Emitter *emitter, const Node *node)
+static Node *emit_bound(StageEmitter *emitter, const Node *node)
 {
     Ir *const ir = emitter->ir;
-    Node *const index = emit_value(emitter, node->inputs[0]), *const extent = emit_value(emitter, node->inputs[1]);
+    Node *const index = stage_emit(emitter, node->inputs[0]), *const extent = stage_emit(emitter, node->inputs[1]);
     Node *const last = index_sub(ir, extent, index_const(ir, 1));
     Node *inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, index, index_const(ir, 0)), scalar2(ir, OP_le, index, last));
     if (emitter->mask)
@@ -336,13 +336,13 @@ static Node *emit_bound(Emitter *emitter, const Node *node)
     return scalar2(ir, OP_max, scalar2(ir, OP_min, index, last), index_const(ir, 0));
 }
 
-static Node *emit_scalar(Emitter *emitter, Node *node)
+static Node *emit_scalar(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
     Node *in[3];
     bool same = true;
     for (uint32_t i = 0; i < node->input_count; i++) {
-        in[i] = emit_value(emitter, node->inputs[i]);
+        in[i] = stage_emit(emitter, node->inputs[i]);
         same = same && in[i] == node->inputs[i];
     }
     if (node->op == OP_cast)
@@ -354,7 +354,7 @@ static Node *emit_scalar(Emitter *emitter, Node *node)
     return same ? node : scalar_make(ir, node->op, in, (int)node->input_count);
 }
 
-static Node *emit_new(Emitter *emitter, Node *node)
+static Node *emit_new(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
     switch (node->op) {
@@ -380,7 +380,7 @@ static Node *emit_new(Emitter *emitter, Node *node)
 }
 
 /* Recursion follows the text of one stage, which is bounded (512 nodes). */
-Node *emit_value(Emitter *emitter, Node *expression)
+Node *stage_emit(StageEmitter *emitter, Node *expression)
 {
     Node *const known = map_get(&emitter->memo->map, expression);
     if (known)
