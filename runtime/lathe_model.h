@@ -1,0 +1,157 @@
+/* What every compiled model shows to C and C++: options, error codes, tensors, the descriptor of a model.
+ *
+ * This text is copied into each generated header, so it is complete in itself (C99 and C++, no functions, two standard headers)
+ * and guarded: several generated headers may meet in one file. Structs begin with their size or are read-only data of the model,
+ * so they can grow at the end. */
+#ifndef LATHE_MODEL_H
+#define LATHE_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LATHE_MODEL_ABI 1
+
+/* What functions answer: LATHE_OK or one of the negative codes. After an error no output was written, except after LATHE_E_INDEX. */
+enum {
+    LATHE_OK = 0,
+    LATHE_E_NULL = -1,      /* a pointer that must not be NULL is NULL */
+    LATHE_E_SHAPE = -2,     /* rank, extent, stride, or a dimension out of the range that the model was compiled for */
+    LATHE_E_DTYPE = -3,     /* element type */
+    LATHE_E_COUNT = -4,     /* number of inputs or outputs */
+    LATHE_E_ARGUMENT = -5,  /* another argument: alignment, overlapping tensors, options */
+    LATHE_E_DEVICE = -6,    /* the tensor does not live in the memory that the model runs in */
+    LATHE_E_CPU = -7,       /* this CPU is below the lowest level that the model was compiled for */
+    LATHE_E_MEMORY = -8,    /* not enough memory */
+    LATHE_E_INDEX = -9,     /* an index that was computed while running is out of range; the outputs hold nothing useful */
+    LATHE_E_ABI = -10,      /* a struct is of another version */
+    LATHE_E_STATE = -11     /* the context is in use by another thread, or the object is not open */
+};
+
+/* A tensor in the caller's memory, with the layout of DLPack's DLTensor. Where dlpack.h was included before, it is DLTensor;
+ * where it comes later or never, a DLTensor * can be cast. strides: elements, or NULL for row-major order. */
+#ifdef DLPACK_DLPACK_H_
+typedef DLTensor lathe_tensor;
+#else
+typedef struct lathe_tensor {
+    void *data;
+    struct {
+        int32_t device_type; /* 1: host memory */
+        int32_t device_id;
+    } device;
+    int32_t ndim;
+    struct {
+        uint8_t code; /* 0 signed, 1 unsigned, 2 float, 4 bfloat16, 6 bool */
+        uint8_t bits;
+        uint16_t lanes; /* 1 */
+    } dtype;
+    int64_t *shape;
+    int64_t *strides;
+    uint64_t byte_offset;
+} lathe_tensor;
+#endif
+
+typedef struct lathe_context lathe_context; /* one caller's state: memory for intermediate results. Not for two threads at once. */
+typedef struct lathe_pool lathe_pool;       /* threads that several contexts, also of several models, can share */
+
+typedef struct lathe_options {
+    size_t size;     /* sizeof(lathe_options) */
+    int32_t threads; /* 1: the caller alone; 0: as many as the process may use; never more than that, except in a pool */
+    uint32_t flags;  /* 0 */
+    /* The host's own threads: calls f(arg, 0) ... f(arg, n - 1) in any order, also one after the other, and returns when all are
+     * done. NULL: the model makes threads of its own. */
+    void (*parallel_for)(void *parallel_pool, int n, void (*f)(void *arg, int i), void *arg);
+    void *parallel_pool;
+    lathe_pool *pool;    /* threads made by pool_open of any model; NULL: none. Not together with parallel_for. */
+    char *message;       /* where open writes the reason of a failure; may be NULL */
+    size_t message_size; /* bytes at message */
+} lathe_options;
+
+/* An input or output. */
+typedef struct lathe_tensor_info {
+    const char *name;
+    int32_t dtype;                  /* ONNX TensorProto.DataType: 1 float32, 2 uint8, 3 int8, 6 int32, 7 int64, 9 bool ... */
+    int32_t bits;                   /* per element in memory */
+    int32_t rank;
+    int32_t optional;               /* 1: NULL is allowed */
+    const int64_t *dims;            /* rank extents; -1 where the extent is symbolic */
+    const char *const *dim_names;   /* rank names, NULL for static extents; the pointer itself may be NULL */
+    uint32_t dims_first;            /* for the runtime: first of rank entries of value_refs, the expected extents */
+    uint32_t bytes_value;           /* for the runtime: the value that is the size of the whole tensor in bytes */
+} lathe_tensor_info;
+
+/* A symbolic dimension, or an integer that shapes depend on. Where it comes from: dim `position` of input `input`, or
+ * (element != 0) integer element `position` of that input, whose type is int32 or int64 and whose shape is static. */
+typedef struct lathe_symbol {
+    const char *name;
+    uint32_t input;
+    uint32_t position;
+    int32_t element;
+    int64_t minimum, maximum; /* inclusive; outside: LATHE_E_SHAPE */
+} lathe_symbol;
+
+/* One launch of a kernel, as lathe_api.launch_info describes it. Times are sums since profiling was switched on. */
+typedef struct lathe_launch_info {
+    size_t size;             /* in: sizeof(lathe_launch_info) */
+    const char *name;        /* names of the ONNX nodes, joined with '+' */
+    const char *kernel_name;
+    int64_t flops;           /* per run; 0 while the shapes are unknown */
+    int64_t bytes;           /* per run: read and written at least once */
+    uint64_t runs;           /* profiled runs */
+    uint64_t wall_ns;        /* from the start of the first piece to the end of the last */
+    uint64_t busy_ns;        /* summed over all threads */
+} lathe_launch_info;
+
+typedef struct lathe_model_v1 lathe_model_v1;
+
+/* What can be done with a model. Text that functions return lives as long as the model or, for error_text, until the next call
+ * with the same context. `symbols`: one value per symbol of the model in its order; NULL where there are none. */
+typedef struct lathe_api {
+    size_t size; /* sizeof(lathe_api) */
+    lathe_context *(*open)(const lathe_model_v1 *model, const lathe_options *options, int *error); /* both may be NULL */
+    void (*close)(lathe_context *context);
+    /* inputs, outputs: row-major data in the model's order. Symbols that are elements of inputs are read from there. */
+    int (*run)(lathe_context *context, const void *const *inputs, void *const *outputs, const int64_t *symbols);
+    int (*run_dl)(lathe_context *context, lathe_tensor *const *inputs, int input_count, lathe_tensor *const *outputs,
+                  int output_count);
+    /* Writes rank entries to dims. */
+    int (*output_dims)(lathe_context *context, const int64_t *symbols, int output, int64_t *dims);
+    /* Sets ndim, dtype and what shape points at (room for the rank that the descriptor tells) of each output. */
+    int (*output_dims_dl)(lathe_context *context, lathe_tensor *const *inputs, int input_count, lathe_tensor *const *outputs,
+                          int output_count);
+    const char *(*error_text)(const lathe_context *context); /* of the last failed call with this context */
+    const char *(*code_text)(int code);
+    const char *(*level_name)(const lathe_context *context); /* of the machine code in use */
+    int (*thread_count)(const lathe_context *context);
+    uint64_t (*arena_bytes)(const lathe_context *context);   /* memory for intermediate results right now */
+    int (*profile)(lathe_context *context, int on);          /* switching on clears the times */
+    int (*launch_info)(lathe_context *context, int launch, lathe_launch_info *info);
+    lathe_pool *(*pool_open)(int threads, int *error);       /* exactly so many, the caller counted; 0: what the process may use */
+    int (*pool_close)(lathe_pool *pool);                     /* LATHE_E_STATE while contexts use it */
+} lathe_api;
+
+struct lathe_model_v1 {
+    uint32_t size; /* sizeof(lathe_model_v1) */
+    uint32_t abi;  /* LATHE_MODEL_ABI */
+    const char *name;
+    const char *tool;   /* "lathe 0.1.0" */
+    const char *sha256; /* of the model file, hexadecimal */
+    uint32_t input_count, output_count, symbol_count, launch_count, level_count;
+    uint32_t flags;     /* 0 */
+    const lathe_tensor_info *inputs, *outputs;
+    const lathe_symbol *symbols;
+    const char *const *level_names; /* best first */
+    uint64_t arena_bytes;           /* 0 where it depends on symbols */
+    uint64_t weights_bytes;
+    const lathe_api *api;
+    const struct lathe_program *program; /* for the runtime, like instance */
+    void **instance;                     /* NULL at first; the only memory of the model that is written outside of contexts */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

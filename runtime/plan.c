@@ -1,0 +1,228 @@
+/* A plan: the program bound to the values of its symbols, to memory and to a number of threads.
+ *
+ * A static model has one plan, made when the context opens. A symbolic model makes one when other symbols arrive and keeps the
+ * last few; the memory of a plan fits every instantiation, so only the arena can need to grow. */
+#include "runtime/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *block_take(Block *block, uint64_t count, uint64_t size)
+{
+    const uint64_t offset = block->used;
+    block->used += (count * size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    return block->base != NULL ? block->base + offset : NULL;
+}
+
+static void plan_layout(const Context *context, Plan *plan, Block *block)
+{
+    const lathe_program *program = context->program;
+    const uint64_t launches = program->launch_count;
+    const uint64_t shared = context->threads > 1 ? launches : 0; /* what only several walkers need */
+    plan->symbols = block_take(block, program->symbol_count, sizeof *plan->symbols);
+    plan->values = block_take(block, program->value_count, sizeof *plan->values);
+    plan->dims = block_take(block, context->dim_count, sizeof *plan->dims);
+    plan->pointers = block_take(block, context->pointer_count, sizeof *plan->pointers);
+    plan->slot_offsets = block_take(block, program->slot_count, sizeof *plan->slot_offsets);
+    plan->calls = block_take(block, launches, sizeof *plan->calls);
+    plan->steps = block_take(block, shared, sizeof *plan->steps);
+    plan->step_of_launch = block_take(block, shared, sizeof *plan->step_of_launch);
+    plan->waited_by = block_take(block, shared, sizeof *plan->waited_by);
+    plan->deps = block_take(block, shared + context->dep_count, sizeof *plan->deps);
+    plan->words = block_take(block, shared * context->threads, CACHE_LINE);
+    plan->seen_stride = (shared + 7) / 8 * 8;
+    plan->seen = block_take(block, plan->seen_stride * context->threads, sizeof *plan->seen);
+}
+
+int plan_open(Context *context, Plan *plan)
+{
+    Block block = {NULL, 0};
+    plan_layout(context, plan, &block);
+    plan->memory = memory_aligned(block.used);
+    if (plan->memory == NULL && block.used > 0)
+        return context_fail(context, LATHE_E_MEMORY, "no memory for the plan of model '%s': %i bytes", context->program->name,
+                            (int64_t)block.used);
+    if (block.used > 0)
+        memset(plan->memory, 0, block.used);
+    block = (Block){plan->memory, 0};
+    plan_layout(context, plan, &block);
+    return LATHE_OK;
+}
+
+void plan_close(Plan *plan)
+{
+    free(plan->memory);
+    plan->memory = NULL;
+    plan->valid = false;
+}
+
+/* --- values ----------------------------------------------------------------------------------------------------------------- */
+
+static int values_check(Context *context, const int64_t *values)
+{
+    const lathe_program *program = context->program;
+    for (uint32_t i = 0; i < program->check_count; i++)
+        if (values[program->checks[i].value] == 0)
+            return context_fail(context, program->checks[i].code, "%s", program->checks[i].message);
+    for (uint32_t i = 0; i < program->input_count + program->output_count; i++) {
+        const bool input = i < program->input_count;
+        const lathe_tensor_info *info = input ? &program->inputs[i] : &program->outputs[i - program->input_count];
+        if (values[info->bytes_value] < 0)
+            return context_fail(context, LATHE_E_SHAPE, "%s '%s' is too large: its size does not fit into 63 bits",
+                                input ? "input" : "output", info->name);
+    }
+    return LATHE_OK;
+}
+
+static int values_fill(Context *context, Plan *plan, const int64_t *symbols)
+{
+    const lathe_program *program = context->program;
+    if (program->symbol_count > 0)
+        memcpy(plan->symbols, symbols, program->symbol_count * sizeof *symbols);
+    if (program->value_count > 0)
+        memcpy(plan->values, program->values, program->value_count * sizeof *plan->values);
+    if (program->instantiate != NULL) {
+        void *const buffers[] = {plan->values};
+        int32_t error = 0;
+        program->instantiate(buffers, plan->symbols, 0, 1, NULL, &error);
+        if (error != 0)
+            return context_fail(context, error, "%s for these dimensions", text_of_code(error));
+    }
+    return values_check(context, plan->values);
+}
+
+/* Offsets of the slots: those of the compiler, or the sum of the rounded sizes before. */
+static int slots_place(Context *context, Plan *plan)
+{
+    const lathe_program *program = context->program;
+    if (program->instantiate == NULL) {
+        if (program->slot_count > 0)
+            memcpy(plan->slot_offsets, program->slot_offset, program->slot_count * sizeof *plan->slot_offsets);
+        plan->arena_bytes = program->slot_count > 0 ? (uint64_t)plan->values[program->arena_bytes_value] : 0;
+        return LATHE_OK;
+    }
+    const int64_t most = INT64_MAX / 2;
+    int64_t used = 0;
+    for (uint32_t i = 0; i < program->slot_count; i++) {
+        const int64_t bytes = plan->values[program->slot_bytes_value[i]];
+        if (bytes < 0 || bytes > most - used)
+            return context_fail(context, LATHE_E_MEMORY, "the intermediate results of model '%s' do not fit into memory for these "
+                                "dimensions", program->name);
+        plan->slot_offsets[i] = (uint64_t)used;
+        used += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    }
+    plan->arena_bytes = (uint64_t)used;
+    return LATHE_OK;
+}
+
+static void calls_fill(const Context *context, Plan *plan)
+{
+    const lathe_program *program = context->program;
+    for (uint32_t i = 0; i < context->dim_count; i++)
+        plan->dims[i] = plan->values[program->value_refs[i]];
+    for (uint32_t i = 0; i < program->launch_count; i++) {
+        const lathe_launch *launch = &program->launches[i];
+        plan->calls[i] = (Call){
+            .kernel = context->level->kernels[launch->kernel],
+            .buffers = plan->pointers + launch->buffers_first,
+            .dims = plan->dims + launch->dims_first,
+            .units = plan->values[launch->units_value[context->level_index]],
+        };
+    }
+}
+
+void plan_bind_arena(Context *context, Plan *plan)
+{
+    if (plan->bound && plan->arena == context->arena)
+        return;
+    const lathe_program *program = context->program;
+    for (uint32_t i = 0; i < context->pointer_count; i++) {
+        const lathe_buffer *buffer = &program->buffers[program->buffer_refs[i]];
+        if (buffer->place == LATHE_PLACE_WEIGHTS)
+            plan->pointers[i] = (unsigned char *)(uintptr_t)program->weights + buffer->offset;
+        else if (buffer->place == LATHE_PLACE_ARENA)
+            plan->pointers[i] = (void *)((uintptr_t)context->arena + plan->slot_offsets[buffer->index] + buffer->offset);
+    }
+    plan->arena = context->arena;
+    plan->bound = true;
+}
+
+/* --- steps ------------------------------------------------------------------------------------------------------------------ */
+
+/* Two chunks per thread; fewer where a chunk would be shorter than CHUNK_NS or a launch has not so many units. */
+static void step_cut(Step *step, int64_t units, int64_t work, uint32_t threads)
+{
+    int64_t pieces = work / CHUNK_NS;
+    if (pieces > units)
+        pieces = units;
+    if (pieces < 1)
+        pieces = 1;
+    step->slices = pieces < threads ? (uint32_t)pieces : threads;
+    step->per_slice = pieces >= 2 * (int64_t)threads ? 2 : 1;
+}
+
+static void step_wait_for(Plan *plan, Step *step, uint32_t waiter, uint32_t other)
+{
+    if (other == waiter || plan->waited_by[other] == waiter + 1)
+        return;
+    plan->waited_by[other] = waiter + 1;
+    plan->deps[step->deps_first + step->deps_count++] = other;
+}
+
+/* Launches in order, with small neighbours joined; what a step waits for follows from its launches. */
+static void steps_fill(const Context *context, Plan *plan)
+{
+    const lathe_program *program = context->program;
+    uint32_t count = 0, deps = 0, lines = 0;
+    int64_t joined = JOIN_NS; /* work of the last step as far as it may grow; JOIN_NS: it may not */
+    memset(plan->waited_by, 0, program->launch_count * sizeof *plan->waited_by);
+    plan->parallel = false;
+    for (uint32_t i = 0; i < program->launch_count; i++) {
+        const lathe_launch *launch = &program->launches[i];
+        const int64_t work = plan->values[launch->work_value];
+        Step cut = {.launch_first = i, .launch_count = 1, .first_line = lines, .deps_first = deps};
+        step_cut(&cut, plan->calls[i].units, work, context->threads);
+        const bool small = work < 2 * CHUNK_NS;
+        if (small && joined < JOIN_NS) {
+            plan->steps[count - 1].launch_count++;
+            joined += work;
+        } else {
+            plan->steps[count++] = cut;
+            lines += cut.slices;
+            joined = small ? work : JOIN_NS;
+        }
+        plan->parallel |= cut.slices > 1;
+        plan->step_of_launch[i] = count - 1;
+        Step *step = &plan->steps[count - 1];
+        for (uint32_t k = 0; k < launch->deps_count; k++)
+            step_wait_for(plan, step, count - 1, plan->step_of_launch[program->dep_refs[launch->deps_first + k]]);
+        deps = step->deps_first + step->deps_count;
+    }
+    plan->step_count = count;
+    plan->last = (Step){.deps_first = deps};
+    for (uint32_t i = 0; i < count; i++)
+        if (plan->waited_by[i] == 0)
+            plan->deps[plan->last.deps_first + plan->last.deps_count++] = i;
+
+    /* All done in the last run, as far as the next one can tell. */
+    const uint32_t done = (uint32_t)atomic_load(&plan->run) * 4 + 3;
+    for (uint64_t i = 0; i < (uint64_t)lines * LINE_WORDS; i++)
+        atomic_store_explicit(&plan->words[i], done, memory_order_relaxed);
+    memset(plan->seen, 0, plan->seen_stride * context->threads * sizeof *plan->seen);
+}
+
+int plan_instantiate(Context *context, Plan *plan, const int64_t *symbols)
+{
+    plan->valid = false;
+    plan->bound = false;
+    int code = values_fill(context, plan, symbols);
+    if (code == LATHE_OK)
+        code = slots_place(context, plan);
+    if (code != LATHE_OK)
+        return code;
+    calls_fill(context, plan);
+    if (context->threads > 1)
+        steps_fill(context, plan);
+    plan->valid = true;
+    return LATHE_OK;
+}

@@ -1,0 +1,297 @@
+/* One run of a plan, by the caller alone or by several walkers.
+ *
+ * Every chunk of every step has a word: run * 4 + state, where state is CLAIMED, AWAITED (claimed, and somebody sleeps on the word)
+ * or DONE. `run` grows by one per run of the plan and words are compared by signed difference, so they are never cleared.
+ *
+ * Every walker goes through the steps in order. It waits, holding nothing, until the steps that this one depends on are done; then
+ * it claims by compare-and-swap and runs its own chunks (the same slice in every step: its data is in its cache), then what is left
+ * of the other slices, each from its end. Then every chunk of the step is claimed, and it goes on. Hence
+ * - a claimed chunk never waits, and nobody waits for a chunk that no thread has started: one walker alone finishes the program,
+ *   and a thread that loses its core holds up only the chunk it has claimed;
+ * - a walker of an earlier run that was late finds everything claimed and does nothing.
+ * The caller returns when every step is done; helpers leave when every step is claimed. */
+#include "runtime/internal.h"
+
+#include <limits.h>
+
+enum { CLAIMED = 1, AWAITED = 2, DONE = 3, PROGRESS_BITS = 24 };
+
+typedef struct Walker {
+    Context *context;
+    Plan *plan;
+    uint64_t run;
+    uint32_t base; /* run * 4, as words count */
+    uint32_t seat;
+    uint64_t *seen;
+    void *scratch;
+    int32_t *error;
+    Times *times;
+} Walker;
+
+static Walker walker_make(Context *context, Plan *plan, uint64_t run, uint32_t seat)
+{
+    return (Walker){
+        .context = context,
+        .plan = plan,
+        .run = run,
+        .base = (uint32_t)run * 4,
+        .seat = seat,
+        .seen = plan->seen + seat * plan->seen_stride,
+        .scratch = context->scratch + seat * context->scratch_stride,
+        .error = context->errors + (size_t)seat * LINE_WORDS,
+        .times = context->times ? context->times + (size_t)seat * context->program->launch_count : NULL,
+    };
+}
+
+/* Has the word come to `state` of this run, or further? */
+static bool word_reached(uint32_t word, uint32_t base, uint32_t state)
+{
+    return (int32_t)(word - (base + state)) >= 0;
+}
+
+static Word *step_words(const Plan *plan, const Step *step, uint32_t slice)
+{
+    return plan->words + (size_t)(step->first_line + slice) * LINE_WORDS;
+}
+
+/* --- running ---------------------------------------------------------------------------------------------------------------- */
+
+/* Keeps the first error of a run and leaves the walker's own word clear for the next. */
+static void walker_report(const Walker *walker, uint32_t launch)
+{
+    uint64_t none = 0;
+    const uint64_t failure = (uint64_t)(launch + 1) << 32 | (uint32_t)*walker->error;
+    atomic_compare_exchange_strong(&walker->context->failure, &none, failure);
+    *walker->error = 0;
+}
+
+static void launch_run(const Walker *walker, uint32_t launch, int64_t begin, int64_t end)
+{
+    const Call *call = &walker->plan->calls[launch];
+    if (begin >= end)
+        return;
+    const uint64_t start = walker->times ? clock_ns() : 0;
+    call->kernel(call->buffers, call->dims, begin, end, walker->scratch, walker->error);
+    if (walker->times != NULL) {
+        Times *times = &walker->times[launch];
+        times->end = clock_ns();
+        times->busy += times->end - start;
+        if (times->start == 0)
+            times->start = start;
+    }
+    if (*walker->error != 0)
+        walker_report(walker, launch);
+}
+
+static void chunk_run(const Walker *walker, const Step *step, uint32_t chunk)
+{
+    const uint32_t chunks = step->slices * step->per_slice;
+    for (uint32_t i = 0; i < step->launch_count; i++) {
+        if (atomic_load_explicit(&walker->context->failure, memory_order_relaxed) != 0)
+            return;
+        const uint32_t launch = step->launch_first + i;
+        const int64_t units = walker->plan->calls[launch].units;
+        const int64_t quotient = units / chunks, rest = units % chunks; /* floor(units * c / chunks) without overflow */
+        launch_run(walker, launch, quotient * chunk + rest * chunk / chunks,
+                   quotient * (chunk + 1) + rest * (chunk + 1) / chunks);
+    }
+}
+
+static void chunk_claim(const Walker *walker, const Step *step, uint32_t slice, uint32_t k)
+{
+    Word *word = step_words(walker->plan, step, slice) + k;
+    uint32_t now = atomic_load_explicit(word, memory_order_relaxed);
+    if (word_reached(now, walker->base, CLAIMED))
+        return;
+    if (!atomic_compare_exchange_strong_explicit(word, &now, walker->base + CLAIMED, memory_order_acquire, memory_order_relaxed))
+        return;
+    chunk_run(walker, step, slice * step->per_slice + k);
+    if (atomic_exchange_explicit(word, walker->base + DONE, memory_order_acq_rel) == walker->base + AWAITED)
+        word_wake(word, INT_MAX);
+}
+
+/* --- waiting ---------------------------------------------------------------------------------------------------------------- */
+
+static Word *chunk_not_done(const Walker *walker, const Step *step)
+{
+    for (uint32_t slice = 0; slice < step->slices; slice++) {
+        Word *words = step_words(walker->plan, step, slice);
+        for (uint32_t k = 0; k < step->per_slice; k++)
+            if (!word_reached(atomic_load_explicit(&words[k], memory_order_acquire), walker->base, DONE))
+                return &words[k];
+    }
+    return NULL;
+}
+
+/* A word that the step still has to wait for; NULL: it may start. */
+static Word *step_blocker(const Walker *walker, const Step *step)
+{
+    const Plan *plan = walker->plan;
+    for (uint32_t i = 0; i < step->deps_count; i++) {
+        const uint32_t other = plan->deps[step->deps_first + i];
+        if (walker->seen[other] == walker->run)
+            continue;
+        Word *word = chunk_not_done(walker, &plan->steps[other]);
+        if (word != NULL)
+            return word;
+        walker->seen[other] = walker->run;
+    }
+    return NULL;
+}
+
+/* Waits for a claimed chunk: awake at first, then asleep on its word. */
+static void word_await(Word *word, uint32_t base)
+{
+    uint32_t now = atomic_load_explicit(word, memory_order_acquire);
+    while (!word_reached(now, base, DONE)) {
+        if (!word_spin(word, now)) {
+            if (now != base + CLAIMED || atomic_compare_exchange_strong(word, &now, base + AWAITED))
+                word_sleep(word, base + AWAITED);
+        }
+        now = atomic_load_explicit(word, memory_order_acquire);
+    }
+}
+
+static void step_await(const Walker *walker, const Step *step)
+{
+    Word *word;
+    while ((word = step_blocker(walker, step)) != NULL)
+        word_await(word, walker->base);
+}
+
+/* --- walking ---------------------------------------------------------------------------------------------------------------- */
+
+static void step_walk(const Walker *walker, const Step *step)
+{
+    step_await(walker, step);
+    uint32_t slice = walker->seat % step->slices;
+    const bool own = slice == walker->seat;
+    for (uint32_t i = 0; i < step->slices; i++) {
+        for (uint32_t k = 0; k < step->per_slice; k++)
+            chunk_claim(walker, step, slice, own && i == 0 ? k : step->per_slice - 1 - k);
+        if (++slice == step->slices)
+            slice = 0;
+    }
+}
+
+/* Helpers that come late begin where the walker of seat 0 is. */
+static uint32_t walker_start(const Walker *walker)
+{
+    const uint64_t progress = atomic_load_explicit(&walker->plan->progress, memory_order_acquire);
+    const uint64_t run_mask = UINT64_MAX >> PROGRESS_BITS;
+    if (progress >> PROGRESS_BITS != (walker->run & run_mask))
+        return 0;
+    return (uint32_t)(progress & ((1u << PROGRESS_BITS) - 1));
+}
+
+static void walker_walk(const Walker *walker)
+{
+    Plan *plan = walker->plan;
+    for (uint32_t i = walker_start(walker); i < plan->step_count; i++) {
+        step_walk(walker, &plan->steps[i]);
+        if (walker->seat == 0)
+            atomic_store_explicit(&plan->progress, walker->run << PROGRESS_BITS | (i + 1), memory_order_release);
+    }
+}
+
+/* A free seat, best the one asked for; -1: all are taken. */
+static int seat_take(Context *context, uint32_t first, uint32_t wanted)
+{
+    uint32_t seat = wanted < context->threads ? wanted : first;
+    for (uint32_t i = first; i < context->threads; i++) {
+        if (atomic_exchange_explicit(&context->seats[seat], 1, memory_order_acquire) == 0)
+            return (int)seat;
+        if (++seat == context->threads)
+            seat = first;
+    }
+    return -1;
+}
+
+static void seat_walk(Context *context, uint32_t first, uint32_t wanted)
+{
+    const int seat = seat_take(context, first, wanted);
+    if (seat < 0)
+        return;
+    /* Whatever run this reads belongs to this plan: the one now going on, or one that has nothing left to claim. */
+    Plan *plan = atomic_load_explicit(&context->plan, memory_order_acquire);
+    const uint64_t run = atomic_load_explicit(&plan->run, memory_order_acquire);
+    const Walker walker = walker_make(context, plan, run, (uint32_t)seat);
+    walker_walk(&walker);
+    atomic_store_explicit(&context->seats[seat], 0, memory_order_release);
+}
+
+void run_help(void *job, uint32_t worker)
+{
+    seat_walk(job, 1, worker);
+}
+
+static void run_item(void *job, int item)
+{
+    const uint32_t saved = float_mode_enter();
+    seat_walk(job, 0, (uint32_t)item);
+    float_mode_leave(saved);
+}
+
+static void run_shared(Context *context, Plan *plan)
+{
+    const uint64_t run = atomic_load_explicit(&plan->run, memory_order_relaxed) + 1;
+    atomic_store_explicit(&plan->progress, run << PROGRESS_BITS, memory_order_relaxed);
+    atomic_store_explicit(&plan->run, run, memory_order_release);
+    atomic_store_explicit(&context->plan, plan, memory_order_release);
+    if (context->parallel_for != NULL)
+        context->parallel_for(context->parallel_pool, (int)context->threads, run_item, context);
+    else if (context->pool != NULL)
+        context->pool->post(context->pool, context->slot, (int)context->threads - 1);
+
+    const Walker walker = walker_make(context, plan, run, 0);
+    walker_walk(&walker);
+    step_await(&walker, &plan->last);
+    if (context->pool != NULL)
+        context->pool->retire(context->pool, context->slot);
+}
+
+static void run_alone(Context *context, Plan *plan)
+{
+    const Walker walker = walker_make(context, plan, 0, 0);
+    const uint32_t count = context->program->launch_count;
+    if (walker.times != NULL) {
+        for (uint32_t i = 0; i < count && atomic_load_explicit(&context->failure, memory_order_relaxed) == 0; i++)
+            launch_run(&walker, i, 0, plan->calls[i].units);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const Call *call = &plan->calls[i];
+        if (call->units <= 0)
+            continue;
+        call->kernel(call->buffers, call->dims, 0, call->units, walker.scratch, walker.error);
+        if (*walker.error != 0) {
+            walker_report(&walker, i);
+            return;
+        }
+    }
+}
+
+int run_plan(Context *context, Plan *plan)
+{
+    for (uint32_t i = 0; i < context->patch_count; i++) {
+        const Patch *patch = &context->patches[i];
+        unsigned char *data = context->tensors[patch->tensor];
+        plan->pointers[patch->pointer] = data != NULL ? data + patch->offset : NULL;
+    }
+    atomic_store_explicit(&context->failure, 0, memory_order_relaxed);
+
+    const uint32_t saved = float_mode_enter();
+    if (plan->parallel)
+        run_shared(context, plan);
+    else
+        run_alone(context, plan);
+    float_mode_leave(saved);
+
+    if (context->times != NULL)
+        profile_fold(context);
+    const uint64_t failure = atomic_load_explicit(&context->failure, memory_order_relaxed);
+    if (failure == 0)
+        return LATHE_OK;
+    const int32_t code = (int32_t)(uint32_t)failure;
+    return context_fail(context, code, "node '%s': %s", context->program->launches[(failure >> 32) - 1].name, text_of_code(code));
+}

@@ -1,0 +1,277 @@
+/* A pool of threads that help callers with their runs, and the sleeping and waking below it.
+ *
+ * A job is attached to a slot once and posted for each run. Workers look through the posted slots and call work(job), which finds
+ * out by itself whether anything is left to do: no worker is ever needed, so a pool may be short of threads or busy elsewhere.
+ * A worker counts itself into the slot before it looks at the job, so that settle() can tell when nobody does any more.
+ *
+ * A child of fork() has the memory of the pool but none of its threads: there the caller does everything. */
+#define _GNU_SOURCE
+#include "runtime/internal.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    SLOTS = 256,
+    SLOT_SETS = SLOTS / 64,
+    WORKER_STACK = 1 << 20,
+    SETTLE_SLEEP_NS = 50000,
+};
+
+typedef struct Slot {
+    _Alignas(CACHE_LINE) Word inside; /* workers that may look at job */
+    Word generation;                  /* grows with each post: nobody takes the same post twice */
+    void *job;
+    PoolWork *work;
+} Slot;
+
+typedef struct Pool Pool;
+
+typedef struct Worker {
+    Pool *pool;
+    pthread_t thread;
+    uint32_t index;
+    uint32_t finished[SLOTS]; /* generation that this worker has left */
+} Worker;
+
+struct Pool {
+    lathe_pool head;
+    pid_t process;
+    int started;
+    Worker *workers[THREADS_MAX];
+    _Alignas(CACHE_LINE) _Atomic uint64_t taken[SLOT_SETS];
+    _Alignas(CACHE_LINE) _Atomic uint64_t posted[SLOT_SETS];
+    _Alignas(CACHE_LINE) Word epoch; /* changes when something was posted, and at the end */
+    Word sleepers;
+    Word stop;
+    Slot slots[SLOTS];
+};
+
+uint64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void word_sleep(Word *word, uint32_t expected)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+void word_wake(Word *word, int sleepers)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, sleepers, NULL, NULL, 0);
+}
+
+bool word_spin(Word *word, uint32_t expected)
+{
+    const uint64_t end = clock_ns() + SPIN_NS;
+    do {
+        for (int i = 0; i < 16; i++) {
+            if (atomic_load_explicit(word, memory_order_acquire) != expected)
+                return true;
+            cpu_pause();
+        }
+    } while (clock_ns() < end);
+    return false;
+}
+
+static uint64_t slot_bit(int slot)
+{
+    return UINT64_C(1) << (slot & 63);
+}
+
+/* Helps with what is posted in this slot; false when it is retired or this worker has been there already. */
+static bool slot_help(Worker *worker, int number)
+{
+    Pool *pool = worker->pool;
+    Slot *slot = &pool->slots[number];
+    bool helped = false;
+    atomic_fetch_add(&slot->inside, 1);
+    if (atomic_load(&pool->posted[number / 64]) & slot_bit(number)) {
+        const uint32_t generation = atomic_load(&slot->generation);
+        if (worker->finished[number] != generation) {
+            slot->work(slot->job, worker->index);
+            worker->finished[number] = generation;
+            helped = true;
+        }
+    }
+    atomic_fetch_sub(&slot->inside, 1);
+    return helped;
+}
+
+/* Workers begin at different slots, so that several callers at once all find help. */
+static bool worker_help(Worker *worker)
+{
+    const uint32_t first = worker->index & 63;
+    bool helped = false;
+    for (int set = 0; set < SLOT_SETS; set++) {
+        uint64_t posted = atomic_load(&worker->pool->posted[set]);
+        posted = posted >> first | posted << (-first & 63);
+        for (; posted != 0; posted &= posted - 1)
+            helped |= slot_help(worker, set * 64 + (int)(((uint32_t)__builtin_ctzll(posted) + first) & 63));
+    }
+    return helped;
+}
+
+static void worker_wait(Pool *pool, uint32_t epoch)
+{
+    if (word_spin(&pool->epoch, epoch))
+        return;
+    atomic_fetch_add(&pool->sleepers, 1);
+    if (atomic_load(&pool->epoch) == epoch)
+        word_sleep(&pool->epoch, epoch);
+    atomic_fetch_sub(&pool->sleepers, 1);
+}
+
+static void *worker_main(void *argument)
+{
+    Worker *worker = argument;
+    Pool *pool = worker->pool;
+    float_mode_enter();
+    while (!atomic_load(&pool->stop)) {
+        const uint32_t epoch = atomic_load(&pool->epoch);
+        if (!worker_help(worker))
+            worker_wait(pool, epoch);
+    }
+    return NULL;
+}
+
+static int pool_attach(lathe_pool *head, void *job, PoolWork *work)
+{
+    Pool *pool = (Pool *)head;
+    for (int number = 0; number < SLOTS; number++) {
+        if (atomic_load(&pool->taken[number / 64]) & slot_bit(number))
+            continue;
+        if (atomic_fetch_or(&pool->taken[number / 64], slot_bit(number)) & slot_bit(number))
+            continue;
+        pool->slots[number].job = job;
+        pool->slots[number].work = work;
+        return number;
+    }
+    return -1;
+}
+
+static void pool_post(lathe_pool *head, int number, int helpers)
+{
+    Pool *pool = (Pool *)head;
+    atomic_fetch_add(&pool->slots[number].generation, 1);
+    atomic_fetch_or(&pool->posted[number / 64], slot_bit(number));
+    atomic_fetch_add(&pool->epoch, 1);
+    if (atomic_load(&pool->sleepers) != 0)
+        word_wake(&pool->epoch, helpers);
+}
+
+static void pool_retire(lathe_pool *head, int number)
+{
+    Pool *pool = (Pool *)head;
+    atomic_fetch_and(&pool->posted[number / 64], ~slot_bit(number));
+}
+
+static void pool_settle(lathe_pool *head, int number)
+{
+    Pool *pool = (Pool *)head;
+    if (getpid() != pool->process)
+        return;
+    Word *inside = &pool->slots[number].inside;
+    uint32_t now;
+    while ((now = atomic_load(inside)) != 0) {
+        if (!word_spin(inside, now))
+            nanosleep(&(struct timespec){0, SETTLE_SLEEP_NS}, NULL);
+    }
+}
+
+static void pool_detach(lathe_pool *head, int number)
+{
+    Pool *pool = (Pool *)head;
+    atomic_fetch_and(&pool->taken[number / 64], ~slot_bit(number));
+}
+
+static int pool_close(lathe_pool *head)
+{
+    Pool *pool = (Pool *)head;
+    for (int set = 0; set < SLOT_SETS; set++)
+        if (atomic_load(&pool->taken[set]) != 0)
+            return LATHE_E_STATE;
+    const bool child = getpid() != pool->process;
+    atomic_store(&pool->stop, 1);
+    atomic_fetch_add(&pool->epoch, 1);
+    word_wake(&pool->epoch, INT_MAX);
+    for (int i = 0; i < pool->started; i++) {
+        if (!child)
+            pthread_join(pool->workers[i]->thread, NULL);
+        free(pool->workers[i]);
+    }
+    free(pool);
+    return LATHE_OK;
+}
+
+static bool worker_start(Pool *pool)
+{
+    Worker *worker = malloc(sizeof *worker);
+    if (worker == NULL)
+        return false;
+    memset(worker, 0, sizeof *worker);
+    worker->pool = pool;
+    worker->index = (uint32_t)pool->started + 1;
+
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, WORKER_STACK);
+    const int result = pthread_create(&worker->thread, &attributes, worker_main, worker);
+    pthread_attr_destroy(&attributes);
+    if (result != 0) {
+        free(worker);
+        return false;
+    }
+    pool->workers[pool->started++] = worker;
+    return true;
+}
+
+void pool_grow(lathe_pool *head, int threads)
+{
+    Pool *pool = (Pool *)head;
+    sigset_t all, before; /* signals are for the host's own threads */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool->started + 1 < threads && pool->started + 1 < THREADS_MAX && worker_start(pool))
+        ;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pool->head.threads = pool->started + 1;
+}
+
+lathe_pool *pool_open(int threads, int *error)
+{
+    int code = LATHE_OK;
+    Pool *pool = NULL;
+    if (threads < 0 || threads > THREADS_MAX)
+        code = LATHE_E_ARGUMENT;
+    else if ((pool = memory_aligned(sizeof *pool)) == NULL)
+        code = LATHE_E_MEMORY;
+    if (error != NULL)
+        *error = code;
+    if (pool == NULL)
+        return NULL;
+    memset(pool, 0, sizeof *pool);
+    pool->process = getpid();
+    pool->head = (lathe_pool){
+        .size = sizeof pool->head,
+        .abi = POOL_ABI,
+        .attach = pool_attach,
+        .post = pool_post,
+        .retire = pool_retire,
+        .settle = pool_settle,
+        .detach = pool_detach,
+        .close = pool_close,
+    };
+    pool_grow(&pool->head, threads > 0 ? threads : limits_threads());
+    return &pool->head;
+}

@@ -1,0 +1,20 @@
+# The runtime's object offers lathe_rt_* alone and needs nothing but these functions of libc; nothing in it is writable.
+set(allowed _GLOBAL_OFFSET_TABLE_ calloc clock_gettime close free getenv getpid madvise malloc memchr memcmp memcpy memset nanosleep
+    open posix_memalign pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_create pthread_join
+    pthread_sigmask read sigfillset strchr strcmp strlen syscall)
+execute_process(COMMAND ${NM} ${OBJECT} OUTPUT_VARIABLE listing RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${NM} failed")
+endif()
+string(REPLACE "\n" ";" lines "${listing}")
+foreach(line ${lines})
+  if(line MATCHES "^ *U ([^ ]+)$")
+    if(NOT CMAKE_MATCH_1 IN_LIST allowed)
+      message(SEND_ERROR "the runtime needs ${CMAKE_MATCH_1}")
+    endif()
+  elseif(line MATCHES " ([A-Z]) ([^ ]+)$" AND NOT CMAKE_MATCH_2 MATCHES "^lathe_rt_")
+    message(SEND_ERROR "the runtime offers ${CMAKE_MATCH_2}")
+  elseif(line MATCHES " ([bBC]) ([^ ]+)$")
+    message(SEND_ERROR "the runtime writes ${CMAKE_MATCH_2}")
+  endif()
+endforeach()
