@@ -142,7 +142,8 @@ static int affinity_cpus(void)
     const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
     int cpus = 0;
     for (long i = 0; i < bytes; i++)
-        cpus += __builtin_popcount(mask[i]);
+        for (unsigned bits = mask[i]; bits != 0; bits &= bits - 1)
+            cpus++;
     return cpus > 0 ? cpus : 1;
 }
 

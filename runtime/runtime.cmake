@@ -61,4 +61,17 @@ if(LATHE_TESTS)
   add_test(NAME runtime/object_symbols COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DOBJECT=${runtime_object}
            -P ${CMAKE_SOURCE_DIR}/tests/runtime/symbols.cmake)
   # runtime_object is made with lathe_runtime_embed, which is part of the default build.
+
+  # Two model libraries, each with a runtime of its own, as the compiler links them; made for the test that loads both.
+  foreach(name a b)
+    add_library(runtime_library_${name} MODULE ${CMAKE_SOURCE_DIR}/tests/runtime/library.c ${runtime_object})
+    set_source_files_properties(${runtime_object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+    add_dependencies(runtime_library_${name} lathe_runtime_embed)
+    target_include_directories(runtime_library_${name} PRIVATE ${CMAKE_SOURCE_DIR})
+    set_target_properties(runtime_library_${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime)
+  endforeach()
+
+  # Not a test: prints the cost of a launch.
+  add_executable(runtime_overhead ${CMAKE_SOURCE_DIR}/tests/runtime/overhead.c)
+  target_link_libraries(runtime_overhead PRIVATE lathe_runtime)
 endif()

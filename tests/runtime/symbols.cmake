@@ -1,4 +1,5 @@
 # The runtime's object offers lathe_rt_* alone and needs nothing but these functions of libc; nothing in it is writable.
+cmake_minimum_required(VERSION 3.20)
 set(allowed _GLOBAL_OFFSET_TABLE_ calloc clock_gettime close free getenv getpid madvise malloc memchr memcmp memcpy memset nanosleep
     open posix_memalign pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_create pthread_join
     pthread_sigmask read sigfillset strchr strcmp strlen syscall)
@@ -12,9 +13,15 @@ foreach(line ${lines})
     if(NOT CMAKE_MATCH_1 IN_LIST allowed)
       message(SEND_ERROR "the runtime needs ${CMAKE_MATCH_1}")
     endif()
-  elseif(line MATCHES " ([A-Z]) ([^ ]+)$" AND NOT CMAKE_MATCH_2 MATCHES "^lathe_rt_")
-    message(SEND_ERROR "the runtime offers ${CMAKE_MATCH_2}")
-  elseif(line MATCHES " ([bBC]) ([^ ]+)$")
-    message(SEND_ERROR "the runtime writes ${CMAKE_MATCH_2}")
+  elseif(line MATCHES " [A-Z] ([^ ]+)$")
+    set(offered ${CMAKE_MATCH_1})
+    if(NOT offered MATCHES "^lathe_rt_")
+      message(SEND_ERROR "the runtime offers ${offered}")
+    endif()
   endif()
 endforeach()
+
+execute_process(COMMAND ${NM} --format=sysv ${OBJECT} OUTPUT_VARIABLE listing)
+if(listing MATCHES "([^\n |]+) *\\|[^\n]*\\|(\\.data|\\.bss|\\*COM\\*)\n")
+  message(SEND_ERROR "the runtime has writable data: ${CMAKE_MATCH_1}")
+endif()
