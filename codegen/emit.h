@@ -1,0 +1,90 @@
+/* Inside of the translation to LLVM: one Emitter per kernel, shared by the llvm_*.c files.
+ *
+ * Pure nodes are emitted when first needed and remembered until the scope that holds them closes. A scope is the function, a loop's body
+ * or a branch of an if; `block` is the basic block that its next instruction goes to. Instructions for an outer scope are placed before the
+ * terminator of that scope's block, which dominates everything that comes later in it. */
+#ifndef LATHE_CODEGEN_EMIT_H
+#define LATHE_CODEGEN_EMIT_H
+
+#include "codegen/llvm.h"
+#include "ir/map.h"
+
+#include <llvm-c/DebugInfo.h>
+
+typedef enum ScopeKind { SCOPE_FUNCTION, SCOPE_LOOP, SCOPE_BRANCH } ScopeKind;
+
+typedef struct Scope {
+    struct Scope *parent;
+    ScopeKind kind;
+    int depth;
+    bool open;
+    LLVMBasicBlockRef block;
+    LLVMBasicBlockRef exit; /* loops: where a break goes */
+} Scope;
+
+typedef struct Value {
+    LLVMValueRef value;
+    Scope *scope;
+} Value;
+
+typedef struct Emitter {
+    Ir *ir;
+    Arena *arena; /* of this kernel's translation */
+    const Node *kernel;
+    const TargetMachineInfo *target;
+    LLVMModuleRef module;
+    LLVMContextRef context;
+    LLVMBuilderRef builder;
+    LLVMValueRef function;
+    LLVMBasicBlockRef entry; /* parameters and registers (allocas) */
+    Scope *scope;            /* where the next ordered node goes */
+    NodeMap values;          /* node -> Value */
+    NodeMap parameters;      /* buffer or symbol -> 1 + its position */
+    NodeMap pointers;        /* buffer -> NodeMap of partial offsets -> Value */
+    NodeMap written;         /* buffers, and what they alias, that the kernel writes */
+    const LineTable *lines;
+    LLVMMetadataRef subprogram; /* NULL without debug information */
+} Emitter;
+
+/* ---- llvm.c: scopes and values ---- */
+LLVMValueRef emit_value(Emitter *emitter, Node *node);
+void emit_block(Emitter *emitter, const Block *block);
+void emit_at(Emitter *emitter, const Scope *scope); /* the builder's next instruction goes to `scope` */
+Value *emit_remember(Emitter *emitter, const Node *node, LLVMValueRef value, Scope *scope);
+Scope *emit_scope_of(Emitter *emitter, Node *node); /* of a node that has a value */
+Scope *emit_hoist(Emitter *emitter, Scope *available); /* where a pure value goes whose operands are in `available` */
+
+/* ---- llvm_type.c: types and small instructions ---- */
+LLVMTypeRef emit_int_type(Emitter *emitter, int bits, int lanes);
+LLVMTypeRef emit_type(Emitter *emitter, Dtype dtype, int lanes);        /* of a value */
+LLVMTypeRef emit_memory_type(Emitter *emitter, Dtype dtype, int lanes); /* of whole-byte elements in memory */
+LLVMValueRef emit_constant(Emitter *emitter, Dtype dtype, int lanes, uint64_t bits);
+LLVMValueRef emit_int(LLVMTypeRef type, int64_t value);    /* splat where type is a vector */
+LLVMValueRef emit_real(LLVMTypeRef type, double value);
+LLVMValueRef emit_splat(Emitter *emitter, LLVMValueRef scalar, int lanes);
+LLVMValueRef emit_shuffle(Emitter *emitter, LLVMValueRef a, LLVMValueRef b, const int *lanes, int count);
+LLVMValueRef emit_intrinsic(Emitter *emitter, const char *name, const LLVMTypeRef *overloads, int overload_count,
+                            const LLVMValueRef *arguments, int count);
+int emit_lanes(LLVMValueRef value); /* 1 for scalars */
+LLVMValueRef emit_lane(Emitter *emitter, LLVMValueRef vector, int lane);
+
+/* ---- llvm_scalar.c, llvm_convert.c ---- */
+LLVMValueRef emit_scalar(Emitter *emitter, const Node *node, LLVMValueRef *operands);
+/* One operation on values of a compute dtype. */
+LLVMValueRef emit_operation(Emitter *emitter, Op op, Dtype dtype, const Node *const *nodes, LLVMValueRef *operands);
+LLVMValueRef emit_cast(Emitter *emitter, LLVMValueRef value, Dtype from, Dtype to);
+LLVMValueRef emit_reduce(Emitter *emitter, const Node *node, LLVMValueRef vector);
+
+/* ---- llvm_memory.c ---- */
+LLVMValueRef emit_buffer(Emitter *emitter, const Node *buffer); /* its first byte */
+LLVMValueRef emit_load(Emitter *emitter, const Node *node);
+LLVMValueRef emit_gather(Emitter *emitter, const Node *node);
+void emit_store(Emitter *emitter, const Node *node);
+void emit_scatter(Emitter *emitter, const Node *node);
+void emit_prefetch(Emitter *emitter, const Node *node);
+
+/* ---- llvm_debug.c ---- */
+void emit_debug_open(Emitter *emitter, const char *symbol);
+void emit_debug_line(Emitter *emitter, const Node *node);
+
+#endif

@@ -1,0 +1,37 @@
+/* One scheduled kernel to machine code: object bytes, or text to look at. No LLVM types here. */
+#ifndef LATHE_CODEGEN_OBJECT_H
+#define LATHE_CODEGEN_OBJECT_H
+
+#include "ir/ir.h"
+#include "targets/target.h"
+
+/* Lines of the kernel's text, for debuggers and profilers. file NULL: no debug information. */
+typedef struct LineTable {
+    const char *folder, *file;                       /* "", "model.ir" */
+    int (*line_of)(void *context, const Node *node); /* of an ordered node or the kernel itself; 0: unknown */
+    void *context;
+} LineTable;
+
+typedef enum ObjectFormat { FORMAT_OBJECT, FORMAT_ASSEMBLY, FORMAT_LLVM } ObjectFormat;
+
+typedef struct ObjectRequest {
+    const Node *kernel;
+    const TargetMachineInfo *target;
+    const char *symbol;     /* of the function: hidden, signature lathe_kernel */
+    const LineTable *lines; /* may be NULL */
+    ObjectFormat format;
+} ObjectRequest;
+
+typedef struct ObjectBytes {
+    const void *data; /* text formats end with a zero byte that is not counted */
+    size_t bytes;
+} ObjectBytes;
+
+/* Makes the request's object in `arena`. False after a diagnostic. The same request gives the same bytes. */
+bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result);
+/* Everything besides the kernel and target that decides the bytes: versions of LLVM and of this translation. */
+const char *object_version(Arena *arena);
+/* Registers LLVM's targets; object_make does it too. Call before forking workers, so that they share the memory. */
+void object_initialize(void);
+
+#endif
