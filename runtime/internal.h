@@ -20,6 +20,7 @@ enum {
     THREADS_MAX = 256,
     PLANS_MAX = 4,         /* instantiations that a context of a symbolic model keeps */
     SPIN_NS = 50000,       /* how long to wait awake before sleeping */
+    SLICE_CHUNKS = 2,      /* of a large launch per thread: one is slower when a core is disturbed, four cost more than they give */
     CHUNK_NS = 2000,       /* a chunk is worth sharing from this much work on */
     TEXT_SIZE = 512,
     JOIN_NS = 20000,       /* smaller launches are joined to one chunk up to about this much work */

@@ -149,7 +149,7 @@ void plan_bind_arena(Context *context, Plan *plan)
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------ */
 
-/* Two chunks per thread; fewer where a chunk would be shorter than CHUNK_NS or a launch has not so many units. */
+/* SLICE_CHUNKS chunks per thread; fewer where a chunk would be shorter than CHUNK_NS or a launch has not so many units. */
 static void step_cut(Step *step, int64_t units, int64_t work, uint32_t threads)
 {
     int64_t pieces = work / CHUNK_NS;
@@ -158,7 +158,7 @@ static void step_cut(Step *step, int64_t units, int64_t work, uint32_t threads)
     if (pieces < 1)
         pieces = 1;
     step->slices = pieces < threads ? (uint32_t)pieces : threads;
-    step->per_slice = pieces >= 2 * (int64_t)threads ? 2 : 1;
+    step->per_slice = pieces >= SLICE_CHUNKS * (int64_t)threads ? SLICE_CHUNKS : 1;
 }
 
 static void step_wait_for(Plan *plan, Step *step, uint32_t waiter, uint32_t other)
@@ -206,8 +206,9 @@ static void steps_fill(const Context *context, Plan *plan)
 
     /* All done in the last run, as far as the next one can tell. */
     const uint32_t done = (uint32_t)atomic_load(&plan->run) * 4 + 3;
-    for (uint64_t i = 0; i < (uint64_t)lines * LINE_WORDS; i++)
-        atomic_store_explicit(&plan->words[i], done, memory_order_relaxed);
+    for (uint64_t line = 0; line < lines; line++)
+        for (uint32_t k = 0; k < SLICE_CHUNKS; k++)
+            atomic_store_explicit(&plan->words[line * LINE_WORDS + k], done, memory_order_relaxed);
     memset(plan->seen, 0, plan->seen_stride * context->threads * sizeof *plan->seen);
 }
 

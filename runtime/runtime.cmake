@@ -62,6 +62,18 @@ if(LATHE_TESTS)
            -P ${CMAKE_SOURCE_DIR}/tests/runtime/symbols.cmake)
   # runtime_object is made with lathe_runtime_embed, which is part of the default build.
 
+  # The public header, by every compiler that would meet it.
+  foreach(language "c;-std=c99" "c++;-std=c++11")
+    list(GET language 0 name)
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -x ${name} -fsyntax-only /dev/null RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
+    foreach(dlpack "-DWITHOUT_DLPACK" "-DWITH_DLPACK")
+      if(result EQUAL 0)
+        add_test(NAME runtime/header_${name}${dlpack} COMMAND ${CMAKE_C_COMPILER} -x ${language} -Wall -Wextra -Wpedantic -Werror
+                 ${dlpack} -fsyntax-only ${CMAKE_SOURCE_DIR}/tests/runtime/header.c)
+      endif()
+    endforeach()
+  endforeach()
+
   # Two model libraries, each with a runtime of its own, as the compiler links them; made for the test that loads both.
   foreach(name a b)
     add_library(runtime_library_${name} MODULE ${CMAKE_SOURCE_DIR}/tests/runtime/library.c ${runtime_object})

@@ -83,6 +83,28 @@ Test(host, the_best_level_that_runs_here)
     cr_expect_null(affine_instance);
 }
 
+Test(host, amx_is_asked_for_where_the_cpu_has_it)
+{
+    static const lathe_level amx[] = {{"amx", LATHE_CPU_AMX_INT8, affine_kernels, 0}, {"x86-64", 0, affine_kernels, 0}};
+    lathe_program program = affine_program;
+    lathe_model_v1 model = affine_model;
+    program.levels = amx;
+    program.level_count = 2;
+    model.program = &program;
+    int error;
+    unsetenv("LATHE_CPU_LEVEL");
+    lathe_context *context = lathe_rt_open(&model, NULL, &error);
+    cr_assert_not_null(context);
+    if (!(cpu_features() & LATHE_CPU_AMX_INT8))
+        cr_expect_str_eq(api->level_name(context), "x86-64");
+    else if (strcmp(api->level_name(context), "amx") == 0) {
+        /* ldtilecfg with one 16 x 64 tile, tilezero: a signal if the system had not granted the state */
+        static const uint8_t config[64] = {[0] = 1, [16] = 64, [48] = 16};
+        __asm__ volatile("ldtilecfg %0\n\ttilezero %%tmm0\n\ttilerelease" : : "m"(config));
+    }
+    lathe_rt_close(context);
+}
+
 /* --- control groups ----------------------------------------------------------------------------------------------------------- */
 
 static char root[64];

@@ -156,6 +156,99 @@ Test(symbolic, output_shapes_can_be_asked_for)
     lathe_rt_close(context);
 }
 
+/* --- variations of the model -------------------------------------------------------------------------------------------------- */
+
+Test(symbolic, no_rows_at_all)
+{
+    static const lathe_symbol symbols[] = {{"batch", 0, 0, 0, 0, 100}, {"n", 1, 1, 1, 0, 100}};
+    lathe_program program = symbolic_program;
+    lathe_model_v1 model = symbolic_model;
+    program.symbols = symbols;
+    program.check_count = 0;
+    model.program = &program;
+    for (int threads = 1; threads <= 2; threads++) {
+        int error;
+        lathe_context *context = lathe_rt_open(&model, &(lathe_options){.size = sizeof(lathe_options), .threads = threads}, &error);
+        Tensors t;
+        tensors_make(&t, 0, 2, 2);
+        int64_t strides[] = {-5, 77}; /* of no meaning without elements */
+        t.tensors[0].data = NULL;
+        t.tensors[0].strides = strides;
+        cr_expect_eq(api->run_dl(context, t.inputs, 3, t.outputs, 1), LATHE_OK, "%s", api->error_text(context));
+        cr_expect_eq(t.y[5], -1.0f);
+        cr_expect_eq(t.y[6], 0.0f);
+        tensors_make(&t, 0, 0, 0);
+        t.tensors[2].data = NULL;
+        cr_expect_eq(api->run_dl(context, t.inputs, 3, t.outputs, 1), LATHE_OK, "%s", api->error_text(context));
+        cr_expect_eq(symbolic_run(context, 4, 1, 1), 0);
+        lathe_rt_close(context);
+    }
+}
+
+Test(symbolic, symbols_can_be_int32_elements)
+{
+    static const lathe_tensor_info inputs[] = {
+        {"x", 1, 32, 2, 0, symbolic_x, NULL, 0, V_X_BYTES},
+        {"extra", 6, 32, 1, 0, symbolic_extra, NULL, 2, V_TWELVE},
+        {"bias", 1, 32, 1, 1, symbolic_bias, NULL, 3, V_TWELVE},
+    };
+    lathe_program program = symbolic_program;
+    lathe_model_v1 model = symbolic_model;
+    program.inputs = inputs;
+    model.program = &program;
+    int error;
+    lathe_context *context = lathe_rt_open(&model, NULL, &error);
+    Tensors t;
+    tensors_make(&t, 4, 0, 2);
+    const int32_t extra[] = {1000, -2};
+    memcpy(t.extra, extra, sizeof extra);
+    t.tensors[1].dtype.bits = 32;
+    cr_expect_eq(api->run_dl(context, t.inputs, 3, t.outputs, 1), LATHE_OK, "%s", api->error_text(context));
+    lathe_rt_close(context);
+}
+
+Test(symbolic, optional_inputs_of_which_a_symbol_comes_are_needed)
+{
+    static const lathe_tensor_info inputs[] = {
+        {"x", 1, 32, 2, 1, symbolic_x, NULL, 0, V_X_BYTES},
+        {"extra", 7, 64, 1, 0, symbolic_extra, NULL, 2, V_SIXTEEN},
+        {"bias", 1, 32, 1, 1, symbolic_bias, NULL, 3, V_TWELVE},
+    };
+    lathe_program program = symbolic_program;
+    lathe_model_v1 model = symbolic_model;
+    program.inputs = inputs;
+    model.program = &program;
+    int error;
+    lathe_context *context = lathe_rt_open(&model, NULL, &error);
+    Tensors t;
+    tensors_make(&t, 4, 0, 4);
+    t.inputs[0] = NULL;
+    cr_expect_eq(api->run_dl(context, t.inputs, 3, t.outputs, 1), LATHE_E_NULL);
+    cr_expect_str_eq(api->error_text(context), "input 'x' is NULL, but its dim 0 gives 'batch'");
+    lathe_rt_close(context);
+}
+
+Test(symbolic, arenas_of_megabytes)
+{
+    enum { BATCH = 400000 };
+    float *x = calloc(BATCH * 3, sizeof *x), *y = calloc(BATCH * 3, sizeof *y);
+    cr_assert(x != NULL && y != NULL);
+    for (int i = 0; i < BATCH * 3; i++)
+        x[i] = (float)(i % 1000);
+    const int64_t extra[] = {0, 0}, symbols[] = {BATCH, 0};
+    lathe_context *context = open_symbolic(0);
+    cr_expect_eq(lathe_rt_run(context, (const void *[]){x, extra, NULL}, (void *[]){y}, symbols), LATHE_OK);
+    int wrong = 0;
+    for (int i = 0; i < BATCH * 3; i++)
+        wrong += y[i] != 2.0f * (float)(i % 1000);
+    cr_expect_eq(wrong, 0);
+    cr_expect_eq(api->arena_bytes(context), BATCH * 12);
+    cr_expect_eq(symbolic_run(context, 5, 1, 1), 0);
+    lathe_rt_close(context);
+    free(x);
+    free(y);
+}
+
 /* --- sizes that do not fit ---------------------------------------------------------------------------------------------------- */
 
 static void huge_instantiate(void *const *buffers, const int64_t *symbols, int64_t begin, int64_t end, void *scratch, int32_t *error)

@@ -44,8 +44,8 @@ Test(threads, the_models_own_threads)
 {
     static Dag dag;
     dag_make(&dag, 77, -1);
-    lathe_context *all = open_with(&dag, NULL, 0);
     lathe_context *two = open_with(&dag, NULL, 2);
+    lathe_context *all = open_with(&dag, NULL, 0); /* the pool grows */
     cr_expect_eq(api->thread_count(all), limits_threads());
     for (uint64_t run = 0; run < 20; run++) {
         cr_expect_eq(dag_run(&dag, all, run), 0);
@@ -55,6 +55,16 @@ Test(threads, the_models_own_threads)
     cr_expect_eq(dag_run(&dag, two, 3), 0, "the instance lives as long as one context");
     lathe_rt_close(two);
     cr_expect_null(dag.instance);
+}
+
+Test(threads, a_graph_that_waits_for_later_launches_is_refused)
+{
+    static Dag dag;
+    dag_make(&dag, 78, -1);
+    dag.dep_refs[0] = DAG_LAUNCHES - 1;
+    int error;
+    cr_expect_null(lathe_rt_open(&dag.model, NULL, &error));
+    cr_expect_eq(error, LATHE_E_ABI);
 }
 
 /* --- the host's threads ------------------------------------------------------------------------------------------------------ */
