@@ -1,0 +1,10 @@
+# lathe_tools_base: everything of tools/ that needs no compiler (files, command line, progress, JSON), and the verbs that
+# work without one. The program adds main.c and the other verbs.
+set(lathe_tools_base_sources
+  arguments.c cache.c cachefolder.c completion.c element.c file.c generate.c help.c image.c imagedecode.c inputs.c json.c
+  npy.c npz.c options.c optionvalues.c outputs.c progress.c resize.c responsefile.c summary.c tensorfile.c tensorpb.c
+  verbhelp.c wav.c)
+list(TRANSFORM lathe_tools_base_sources PREPEND ${CMAKE_SOURCE_DIR}/tools/)
+add_library(lathe_tools_base STATIC ${lathe_tools_base_sources})
+target_include_directories(lathe_tools_base PUBLIC ${CMAKE_SOURCE_DIR})
+target_link_libraries(lathe_tools_base PUBLIC lathe_ir PkgConfig::PNG PkgConfig::JPEG PkgConfig::ZLIB m)
