@@ -543,7 +543,7 @@ bool llvm_emit_kernel(Ir *ir, const Node *kernel, const TargetMachineInfo *targe
                       const LineTable *lines, LLVMModuleRef module)
 {
     if (!kernel_body(kernel))
-        return diag_error(ir->diagnostics, EXIT_INTERNAL, kernel->where, "kernel %s has no schedule",
+        return diag_error(ir->diagnostics, EXIT_INTERNAL, NULL, "kernel %s has no schedule",
                           kernel->payload.kernel->name);
     LLVMContextRef const context = LLVMGetModuleContext(module);
     Arena *const arena = arena_open(0, NULL, NULL);

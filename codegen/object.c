@@ -3,9 +3,12 @@
 #include "codegen/llvm.h"
 
 #include <llvm-c/Analysis.h>
+#include <llvm-c/IRReader.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* Changes when the same kernel would give other machine code: cached objects of older versions are then not found. */
@@ -15,8 +18,20 @@ enum { TRANSLATION_VERSION = 1 };
  * vectorisers and unrollers stay off. Measured: a sixth of default<O2>'s time for the same inner loops. */
 static const char passes[] = "function(sroa,early-cse,instcombine,loop-mssa(licm),gvn,simplifycfg)";
 
+/* LLVM's loop strength reduction merges our pointers into few and keeps vector loads early: register tiles then spill and run at three
+ * quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. LLVM has only a process-wide switch for
+ * it, which may be thrown once. */
+static void disable_strength_reduction(void)
+{
+    static atomic_flag done = ATOMIC_FLAG_INIT;
+    static const char *const arguments[] = {"lathe", "-disable-lsr"};
+    if (!atomic_flag_test_and_set(&done))
+        LLVMParseCommandLineOptions(2, arguments, "");
+}
+
 void object_initialize(void)
 {
+    disable_strength_reduction();
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
@@ -32,8 +47,8 @@ const char *object_version(Arena *arena)
 
 static bool backend_error(Ir *ir, const ObjectRequest *request, const char *what, char *message)
 {
-    diag_error(ir->diagnostics, EXIT_BACKEND, request->kernel->where, "kernel %s for %s: %s: %s",
-               request->kernel->payload.kernel->name, request->target->name, what,
+    diag_error(ir->diagnostics, EXIT_BACKEND, NULL, "kernel %s for %s: %s: %s",
+               request->kernel ? request->kernel->payload.kernel->name : request->symbol, request->target->name, what,
                diag_quote(ir->diagnostics->arena, message ? message : "", 400));
     LLVMDisposeMessage(message);
     return false;
@@ -106,6 +121,34 @@ bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes
     const bool done = llvm_emit_kernel(ir, request->kernel, request->target, request->symbol, request->lines, module) &&
                       optimize(ir, request, module, machine) && emit(ir, arena, request, module, machine, result);
     LLVMDisposeModule(module);
+    LLVMContextDispose(context);
+    LLVMDisposeTargetMachine(machine);
+    return done;
+}
+
+bool object_from_text(Ir *ir, Arena *arena, const char *name, const TargetMachineInfo *target, const char *text, ObjectFormat format,
+                      ObjectBytes *result)
+{
+    const ObjectRequest request = {.target = target, .symbol = name, .format = format};
+    object_initialize();
+    LLVMTargetMachineRef const machine = machine_open(ir, &request);
+    if (!machine)
+        return false;
+    LLVMContextRef const context = LLVMContextCreate();
+    LLVMMemoryBufferRef const buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text, strlen(text), name);
+    LLVMModuleRef module = NULL;
+    char *message = NULL;
+    bool done = false;
+    if (LLVMParseIRInContext(context, buffer, &module, &message)) {
+        backend_error(ir, &request, "LLVM cannot read our text", message);
+    } else {
+        LLVMTargetDataRef const layout = LLVMCreateTargetDataLayout(machine);
+        LLVMSetTarget(module, target->triple);
+        LLVMSetModuleDataLayout(module, layout);
+        LLVMDisposeTargetData(layout);
+        done = optimize(ir, &request, module, machine) && emit(ir, arena, &request, module, machine, result);
+        LLVMDisposeModule(module);
+    }
     LLVMContextDispose(context);
     LLVMDisposeTargetMachine(machine);
     return done;

@@ -123,7 +123,9 @@ static void answer_job(const Pool *pool, int number, int to)
     ObjectBytes object = {0};
     const bool done = object_make(ir, arena, &request, &object);
     const Diagnostic *const first = ir->diagnostics->first;
-    const char *const text = first ? first->text : "no reason was given";
+    static const char label[] = "error: "; /* the parent's own report has one */
+    const char *const given = first ? first->text : "no reason was given";
+    const char *const text = strncmp(given, label, sizeof label - 1) == 0 ? given + sizeof label - 1 : given;
     const Answer answer = {number, done, done ? object.bytes : strlen(text)};
     const bool sent = write_all(to, &answer, sizeof answer) && write_all(to, done ? object.data : text, answer.bytes);
     ir->diagnostics = outer;
@@ -366,7 +368,7 @@ static void answer_complete(Pool *pool, Worker *worker)
         const ObjectBytes object = {arena_copy(diagnostics->arena, worker->bytes, worker->answer.bytes), worker->answer.bytes};
         job_done(pool, worker->job, object);
     } else {
-        diag_error(diagnostics, EXIT_BACKEND, NULL, "%.*s", (int)worker->answer.bytes, worker->bytes);
+        diag_error(diagnostics, EXIT_BACKEND, where_of(pool->jobs[worker->job].kernel), "%.*s", (int)worker->answer.bytes, worker->bytes);
         job_failed(pool);
     }
     free(worker->bytes);
