@@ -247,7 +247,7 @@ static void man_overview(FILE *file)
 
 void help_man(FILE *file, VerbId verb)
 {
-    fprintf(file, ".TH LATHE%s%s 1 \"\" \"lathe %s\" \"User Commands\"\n", verb == VERB_NONE ? "" : "\\-",
+    fprintf(file, ".TH lathe%s%s 1 \"\" \"lathe %s\" \"User Commands\"\n", verb == VERB_NONE ? "" : "\\-",
             verb == VERB_NONE ? "" : verb_rows[verb].name, LATHE_VERSION);
     if (verb == VERB_NONE) {
         man_overview(file);

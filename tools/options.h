@@ -7,7 +7,9 @@
 
 #include "ir/diag.h"
 
-#define LATHE_VERSION "0.1.0"
+#ifndef LATHE_VERSION
+#error "LATHE_VERSION is the project's version, which CMake gives"
+#endif
 
 typedef enum VerbId {
 #define VERB(id, ...) VERB_##id,

@@ -59,12 +59,12 @@ int option_list(const Options *options, OptionId id, const char *const **element
     const int text_count = values->count ? values->count : initial[0] != NULL;
     size_t commas = 0;
     for (int i = 0; i < text_count; i++)
-        for (const char *c = texts[i]; *c; c++)
+        for (const char *c = texts[i]; c && *c; c++)
             commas += *c == ',';
     const char **list = NEW_ARRAY(options->arena, const char *, commas + (size_t)text_count + 1);
     int count = 0;
     for (int i = 0; i < text_count; i++) {
-        char *rest = arena_format(options->arena, "%s", texts[i]);
+        char *rest = texts[i] ? arena_format(options->arena, "%s", texts[i]) : NULL; /* NULL: a flag, it has no elements */
         for (char *element; (element = strsep(&rest, ","));)
             list[count++] = element;
     }

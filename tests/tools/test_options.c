@@ -295,6 +295,44 @@ Test(table, initial_values_are_values)
     }
 }
 
+/* Words drawn at random: a command line or one error, never a crash, and the getters hold afterwards. */
+Test(options, any_words_are_a_command_line_or_an_error)
+{
+    static const char *const words[] = {
+        "compile", "run",       "bench",   "m.onnx", "-o",     "-",        "--",       "--emit", "--emit=so",   "so,obj", "-O2",
+        "-O",      "-v",        "-vvv",    "--json", "--json=", "--j",     "--=",      "--=x",   "-=",          "@",      "",
+        "-i",      "--input=",  "--no",    "---",    "-vo",    "--fuel=1", "--dim",    "n=1..2", "-q-",         "cache",  "gc",
+        "help",    "--man",     "-hV",     "-j4",    "-j",     "4",        "--color",  "never",  "--color=auto", "\xff\x01", "--\xff",
+        "inspect", "--min-time", "1e9999s", "--top",  "--threads", "none", "--t",      "-W",     "--cpu=,",     "opt",    "%s%n"};
+    enum { WORDS = sizeof words / sizeof *words };
+    uint64_t state = 1;
+    int good = 0;
+    for (int round = 0; round < 20000; round++) {
+        Bench bench = bench_open();
+        char *arguments[12] = {arena_format(bench.arena, "lathe")};
+        int count = 1;
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        const int most = 1 + (int)(state >> 60) % 10;
+        for (; count <= most; count++) {
+            state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            arguments[count] = arena_format(bench.arena, "%s", words[(state >> 33) % WORDS]);
+        }
+        Options options;
+        const bool parsed = options_parse(&options, count, arguments, bench.arena, bench.diagnostics);
+        cr_assert_eq(parsed, bench.diagnostics->error_count == 0);
+        cr_assert_leq(bench.diagnostics->error_count, 1);
+        for (int id = 0; id < OPTION_COUNT && parsed; id++) {
+            const char *const *elements = NULL;
+            option_integer(&options, (OptionId)id);
+            option_list(&options, (OptionId)id, &elements);
+            cr_assert_leq(option_count(&options, (OptionId)id), most * 3);
+        }
+        good += parsed;
+        bench_close(&bench);
+    }
+    cr_expect_gt(good, 100);
+}
+
 typedef void PrintFunction(FILE *file);
 
 static char *printed(PrintFunction *print)
