@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { SHORT_ROW = 64 };
+
 /* One storage dim. Stepping along it moves `stride` elements in the source and `step` along the logical `axis`. */
 typedef struct Dim {
     int64_t extent, stride, step;
@@ -165,19 +167,29 @@ static void copy_row(const Packer *packer, uint8_t *out, uint64_t position, int6
     }
 }
 
-/* rows of `length` elements whose neighbours in the source are the rows: read and written in tiles that stay in the nearest cache. */
-static void copy_transposed(const Packer *packer, uint8_t *out, int64_t offset, int64_t rows, int64_t length, int64_t stride)
+/* Rows whose neighbours in the source are the rows: read and written in tiles that stay in the nearest cache. */
+static void copy_transposed(const Packer *packer, uint8_t *out, int64_t offset, int64_t rows, Dim row, Dim column)
 {
     enum { TILE_ROWS = 16, TILE_LENGTH = 64 };
     const size_t bytes = (size_t)packer->bits / 8;
     StridedRow *const strided = strided_row((int)bytes);
-    for (int64_t i = 0; i < length; i += TILE_LENGTH)
+    for (int64_t i = 0; i < row.extent; i += TILE_LENGTH)
         for (int64_t j = 0; j < rows; j += TILE_ROWS) {
-            const int64_t width = length - i < TILE_LENGTH ? length - i : TILE_LENGTH;
+            const int64_t width = row.extent - i < TILE_LENGTH ? row.extent - i : TILE_LENGTH;
             const int64_t height = rows - j < TILE_ROWS ? rows - j : TILE_ROWS;
             for (int64_t k = j; k < j + height; k++)
-                strided(out + (size_t)(k * length + i) * bytes, packer->data + (size_t)(offset + i * stride + k) * bytes, stride, width);
+                strided(out + (size_t)(k * row.extent + i) * bytes,
+                        packer->data + (size_t)(offset + i * row.stride + k * column.stride) * bytes, row.stride, width);
         }
+}
+
+/* Short rows, many of them. */
+static void copy_short_rows(const Packer *packer, uint8_t *out, int64_t offset, int64_t rows, Dim row, Dim column)
+{
+    const size_t bytes = (size_t)packer->bits / 8, length = (size_t)row.extent * bytes;
+    StridedRow *const strided = strided_row((int)bytes);
+    for (int64_t i = 0; i < rows; i++)
+        strided(out + (size_t)i * length, packer->data + (size_t)(offset + i * column.stride) * bytes, row.stride, row.extent);
 }
 
 /* ---- walking ---- */
@@ -216,18 +228,27 @@ static void next_rows(Packer *packer, int64_t rows)
     }
 }
 
-/* Rows from here on that one transposing copy can do; 0 when it does not pay. */
-static int64_t rows_to_transpose(const Packer *packer, uint64_t left)
+/* Rows from here on, up to the end of the dim that they are counted by, that lie inside all axes and within `left` elements; 0 when
+ * copying them together does not pay. */
+static int64_t rows_together(const Packer *packer, uint64_t left)
 {
     const int last = packer->dim_count - 1;
-    if (last < 1 || packer->bits < 8 || packer->dims[last].extent < 64)
+    if (last < 1 || packer->bits < 8)
         return 0;
     const Dim row = packer->dims[last], column = packer->dims[last - 1];
-    if (column.stride != 1 || row.stride <= 1 || row.padded || column.padded)
+    if (row.extent >= SHORT_ROW && (column.stride != 1 || row.stride <= 1))
         return 0;
-    const int64_t rows = column.extent - packer->index[last - 1];
     const uint64_t whole = left / (uint64_t)row.extent;
-    return whole < (uint64_t)rows ? (int64_t)whole : rows;
+    const int64_t open = column.extent - packer->index[last - 1];
+    const int64_t rows = whole < (uint64_t)open ? (int64_t)whole : open;
+    int64_t farthest[RANK_MAX] = {0};
+    for (int i = 0; i <= last && rows > 0; i++) {
+        const Dim dim = packer->dims[i];
+        const int64_t index = i == last ? dim.extent - 1 : packer->index[i] + (i == last - 1 ? rows - 1 : 0);
+        if (dim.padded && (farthest[dim.axis] += index * dim.step) >= packer->extents[dim.axis])
+            return 0;
+    }
+    return rows;
 }
 
 void constant_pack_range(const Constant *constant, Type type, const Layout *layout, uint64_t first, uint64_t count, void *out)
@@ -252,9 +273,10 @@ void constant_pack_range(const Constant *constant, Type type, const Layout *layo
     for (uint64_t done = 0; done < count;) {
         int64_t inside;
         const int64_t offset = row_begin(&packer, &inside);
-        const int64_t rows = column == 0 && inside == length ? rows_to_transpose(&packer, count - done) : 0;
+        const int64_t rows = column == 0 && inside == length ? rows_together(&packer, count - done) : 0;
         if (rows > 0) {
-            copy_transposed(&packer, to + done * (unsigned)packer.bits / 8, offset, rows, length, packer.dims[last].stride);
+            (length < SHORT_ROW ? copy_short_rows : copy_transposed)(&packer, to + done * (unsigned)packer.bits / 8, offset, rows,
+                                                                     packer.dims[last], packer.dims[last - 1]);
             done += (uint64_t)(rows * length);
             next_rows(&packer, rows);
             continue;
