@@ -56,7 +56,8 @@ bool dim_argument_parse(DimArgument *dim, const char *text, Arena *arena, Diagno
     const char *const equals = strrchr(text, '=');
     const char *rest = equals ? equals + 1 : text;
     if (!equals || equals == text || !take_number(&rest, &dim->minimum))
-        return diag_error(diagnostics, EXIT_USAGE, NULL, "--dim '%s' is not of the form NAME=8 or NAME=1..32@8", quoted);
+        return diag_error(diagnostics, EXIT_USAGE, NULL, "--dim '%s' is not of the form NAME=8 or NAME=1..32@8",
+                          quoted);
     dim->symbol = name_intern_bytes(arena, text, (size_t)(equals - text));
     dim->maximum = dim->minimum;
     if (take(&rest, "..") && !take_number(&rest, &dim->maximum))
@@ -67,7 +68,7 @@ bool dim_argument_parse(DimArgument *dim, const char *text, Arena *arena, Diagno
     if (*rest)
         return diag_error(diagnostics, EXIT_USAGE, NULL, "--dim '%s' goes on behind its range", quoted);
     if (dim->minimum > dim->maximum || dim->best < dim->minimum || dim->best > dim->maximum)
-        return diag_error(diagnostics, EXIT_USAGE, NULL, "--dim '%s': %lld does not lie in the range from %lld to %lld", quoted,
-                          (long long)dim->best, (long long)dim->minimum, (long long)dim->maximum);
+        return diag_error(diagnostics, EXIT_USAGE, NULL, "--dim '%s': %lld does not lie in the range from %lld to %lld",
+                          quoted, (long long)dim->best, (long long)dim->minimum, (long long)dim->maximum);
     return true;
 }

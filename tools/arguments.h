@@ -7,12 +7,13 @@
 enum { SHAPE_RANK_MOST = 64 };
 
 typedef struct ShapeArgument {
-    Name input; /* NULL: "1x3x224x224" alone, for models with one input */
-    int rank;   /* "IN=" fixes a scalar: rank 0 */
+    Name input;                    /* NULL: "1x3x224x224" alone, for models with one input */
+    int rank;                      /* "IN=" fixes a scalar: rank 0 */
     int64_t dims[SHAPE_RANK_MOST]; /* -1: "?", stays as the model has it */
 } ShapeArgument;
 
-/* The range of a symbolic dimension; one number is a range of one. `best` is what to optimise for, the maximum unless said. */
+/* The range of a symbolic dimension; one number is a range of one. `best` is what to optimise for, the maximum unless
+ * said. */
 typedef struct DimArgument {
     Name symbol;
     int64_t minimum, maximum, best;

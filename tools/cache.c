@@ -19,7 +19,8 @@ static double age_of(const CacheFile *file, const struct timespec *now)
     return difftime(now->tv_sec, file->used.tv_sec);
 }
 
-/* Removes the least recently used files until the limits hold. A file that is gone already was removed by somebody else. */
+/* Removes the least recently used files until the limits hold. A file that is gone already was removed by somebody
+ * else. */
 static CacheResult clean(const Options *options, const CacheListing *listing)
 {
     const int64_t most_bytes = option_integer(options, OPTION_MAX_SIZE);
@@ -133,7 +134,8 @@ int verb_cache(const Options *options)
     }
     const char *const folder = cache_folder(options);
     if (!folder) {
-        diag_error(options->diagnostics, EXIT_USAGE, NULL, "there is no cache folder: --no-cache is given, or HOME is not set");
+        diag_error(options->diagnostics, EXIT_USAGE, NULL,
+                   "there is no cache folder: --no-cache is given, or HOME is not set");
         return EXIT_USAGE;
     }
     CacheListing listing;
@@ -141,7 +143,8 @@ int verb_cache(const Options *options)
         return EXIT_IO;
     if (collect && listing.count && !listing.marked) {
         const Where where = {.file = name_intern(options->arena, folder)};
-        diag_error(options->diagnostics, EXIT_USAGE, &where, "is not marked as a cache of lathe (no CACHEDIR.TAG), so nothing is removed");
+        diag_error(options->diagnostics, EXIT_USAGE, &where,
+                   "is not marked as a cache of lathe (no CACHEDIR.TAG), so nothing is removed");
         return EXIT_USAGE;
     }
     const CacheResult result = collect ? clean(options, &listing) : (CacheResult){0};

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 /* The first line is the convention of cache folders (bford.info/cachedir), the second says whose it is. */
-static const char tag[] = "Signature: 8a477f597d28d172789f06886806bc55\n# This is the cache of lathe: every file may be removed.\n";
+static const char tag[] =
+    "Signature: 8a477f597d28d172789f06886806bc55\n# This is the cache of lathe: every file may be removed.\n";
 static const char tag_name[] = "CACHEDIR.TAG";
 
 enum { FILES_MOST = 10000000, FOLDERS_MOST = 1000000 };
@@ -80,18 +81,21 @@ static void *grown(Arena *arena, void *array, size_t count, size_t *capacity, si
 static void walk_entry(Walk *walk, DIR *directory, const char *folder, const char *name)
 {
     struct stat status;
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || fstatat(dirfd(directory), name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        fstatat(dirfd(directory), name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     CacheListing *const listing = walk->listing;
     if (S_ISDIR(status.st_mode) && walk->folder_count < FOLDERS_MOST) {
-        walk->folders = grown(walk->arena, walk->folders, walk->folder_count, &walk->folder_capacity, sizeof *walk->folders);
+        walk->folders =
+            grown(walk->arena, walk->folders, walk->folder_count, &walk->folder_capacity, sizeof *walk->folders);
         walk->folders[walk->folder_count++] = arena_format(walk->arena, "%s/%s", folder, name);
     }
     if (!S_ISREG(status.st_mode) || listing->count == FILES_MOST || strcmp(name, tag_name) == 0)
         return;
     listing->files = grown(walk->arena, listing->files, listing->count, &walk->capacity, sizeof *listing->files);
-    const bool read_later = status.st_atim.tv_sec > status.st_mtim.tv_sec ||
-                            (status.st_atim.tv_sec == status.st_mtim.tv_sec && status.st_atim.tv_nsec > status.st_mtim.tv_nsec);
+    const bool read_later =
+        status.st_atim.tv_sec > status.st_mtim.tv_sec ||
+        (status.st_atim.tv_sec == status.st_mtim.tv_sec && status.st_atim.tv_nsec > status.st_mtim.tv_nsec);
     listing->files[listing->count++] = (CacheFile){.path = arena_format(walk->arena, "%s/%s", folder, name),
                                                    .bytes = status.st_size,
                                                    .used = read_later ? status.st_atim : status.st_mtim};

@@ -1,7 +1,8 @@
 /* The cache folder: where it is, and what may be removed from it.
  *
- * A folder counts as Lathe's cache when it holds CACHEDIR.TAG with the line that cache_folder_open writes: so a cache that
- * was pointed at somebody's documents is never cleaned. Cleaning touches regular files only and follows no links. */
+ * A folder counts as Lathe's cache when it holds CACHEDIR.TAG with the line that cache_folder_open writes: so a cache
+ * that was pointed at somebody's documents is never cleaned. Cleaning touches regular files only and follows no links.
+ */
 #ifndef LATHE_TOOLS_CACHEFOLDER_H
 #define LATHE_TOOLS_CACHEFOLDER_H
 
@@ -17,7 +18,7 @@ typedef struct CacheFile {
 
 typedef struct CacheListing {
     const char *folder;
-    bool marked; /* it is Lathe's own */
+    bool marked;      /* it is Lathe's own */
     CacheFile *files; /* least recently used first; ties by path */
     size_t count;
     int64_t bytes;

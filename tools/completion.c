@@ -21,8 +21,8 @@ static bool has_choices(const OptionRow *row)
 /* Does a value name a file or folder? Everything else than numbers and choices may. */
 static bool takes_file(const OptionRow *row)
 {
-    return row->argument && (strstr(row->argument, "FILE") || strstr(row->argument, "DIR") || strstr(row->argument, "OUT") ||
-                             strstr(row->argument, "SOURCE"));
+    return row->argument && (strstr(row->argument, "FILE") || strstr(row->argument, "DIR") ||
+                             strstr(row->argument, "OUT") || strstr(row->argument, "SOURCE"));
 }
 
 /* Words that a verb's own argument may be: "a|b|c" in small letters. */
@@ -83,7 +83,8 @@ static void bash_print(FILE *file)
             const OptionRow *row = &option_rows[id];
             if (!row->name || !has_choices(row) || !row_applies(row, verb))
                 continue;
-            fprintf(file, "        %s:--%s) COMPREPLY=($(compgen -W '", verb == VERB_COUNT ? "" : verb_rows[verb].name, row->name);
+            fprintf(file, "        %s:--%s) COMPREPLY=($(compgen -W '", verb == VERB_COUNT ? "" : verb_rows[verb].name,
+                    row->name);
             words_print(file, row->choices);
             fputs("' -- \"$current\")); return ;;\n", file);
         }
@@ -93,7 +94,8 @@ static void bash_print(FILE *file)
     bash_options(file, VERB_NONE);
     fputs("' -- \"$current\")) ;;\n", file);
     for (int verb = 0; verb < VERB_COUNT; verb++) {
-        fprintf(file, "        %s)\n            if [[ $current == -* ]]; then\n                COMPREPLY=($(compgen -W '",
+        fprintf(file,
+                "        %s)\n            if [[ $current == -* ]]; then\n                COMPREPLY=($(compgen -W '",
                 verb_rows[verb].name);
         bash_options(file, verb);
         fputs("' -- \"$current\"))\n            else\n                COMPREPLY=($(compgen ", file);

@@ -79,7 +79,8 @@ static uint32_t small_largest(const SmallFloat *type)
     return type->special == FINITE ? all - 1 : all;
 }
 
-/* Round to nearest even: scale so that one unit is one step of the mantissa, round, and let a carry run into the exponent. */
+/* Round to nearest even: scale so that one unit is one step of the mantissa, round, and let a carry run into the
+ * exponent. */
 static uint32_t small_encode(const SmallFloat *type, double value)
 {
     const uint32_t sign = 1u << (type->exponent_bits + type->mantissa_bits);
@@ -95,8 +96,8 @@ static uint32_t small_encode(const SmallFloat *type, double value)
     if (size > small_decode(type, largest) * 2)
         bits = largest + 1;
     else if (size > 0 && biased >= 1)
-        bits = ((uint32_t)biased << type->mantissa_bits) + (uint32_t)nearbyint(ldexp(size, type->mantissa_bits + 1 - exponent)) -
-               (1u << type->mantissa_bits);
+        bits = ((uint32_t)biased << type->mantissa_bits) +
+               (uint32_t)nearbyint(ldexp(size, type->mantissa_bits + 1 - exponent)) - (1u << type->mantissa_bits);
     else if (size > 0)
         bits = (uint32_t)nearbyint(ldexp(size, type->mantissa_bits - 1 + type->bias));
     if (bits > largest)

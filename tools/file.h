@@ -1,7 +1,7 @@
 /* Files as the tools use them: read whole with a limit, written atomically.
  *
- * A writer fills a temporary file in the folder of its target and renames it at the end: readers see the old file or the
- * new one, never half of one. When the new content equals the old file, the old one stays untouched, so that build
+ * A writer fills a temporary file in the folder of its target and renames it at the end: readers see the old file or
+ * the new one, never half of one. When the new content equals the old file, the old one stays untouched, so that build
  * systems do not rebuild what follows. "-" means standard input and standard output. */
 #ifndef LATHE_TOOLS_FILE_H
 #define LATHE_TOOLS_FILE_H
@@ -12,7 +12,7 @@
 typedef struct Source {
     const uint8_t *bytes;
     size_t size;
-    Where where; /* the file's name, for messages */
+    Where where;  /* the file's name, for messages */
     Arena *arena; /* owns what readers produce */
     Diagnostics *diagnostics;
 } Source;

@@ -1,11 +1,9 @@
 /* Inputs that need no file: random:SEED, zeros, ones.
  *
- * random is Philox4x32-10, so that every element follows from its position alone and every machine gives the same bits: the key
- * is SEED (low word, high word), the counter is (element / 4: low word, high word; number of the input: low, high), and element i
- * takes word i % 4. Of that word w:
- *   floats            w / 2^31 - 1, in [-1,1), rounded to nearest even into the type (f32 takes the top 24 bits: exact)
- *   f8e8m0            2^-4 ... 2^3
- *   8-bit integers    all values
+ * random is Philox4x32-10, so that every element follows from its position alone and every machine gives the same bits:
+ * the key is SEED (low word, high word), the counter is (element / 4: low word, high word; number of the input: low,
+ * high), and element i takes word i % 4. Of that word w: floats            w / 2^31 - 1, in [-1,1), rounded to nearest
+ * even into the type (f32 takes the top 24 bits: exact) f8e8m0            2^-4 ... 2^3 8-bit integers    all values
  *   other integers    0 ... 9, or to the largest value if that is less
  *   bool              0 or 1 */
 #include "tools/tensorfile.h"
@@ -58,7 +56,8 @@ static void fill_random(HostTensor *tensor, uint64_t seed, uint64_t stream)
     uint32_t words[4] = {0};
     for (int64_t i = 0; i < tensor->count; i++) {
         const uint64_t block = (uint64_t)i / 4;
-        const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)};
+        const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), (uint32_t)stream,
+                                     (uint32_t)(stream >> 32)};
         if (i % 4 == 0)
             philox(words, counter, key);
         const double number = random_number(type, words[i % 4]);
@@ -77,28 +76,33 @@ static bool random_seed(const char *text, int64_t *seed)
 
 bool generator_is(const char *text)
 {
-    return strncmp(text, "random:", 7) == 0 || strcmp(text, "random") == 0 || strcmp(text, "zeros") == 0 || strcmp(text, "ones") == 0;
+    return strncmp(text, "random:", 7) == 0 || strcmp(text, "random") == 0 || strcmp(text, "zeros") == 0 ||
+           strcmp(text, "ones") == 0;
 }
 
-bool generator_read(HostValue *value, const char *text, const HostSpec *spec, uint64_t stream, Arena *arena, Diagnostics *diagnostics)
+bool generator_read(HostValue *value, const char *text, const HostSpec *spec, uint64_t stream, Arena *arena,
+                    Diagnostics *diagnostics)
 {
     const Source source = source_of_bytes(NULL, 0, text, arena, diagnostics);
     const char *const name = diag_quote(arena, spec->name ? spec->name : "", 80);
     const bool random = strncmp(text, "random", 6) == 0;
     int64_t seed = 0;
     if (random && !random_seed(text, &seed))
-        return diag_error(diagnostics, EXIT_USAGE, NULL, "'%s' needs a seed from 0 to 9223372036854775807, as in random:1",
+        return diag_error(diagnostics, EXIT_USAGE, NULL,
+                          "'%s' needs a seed from 0 to 9223372036854775807, as in random:1",
                           diag_quote(arena, text, 80));
     const HostDtype *const type = host_dtype(spec->dtype);
     if (!type || spec->rank < 0 || (spec->kind != HOST_TENSOR && spec->kind != HOST_ABSENT))
-        return diag_error(diagnostics, EXIT_USAGE, NULL, "%s cannot fill the input \"%s\": it is not a tensor of known type and rank",
-                          text, name);
+        return diag_error(diagnostics, EXIT_USAGE, NULL,
+                          "%s cannot fill the input \"%s\": it is not a tensor of known type and rank", text, name);
     if (type->class == HOST_CLASS_STRING && strcmp(text, "zeros") != 0)
-        return diag_error(diagnostics, EXIT_USAGE, NULL, "%s cannot fill the input \"%s\": it holds strings", text, name);
+        return diag_error(diagnostics, EXIT_USAGE, NULL, "%s cannot fill the input \"%s\": it holds strings", text,
+                          name);
     for (int i = 0; i < spec->rank; i++)
         if (spec->dims[i] < 0) {
-            diag_error(diagnostics, EXIT_USAGE, NULL, "%s cannot fill the input \"%s\": dimension %d of %s is not known", text, name,
-                       i, host_shape_text(arena, spec->dtype, spec->rank, spec->dims));
+            diag_error(diagnostics, EXIT_USAGE, NULL,
+                       "%s cannot fill the input \"%s\": dimension %d of %s is not known", text, name, i,
+                       host_shape_text(arena, spec->dtype, spec->rank, spec->dims));
             diag_hint(diagnostics, "give it with --dim or --shape");
             return false;
         }

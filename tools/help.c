@@ -36,7 +36,8 @@ static void label_write(char *text, size_t size, const OptionRow *row)
 static void meaning_write(char *text, size_t size, const OptionRow *row)
 {
     const bool choices = row->choices && row->kind != KIND_INTEGER;
-    const int used = snprintf(text, size, "%s%s%s%s", row->help, choices ? " [" : "", choices ? row->choices : "", choices ? "]" : "");
+    const int used = snprintf(text, size, "%s%s%s%s", row->help, choices ? " [" : "", choices ? row->choices : "",
+                              choices ? "]" : "");
     if (row->initial && used > 0 && (size_t)used < size)
         snprintf(text + used, size - (size_t)used, " (initially %s)", row->initial);
 }
@@ -157,7 +158,8 @@ void help_markdown(FILE *file)
 {
     fputs("# Command line\n\nMade by `lathe help --markdown`; do not edit.\n\n"
           "    lathe [global options] VERB [options] [arguments]\n\n"
-          "`--key value` and `--key=value` mean the same. `@FILE` stands for the arguments in FILE. `--` ends the options.\n"
+          "`--key value` and `--key=value` mean the same. `@FILE` stands for the arguments in FILE. `--` ends the "
+          "options.\n"
           "`-` is standard input or output. Results go to standard output, everything else to standard error.\n\n",
           file);
     for (int verb = 0; verb < VERB_COUNT; verb++)
@@ -170,8 +172,8 @@ void help_markdown(FILE *file)
         markdown_section(file, SECTION_VERB, (VerbId)verb, "Options:\n");
         const bool model = !section_empty(SECTION_MODEL, (VerbId)verb);
         const bool target = !section_empty(SECTION_TARGET, (VerbId)verb);
-        fprintf(file, "Also: %s%s[global options](#global-options).\n\n", model ? "[model options](#model-options), " : "",
-                target ? "[target options](#target-options), " : "");
+        fprintf(file, "Also: %s%s[global options](#global-options).\n\n",
+                model ? "[model options](#model-options), " : "", target ? "[target options](#target-options), " : "");
         fputs("Examples:\n\n", file);
         examples_print(file, row->examples, "    ");
         fputc('\n', file);
@@ -223,7 +225,8 @@ static void man_overview(FILE *file)
 {
     fputs(".SH NAME\nlathe \\- ahead\\-of\\-time compiler for machine\\-learning models\n"
           ".SH SYNOPSIS\n\\fBlathe\\fR [\\fIglobal options\\fR] \\fIVERB\\fR [\\fIoptions\\fR] [\\fIarguments\\fR]\n"
-          ".SH DESCRIPTION\nTurns ONNX models into native code. Results go to standard output, everything else to standard "
+          ".SH DESCRIPTION\nTurns ONNX models into native code. Results go to standard output, everything else to "
+          "standard "
           "error.\n.SH VERBS\n",
           file);
     for (int verb = 0; verb < VERB_COUNT; verb++) {

@@ -1,7 +1,9 @@
-/* Images to tensors: decode, scale to the size that the model wants, (pixel - mean) * scale, in the model's layout and type.
+/* Images to tensors: decode, scale to the size that the model wants, (pixel - mean) * scale, in the model's layout and
+ * type.
  *
- * Layout: rank 4 is NCHW when dimension 1 has 1 or 3 channels or is unknown, else NHWC when dimension 3 has; rank 3 is the same
- * without N; rank 2 is a grey image. Unknown height and width are those of the file. Grey is ITU-R 601 luma. */
+ * Layout: rank 4 is NCHW when dimension 1 has 1 or 3 channels or is unknown, else NHWC when dimension 3 has; rank 3 is
+ * the same without N; rank 2 is a grey image. Unknown height and width are those of the file. Grey is ITU-R 601 luma.
+ */
 #include "tools/image.h"
 
 #include <string.h>
@@ -27,7 +29,8 @@ static bool layout_of(Layout *layout, const Source *source, const HostSpec *spec
         return true;
     layout->rank = spec->rank;
     const char *const shape = host_shape_text(source->arena, spec->dtype, spec->rank, spec->dims);
-    if (spec->rank < 2 || spec->rank > 4 || (spec->rank == 4 && spec->dims[0] > 1) || (spec->rank == 4 && spec->dims[0] == 0))
+    if (spec->rank < 2 || spec->rank > 4 || (spec->rank == 4 && spec->dims[0] > 1) ||
+        (spec->rank == 4 && spec->dims[0] == 0))
         return source_error(source, "is one image, but the model wants %s", shape);
     if (spec->rank == 2) {
         layout->channels = 1;
@@ -56,7 +59,8 @@ static void image_to_grey(Image *image)
     }
 }
 
-static void channel_store(HostTensor *tensor, const float *values, const Layout *layout, int channel, const HostImageOptions *options)
+static void channel_store(HostTensor *tensor, const float *values, const Layout *layout, int channel,
+                          const HostImageOptions *options)
 {
     const int64_t count = tensor->count / layout->channels;
     for (int64_t i = 0; i < count; i++) {
@@ -78,7 +82,8 @@ bool image_read(HostTensor *tensor, const Source *source, const HostSpec *spec, 
         return false;
     const int64_t height = layout.height < 0 ? image.height : layout.height;
     const int64_t width = layout.width < 0 ? image.width : layout.width;
-    if (height < 1 || width < 1 || height > IMAGE_SIDE_MOST || width > IMAGE_SIDE_MOST || height * width > IMAGE_PIXELS_MOST)
+    if (height < 1 || width < 1 || height > IMAGE_SIDE_MOST || width > IMAGE_SIDE_MOST ||
+        height * width > IMAGE_PIXELS_MOST)
         return source_error(source, "cannot be scaled to %lld x %lld pixels", (long long)width, (long long)height);
     const int64_t planes[] = {1, layout.channels, height, width};
     const int64_t pixels[] = {1, height, width, layout.channels};

@@ -1,7 +1,7 @@
 /* PNG and JPEG to 8-bit RGB through libpng and libjpeg. Alpha and colour profiles are ignored, 16 bits are cut to 8.
  *
- * Both libraries report errors by a callback that must not return: it jumps back here, and becomes a diagnostic. Everything
- * that changes between setjmp and the jump stands in a struct, never in a local variable. */
+ * Both libraries report errors by a callback that must not return: it jumps back here, and becomes a diagnostic.
+ * Everything that changes between setjmp and the jump stands in a struct, never in a local variable. */
 #include "tools/image.h"
 
 #include <jpeglib.h>
@@ -16,8 +16,8 @@ static bool size_check(const Source *source, uint64_t width, uint64_t height)
     const bool good = width > 0 && height > 0 && width <= IMAGE_SIDE_MOST && height <= IMAGE_SIDE_MOST &&
                       width * height <= IMAGE_PIXELS_MOST;
     return good || diag_error(source->diagnostics, width && height ? EXIT_LIMIT : EXIT_MALFORMED, &source->where,
-                              "is an image of %llu x %llu pixels, but at most %d in all are read", (unsigned long long)width,
-                              (unsigned long long)height, IMAGE_PIXELS_MOST);
+                              "is an image of %llu x %llu pixels, but at most %d in all are read",
+                              (unsigned long long)width, (unsigned long long)height, IMAGE_PIXELS_MOST);
 }
 
 typedef struct PngDecoder {
@@ -56,7 +56,8 @@ static bool png_decode_with(PngDecoder *decoder, Image *image)
 {
     const Source *const source = decoder->source;
     if (setjmp(decoder->back))
-        return source_error(source, "is no PNG image that can be read: %s", diag_quote(source->arena, decoder->message, 120));
+        return source_error(source, "is no PNG image that can be read: %s",
+                            diag_quote(source->arena, decoder->message, 120));
     png_set_read_fn(decoder->png, decoder, png_bytes);
     png_set_user_limits(decoder->png, IMAGE_SIDE_MOST, IMAGE_SIDE_MOST);
     png_set_chunk_malloc_max(decoder->png, CHUNK_MOST);
@@ -88,8 +89,9 @@ bool png_decode(Image *image, const Source *source)
     PngDecoder decoder = {.source = source};
     decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, png_failed, png_warned);
     decoder.info = decoder.png ? png_create_info_struct(decoder.png) : NULL;
-    const bool good = decoder.info ? png_decode_with(&decoder, image)
-                                   : diag_error(source->diagnostics, EXIT_LIMIT, &source->where, "no memory for libpng");
+    const bool good = decoder.info
+                          ? png_decode_with(&decoder, image)
+                          : diag_error(source->diagnostics, EXIT_LIMIT, &source->where, "no memory for libpng");
     if (decoder.png)
         png_destroy_read_struct(&decoder.png, &decoder.info, NULL);
     return good;
@@ -144,7 +146,8 @@ static bool jpeg_decode_with(JpegDecoder *decoder, Image *image)
     const Source *const source = decoder->source;
     struct jpeg_decompress_struct *const jpeg = &decoder->jpeg;
     if (setjmp(decoder->back))
-        return source_error(source, "is no JPEG image that can be read: %s", diag_quote(source->arena, decoder->message, 120));
+        return source_error(source, "is no JPEG image that can be read: %s",
+                            diag_quote(source->arena, decoder->message, 120));
     jpeg_create_decompress(jpeg);
     jpeg->progress = &decoder->progress;
     jpeg_mem_src(jpeg, source->bytes, source->size);
@@ -152,7 +155,8 @@ static bool jpeg_decode_with(JpegDecoder *decoder, Image *image)
     if (!size_check(source, jpeg->image_width, jpeg->image_height))
         return false;
     if (jpeg->num_components != 1 && jpeg->num_components != 3)
-        return source_error(source, "is a JPEG image with %d components (CMYK?); 1 and 3 are known", jpeg->num_components);
+        return source_error(source, "is a JPEG image with %d components (CMYK?); 1 and 3 are known",
+                            jpeg->num_components);
     jpeg->out_color_space = JCS_RGB;
     jpeg_start_decompress(jpeg);
     *image = (Image){.width = (int)jpeg->output_width, .height = (int)jpeg->output_height};

@@ -17,7 +17,8 @@ bool image_options_read(HostImageOptions *image, const Options *options)
 {
     *image = host_image_plain;
     image->bgr = option_is(options, OPTION_IMAGE_ORDER, "bgr");
-    if (!option_numbers(options, OPTION_IMAGE_MEAN, image->mean, 3) || !option_numbers(options, OPTION_IMAGE_SCALE, image->scale, 3))
+    if (!option_numbers(options, OPTION_IMAGE_MEAN, image->mean, 3) ||
+        !option_numbers(options, OPTION_IMAGE_SCALE, image->scale, 3))
         return false;
     if (!image->bgr)
         return true;
@@ -60,7 +61,8 @@ static bool bind(Binder *binder, size_t i, const char *source)
     if (strcmp(source, "none") == 0) {
         *value = (HostValue){.kind = HOST_ABSENT, .name = spec->name};
         return spec->optional || spec->kind == HOST_OPTIONAL ||
-               diag_error(binder->diagnostics, EXIT_USAGE, NULL, "the input \"%s\" cannot be none: it is not optional", name);
+               diag_error(binder->diagnostics, EXIT_USAGE, NULL, "the input \"%s\" cannot be none: it is not optional",
+                          name);
     }
     if (!host_value_read(value, source, spec, &binder->image, binder->arena, binder->diagnostics) ||
         !host_value_check(value, spec, source, binder->diagnostics))

@@ -11,8 +11,8 @@ bool image_options_read(HostImageOptions *image, const Options *options);
 /* Fills `values` (one per spec) from the -i options:
  *   IN=SOURCE binds by name (IN counts as a name only if the model has such an input, so files may hold '=');
  *   SOURCE alone binds to the first input that is still free; an .npz with several members binds each by its name;
- *   a bare random:SEED, zeros or ones fills every input that is left over in the end; "none" leaves an optional input out.
- * Every value is checked against its spec. Inputs that nobody gave are errors unless optional. */
+ *   a bare random:SEED, zeros or ones fills every input that is left over in the end; "none" leaves an optional input
+ * out. Every value is checked against its spec. Inputs that nobody gave are errors unless optional. */
 bool inputs_bind(HostValue *values, const HostSpec *specs, size_t count, const Options *options);
 
 #endif

@@ -1,8 +1,8 @@
 /* JSON writer: one value at a time straight to a stream, so that a report of any size needs no memory.
  *
  * Promises valid JSON: commas and nesting are kept by the writer, strings are escaped (bytes that are no UTF-8 become
- * U+FFFD), doubles print with the fewest digits that read back to the same bits, NaN and infinities become null. Nesting
- * is limited to JSON_DEPTH; going deeper or closing what is not open is a BUG of the caller. */
+ * U+FFFD), doubles print with the fewest digits that read back to the same bits, NaN and infinities become null.
+ * Nesting is limited to JSON_DEPTH; going deeper or closing what is not open is a BUG of the caller. */
 #ifndef LATHE_TOOLS_JSON_H
 #define LATHE_TOOLS_JSON_H
 

@@ -1,7 +1,8 @@
 /* NumPy's .npy: versions 1 to 3, C and Fortran order, little-endian.
  *
- * Read: every type that ONNX shares with NumPy; 'S' and 'U' arrays become strings; 'V' bytes (as ml_dtypes saves bfloat16,
- * float8 and int4) when the model says which type they are. Refused: big-endian, structured and pickled arrays. */
+ * Read: every type that ONNX shares with NumPy; 'S' and 'U' arrays become strings; 'V' bytes (as ml_dtypes saves
+ * bfloat16, float8 and int4) when the model says which type they are. Refused: big-endian, structured and pickled
+ * arrays. */
 #include "tools/npy.h"
 
 #include <errno.h>
@@ -76,7 +77,8 @@ static bool take_shape(Text *text, Header *header)
         int64_t dim = 0;
         const char *const start = text->at;
         for (; text->at < text->end && *text->at >= '0' && *text->at <= '9'; text->at++)
-            if (__builtin_mul_overflow(dim, (int64_t)10, &dim) || __builtin_add_overflow(dim, (int64_t)(*text->at - '0'), &dim))
+            if (__builtin_mul_overflow(dim, (int64_t)10, &dim) ||
+                __builtin_add_overflow(dim, (int64_t)(*text->at - '0'), &dim))
                 return source_error(text->source, "the .npy header has a dimension that exceeds 64 bits");
         if (text->at == start)
             return source_error(text->source, "the .npy header has a shape that is not made of numbers");
@@ -110,7 +112,8 @@ static bool take_entry(Text *text, Header *header)
         return take_string(text, header->descriptor, sizeof header->descriptor) ||
                source_error(text->source, "holds a structured array; only arrays of one plain type can be read");
     }
-    return source_error(text->source, "the .npy header has an unknown key '%s'", diag_quote(text->source->arena, key, 40));
+    return source_error(text->source, "the .npy header has an unknown key '%s'",
+                        diag_quote(text->source->arena, key, 40));
 }
 
 static bool header_read(Header *header, const Source *source)
@@ -153,7 +156,8 @@ static bool element_of_void(Element *element, const Source *source, const HostSp
 {
     const HostDtype *const type = spec ? host_dtype(spec->dtype) : NULL;
     if (!type)
-        return source_error(source, "holds '%s', bytes without a meaning, and the model does not say which type they are", descriptor);
+        return source_error(
+            source, "holds '%s', bytes without a meaning, and the model does not say which type they are", descriptor);
     const size_t bytes = type->bits < 8 ? 1 : (size_t)type->bits / 8;
     if (*type->numpy || type->class == HOST_CLASS_STRING || bytes != element->bytes)
         return source_error(source, "holds '%s', but the model wants %s", descriptor, type->name);
@@ -187,7 +191,8 @@ static bool element_of(Element *element, const Source *source, const HostSpec *s
         element->bytes *= element->kind == 'U' ? 4 : 1;
         return true;
     }
-    if (element->kind == 'V' || (element->kind == 'f' && element->bytes == 1)) { /* ml_dtypes saves float8_e5m2 as '<f1' */
+    if (element->kind == 'V' ||
+        (element->kind == 'f' && element->bytes == 1)) { /* ml_dtypes saves float8_e5m2 as '<f1' */
         element->kind = 'V';
         return element_of_void(element, source, spec, quoted);
     }
@@ -234,7 +239,8 @@ static bool text_decode(const char **out, const Source *source, const Element *e
     return true;
 }
 
-static bool element_store(HostTensor *tensor, const Source *source, const Element *element, int64_t position, const uint8_t *bytes)
+static bool element_store(HostTensor *tensor, const Source *source, const Element *element, int64_t position,
+                          const uint8_t *bytes)
 {
     if (element->type->class == HOST_CLASS_STRING)
         return text_decode(&((const char **)tensor->data)[position], source, element, bytes);
@@ -248,7 +254,8 @@ static bool element_store(HostTensor *tensor, const Source *source, const Elemen
     return true;
 }
 
-/* One element at a time, of at least one: counts through the indices, last one fastest, and keeps the place in the file along. */
+/* One element at a time, of at least one: counts through the indices, last one fastest, and keeps the place in the file
+ * along. */
 static bool elements_read(HostTensor *tensor, const Source *source, const Element *element, const Header *header)
 {
     const uint8_t *const data = source->bytes + header->data;
@@ -295,7 +302,8 @@ bool npy_read(HostTensor *tensor, const Source *source, const HostSpec *spec)
         return source_error(source, "%s is more than 64 bits can count", type);
     if (bytes != present)
         return source_error(source, "%s takes %zu bytes, but %zu follow the header", type, bytes, present);
-    /* Only elements of no bytes (strings of length 0) take more memory than the file has, and nothing bounds their number. */
+    /* Only elements of no bytes (strings of length 0) take more memory than the file has, and nothing bounds their
+     * number. */
     if (element.bytes == 0 && count > (1 << 20))
         return source_error(source, "%s has too many empty strings", type);
     if (!host_tensor_make(tensor, source, element.type->number, header.rank, header.dims))

@@ -1,7 +1,8 @@
 /* NumPy's .npz: a zip of .npy files. Reads stored and deflated members and ZIP64; writes stored members.
  *
- * A zip can promise anything, so: the central directory and every member must lie inside the file, the packed sizes together
- * may not exceed it, an unpacked size may not exceed what deflate can reach (1032 to 1), and checksums must agree. */
+ * A zip can promise anything, so: the central directory and every member must lie inside the file, the packed sizes
+ * together may not exceed it, an unpacked size may not exceed what deflate can reach (1032 to 1), and checksums must
+ * agree. */
 #include "tools/npy.h"
 
 #include <stdlib.h>
@@ -17,8 +18,8 @@ enum {
     COMMENT_MOST = 65535,
     DEFLATE_RATIO = 1032,
 };
-static const uint32_t END_MARK = 0x06054b50, END64_MARK = 0x06064b50, LOCATOR_MARK = 0x07064b50, CENTRAL_MARK = 0x02014b50,
-                      LOCAL_MARK = 0x04034b50;
+static const uint32_t END_MARK = 0x06054b50, END64_MARK = 0x06064b50, LOCATOR_MARK = 0x07064b50,
+                      CENTRAL_MARK = 0x02014b50, LOCAL_MARK = 0x04034b50;
 
 static uint64_t little(const uint8_t *bytes, int count)
 {
@@ -55,7 +56,8 @@ static bool directory_find(Directory *directory, const Source *source)
         if (!inside(source, offset, END64_SIZE) || little(source->bytes + offset, 4) != END64_MARK)
             return source_error(source, "has a zip64 end record that lies outside the file");
         const uint8_t *const end64 = source->bytes + offset;
-        *directory = (Directory){.count = little(end64 + 32, 8), .size = little(end64 + 40, 8), .offset = little(end64 + 48, 8)};
+        *directory =
+            (Directory){.count = little(end64 + 32, 8), .size = little(end64 + 40, 8), .offset = little(end64 + 48, 8)};
     }
     if (!inside(source, directory->offset, directory->size) || directory->count > directory->size / CENTRAL_SIZE)
         return source_error(source, "has a zip directory of %llu entries in %llu bytes at %llu, but the file has %zu",
@@ -103,7 +105,8 @@ static bool member_read(Member *member, const Source *source, const Directory *d
         return source_error(source, "has a broken zip directory at byte %llu", (unsigned long long)*at);
     const size_t name = little(entry + 28, 2), extra = little(entry + 30, 2), comment = little(entry + 32, 2);
     if (left - CENTRAL_SIZE < name + extra + comment)
-        return source_error(source, "has a zip directory that ends inside an entry, at byte %llu", (unsigned long long)*at);
+        return source_error(source, "has a zip directory that ends inside an entry, at byte %llu",
+                            (unsigned long long)*at);
     *member = (Member){.name = name_intern_bytes(source->arena, (const char *)entry + CENTRAL_SIZE, name),
                        .flags = (int)little(entry + 8, 2),
                        .method = (int)little(entry + 10, 2),
@@ -122,11 +125,13 @@ static bool member_check(const Member *member, const Source *source)
     if (member->flags & 1)
         return source_error(source, "the member %s is encrypted", name);
     if (member->method != 0 && member->method != 8)
-        return source_error(source, "the member %s is packed by method %d; stored (0) and deflate (8) are known", name, member->method);
+        return source_error(source, "the member %s is packed by method %d; stored (0) and deflate (8) are known", name,
+                            member->method);
     if (!inside(source, member->offset, LOCAL_SIZE) || little(source->bytes + member->offset, 4) != LOCAL_MARK)
-        return source_error(source, "the member %s starts at byte %llu, where there is none", name, (unsigned long long)member->offset);
-    const bool possible = member->method == 0 ? member->unpacked == member->packed
-                                              : member->unpacked / DEFLATE_RATIO <= member->packed;
+        return source_error(source, "the member %s starts at byte %llu, where there is none", name,
+                            (unsigned long long)member->offset);
+    const bool possible =
+        member->method == 0 ? member->unpacked == member->packed : member->unpacked / DEFLATE_RATIO <= member->packed;
     return possible || source_error(source, "the member %s has %llu bytes packed in %llu, which cannot be", name,
                                     (unsigned long long)member->unpacked, (unsigned long long)member->packed);
 }
@@ -176,7 +181,8 @@ static bool member_load(HostTensor *tensor, const Member *member, const Source *
             return diag_error(source->diagnostics, EXIT_LIMIT, &source->where, "no memory for the %llu bytes of %s",
                               (unsigned long long)member->unpacked, name);
         good = inflate_all(unpacked, member->unpacked, bytes, member->packed) ||
-               source_error(source, "the member %s cannot be unpacked to its %llu bytes", name, (unsigned long long)member->unpacked);
+               source_error(source, "the member %s cannot be unpacked to its %llu bytes", name,
+                            (unsigned long long)member->unpacked);
         bytes = unpacked;
     }
     if (good && checksum(0, bytes, member->unpacked) != member->checksum)
@@ -232,14 +238,15 @@ static size_t put(uint8_t *out, size_t at, uint64_t value, int count)
     return at + (size_t)count;
 }
 
-/* What local header and central entry share: from "version needed" to the length of the name. 1980-01-01 is the zip epoch. */
+/* What local header and central entry share: from "version needed" to the length of the name. 1980-01-01 is the zip
+ * epoch. */
 static size_t put_common(uint8_t *out, size_t at, const Member *member, size_t name, size_t extra)
 {
     const bool large = member->packed >= UINT32_MAX;
     at = put(out, at, large || extra ? 45 : 20, 2);
-    at = put(out, at, 0, 2); /* flags */
-    at = put(out, at, 0, 2); /* method: stored */
-    at = put(out, at, 0, 2); /* time */
+    at = put(out, at, 0, 2);    /* flags */
+    at = put(out, at, 0, 2);    /* method: stored */
+    at = put(out, at, 0, 2);    /* time */
     at = put(out, at, 0x21, 2); /* date */
     at = put(out, at, member->checksum, 4);
     at = put(out, at, large ? UINT32_MAX : member->packed, 4);
@@ -336,7 +343,8 @@ bool npz_write(FILE *file, const HostTensor *tensors, size_t count)
                               .unpacked = length + tensors[i].bytes,
                               .offset = place};
         uint8_t extra[28];
-        good = name > 0 && (size_t)name < sizeof names[i] && local_write(file, &members[i]) && npy_write(file, &tensors[i]);
+        good = name > 0 && (size_t)name < sizeof names[i] && local_write(file, &members[i]) &&
+               npy_write(file, &tensors[i]);
         place += LOCAL_SIZE + (uint64_t)name + put_zip64(extra, &members[i], false) + members[i].packed;
     }
     const uint64_t offset = place;

@@ -7,31 +7,33 @@
 #include <string.h>
 #include <unistd.h>
 
-#define V(id) (1u << VERB_##id)
+#define V(id)     (1u << VERB_##id)
 #define ALL_VERBS (~0u)
 
 const VerbRow verb_rows[VERB_COUNT] = {
-#define VERB(id, verb_name, verb_arguments, fewest_arguments, most_arguments, summary_text, description_text, example_text)  \
-    [VERB_##id] = {.name = #verb_name,                                                                                       \
-                   .arguments = verb_arguments,                                                                              \
-                   .fewest = fewest_arguments,                                                                               \
-                   .most = most_arguments,                                                                                   \
-                   .summary = summary_text,                                                                                  \
-                   .description = description_text,                                                                          \
+#define VERB(id, verb_name, verb_arguments, fewest_arguments, most_arguments, summary_text, description_text,          \
+             example_text)                                                                                             \
+    [VERB_##id] = {.name = #verb_name,                                                                                 \
+                   .arguments = verb_arguments,                                                                        \
+                   .fewest = fewest_arguments,                                                                         \
+                   .most = most_arguments,                                                                             \
+                   .summary = summary_text,                                                                            \
+                   .description = description_text,                                                                    \
                    .examples = example_text},
 #include "tools/options.def"
 };
 
 const OptionRow option_rows[OPTION_COUNT] = {
-#define OPTION(id, verb_bits, section_id, letter_char, long_name, kind_id, argument_text, initial_text, choice_text, help_text) \
-    [OPTION_##id] = {.verbs = verb_bits,                                                                                    \
-                     .section = SECTION_##section_id,                                                                       \
-                     .letter = letter_char,                                                                                 \
-                     .name = long_name,                                                                                     \
-                     .kind = KIND_##kind_id,                                                                                \
-                     .argument = argument_text,                                                                             \
-                     .initial = initial_text,                                                                               \
-                     .choices = choice_text,                                                                                \
+#define OPTION(id, verb_bits, section_id, letter_char, long_name, kind_id, argument_text, initial_text, choice_text,   \
+               help_text)                                                                                              \
+    [OPTION_##id] = {.verbs = verb_bits,                                                                               \
+                     .section = SECTION_##section_id,                                                                  \
+                     .letter = letter_char,                                                                            \
+                     .name = long_name,                                                                                \
+                     .kind = KIND_##kind_id,                                                                           \
+                     .argument = argument_text,                                                                        \
+                     .initial = initial_text,                                                                          \
+                     .choices = choice_text,                                                                           \
                      .help = help_text},
 #include "tools/options.def"
 };
@@ -103,10 +105,11 @@ static Scanner scanner_make(Arena *arena, VerbId verb)
             continue;
         const bool plain = row->kind == KIND_FLAG || row->kind == KIND_COUNT;
         if (row->name)
-            scanner.longs[longs++] = (struct option){
-                .name = row->name,
-                .has_arg = plain ? no_argument : row->kind == KIND_MAYBE ? optional_argument : required_argument,
-                .val = LONG_BASE + id};
+            scanner.longs[longs++] = (struct option){.name = row->name,
+                                                     .has_arg = plain                     ? no_argument
+                                                                : row->kind == KIND_MAYBE ? optional_argument
+                                                                                          : required_argument,
+                                                     .val = LONG_BASE + id};
         if (!row->letter)
             continue;
         *letter++ = row->letter;
@@ -138,8 +141,9 @@ static bool unknown_elsewhere(const Options *options, const char *name, size_t l
         for (int verb = 0; verb < VERB_COUNT; verb++)
             if (row->verbs >> verb & 1)
                 verbs = arena_format(options->arena, "%s%s%s", verbs, *verbs ? ", " : "", verb_rows[verb].name);
-        diag_hint(options->diagnostics, options->verb == VERB_NONE ? "'--%s' stands after one of the verbs: %s"
-                                                                    : "'--%s' is an option of: %s",
+        diag_hint(options->diagnostics,
+                  options->verb == VERB_NONE ? "'--%s' stands after one of the verbs: %s"
+                                             : "'--%s' is an option of: %s",
                   row->name, verbs);
         return true;
     }
@@ -189,14 +193,15 @@ static bool integer_check(const Options *options, const OptionRow *row, const ch
 {
     int64_t value = 0;
     if (!text_to_integer(text, &value))
-        return usage_error(options, "%s needs an integer, not '%s'", row_label(options->arena, row), quoted(options, text));
+        return usage_error(options, "%s needs an integer, not '%s'", row_label(options->arena, row),
+                           quoted(options, text));
     char *end = NULL;
     const int64_t smallest = strtoll(row->choices, &end, 10);
     const int64_t largest = strtoll(end + 2, NULL, 10);
     if (value >= smallest && value <= largest)
         return true;
-    return usage_error(options, "%s is %lld, but goes from %lld to %lld", row_label(options->arena, row), (long long)value,
-                       (long long)smallest, (long long)largest);
+    return usage_error(options, "%s is %lld, but goes from %lld to %lld", row_label(options->arena, row),
+                       (long long)value, (long long)smallest, (long long)largest);
 }
 
 static bool list_check(const Options *options, const OptionRow *row, const char *text)
@@ -204,7 +209,8 @@ static bool list_check(const Options *options, const OptionRow *row, const char 
     char *rest = arena_format(options->arena, "%s", text);
     for (char *element; (element = strsep(&rest, ","));) {
         if (!*element)
-            return usage_error(options, "%s has an empty element in '%s'", row_label(options->arena, row), quoted(options, text));
+            return usage_error(options, "%s has an empty element in '%s'", row_label(options->arena, row),
+                               quoted(options, text));
         if (row->choices && !choice_check(options, row, element))
             return false;
     }
@@ -261,7 +267,8 @@ static bool value_add(Options *options, OptionId id, const char *text)
     return true;
 }
 
-/* getopt_long completes abbreviations; names would then stay for ever in forms nobody wrote down, so only whole ones count. */
+/* getopt_long completes abbreviations; names would then stay for ever in forms nobody wrote down, so only whole ones
+ * count. */
 static bool name_is_whole(const char *typed, const OptionRow *row)
 {
     return row->name && strncmp(typed, "--", 2) == 0 && strcspn(typed + 2, "=") == strlen(row->name);
@@ -273,18 +280,19 @@ static bool scan_failed(const Options *options, const Scanner *scanner, int resu
     if (id != OPTION_COUNT && optopt >= LONG_BASE && !name_is_whole(typed, &option_rows[id]))
         return unknown_long(options, scanner, typed);
     if (result == ':' && id != OPTION_COUNT)
-        return usage_error(options, "%s needs a value: %s", row_label(options->arena, &option_rows[id]), option_rows[id].argument);
+        return usage_error(options, "%s needs a value: %s", row_label(options->arena, &option_rows[id]),
+                           option_rows[id].argument);
     if (id != OPTION_COUNT && optopt >= LONG_BASE)
-        return usage_error(options, "%s takes no value, but '%s' gives one", row_label(options->arena, &option_rows[id]),
-                           quoted(options, typed));
+        return usage_error(options, "%s takes no value, but '%s' gives one",
+                           row_label(options->arena, &option_rows[id]), quoted(options, typed));
     if (optopt == 0)
         return unknown_long(options, scanner, typed);
     const char letter[] = {(char)optopt, '\0'};
     return usage_error(options, "unknown option '-%s'", quoted(options, letter));
 }
 
-/* Scans argv[first..]; stops at the verb (VERB_NONE) or after the last argument. getopt starts at index 1: argv[first - 1]
- * stands for the program's name. */
+/* Scans argv[first..]; stops at the verb (VERB_NONE) or after the last argument. getopt starts at index 1: argv[first -
+ * 1] stands for the program's name. */
 static bool scan(Options *options, int argc, char **argv, int *next)
 {
     const Scanner scanner = scanner_make(options->arena, options->verb);

@@ -1,7 +1,7 @@
 /* The command line: verbs and options as options.def lists them, scanned into one `Options`.
  *
- * options_parse reads response files, finds the verb, scans by getopt_long, checks every value against its row and records
- * what is wrong as usage errors (exit code 2) with a suggestion. After it succeeded the getters cannot fail. */
+ * options_parse reads response files, finds the verb, scans by getopt_long, checks every value against its row and
+ * records what is wrong as usage errors (exit code 2) with a suggestion. After it succeeded the getters cannot fail. */
 #ifndef LATHE_TOOLS_OPTIONS_H
 #define LATHE_TOOLS_OPTIONS_H
 
@@ -78,7 +78,7 @@ typedef struct OptionValues {
 } OptionValues;
 
 typedef struct Options {
-    VerbId verb; /* VERB_NONE: only --help, --version or nothing was given */
+    VerbId verb;            /* VERB_NONE: only --help, --version or nothing was given */
     const char **arguments; /* positionals; the model is the first */
     int argument_count;
     OptionValues values[OPTION_COUNT];
@@ -114,7 +114,8 @@ const char *nearest_name(const char *text, const char *const *candidates, int co
 /* Expands @file arguments (white space separates; quotes and backslash as in a shell) up to "--". */
 bool response_files_expand(int *argc, char ***argv, Arena *arena, Diagnostics *diagnostics);
 
-/* Colour for `stream`: --color, LATHE_COLOR, NO_COLOR, CLICOLOR_FORCE or FORCE_COLOR, then a terminal that is not dumb. */
+/* Colour for `stream`: --color, LATHE_COLOR, NO_COLOR, CLICOLOR_FORCE or FORCE_COLOR, then a terminal that is not dumb.
+ */
 bool color_wanted(const Options *options, FILE *stream);
 
 /* Everything below is generated from the table. */

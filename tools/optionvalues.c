@@ -1,4 +1,5 @@
-/* Values of options: getters over `Options`, the forms that values are written in, and suggestions for typing errors. */
+/* Values of options: getters over `Options`, the forms that values are written in, and suggestions for typing errors.
+ */
 #include "tools/options.h"
 
 #include <errno.h>
@@ -64,7 +65,8 @@ int option_list(const Options *options, OptionId id, const char *const **element
     const char **list = NEW_ARRAY(options->arena, const char *, commas + (size_t)text_count + 1);
     int count = 0;
     for (int i = 0; i < text_count; i++) {
-        char *rest = texts[i] ? arena_format(options->arena, "%s", texts[i]) : NULL; /* NULL: a flag, it has no elements */
+        char *rest =
+            texts[i] ? arena_format(options->arena, "%s", texts[i]) : NULL; /* NULL: a flag, it has no elements */
         for (char *element; (element = strsep(&rest, ","));)
             list[count++] = element;
     }
@@ -88,7 +90,8 @@ bool option_numbers(const Options *options, OptionId id, double *numbers, int co
     const int given = option_list(options, id, &elements);
     const char *const name = option_rows[id].name;
     if (given != 1 && given != count)
-        return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--%s takes 1 or %d numbers, but has %d", name, count, given);
+        return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--%s takes 1 or %d numbers, but has %d", name, count,
+                          given);
     for (int i = 0; i < count; i++) {
         const char *text = elements[given == 1 ? 0 : i];
         if (!text_to_number(text, &numbers[i]))
@@ -149,8 +152,17 @@ static bool text_with_unit(const char *text, const Unit *units, int count, doubl
 bool text_to_size(const char *text, int64_t *bytes)
 {
     static const Unit units[] = {
-        {"", 1},           {"k", 1024},       {"K", 1024},       {"M", 1048576},       {"G", 1073741824}, {"T", 1099511627776},
-        {"KiB", 1024},     {"MiB", 1048576},  {"GiB", 1073741824}, {"TiB", 1099511627776}, {"B", 1},
+        {"", 1},
+        {"k", 1024},
+        {"K", 1024},
+        {"M", 1048576},
+        {"G", 1073741824},
+        {"T", 1099511627776},
+        {"KiB", 1024},
+        {"MiB", 1048576},
+        {"GiB", 1073741824},
+        {"TiB", 1099511627776},
+        {"B", 1},
     };
     double value = 0;
     if (!text_with_unit(text, units, sizeof units / sizeof *units, &value) || value >= 9007199254740992.0)
@@ -161,8 +173,8 @@ bool text_to_size(const char *text, int64_t *bytes)
 
 bool text_to_duration(const char *text, double *seconds)
 {
-    static const Unit units[] = {{"", 1},  {"ns", 1e-9}, {"us", 1e-6},  {"ms", 1e-3},
-                                 {"s", 1}, {"m", 60},    {"h", 3600}, {"d", 86400}};
+    static const Unit units[] = {{"", 1},  {"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3},
+                                 {"s", 1}, {"m", 60},    {"h", 3600},  {"d", 86400}};
     return text_with_unit(text, units, sizeof units / sizeof *units, seconds);
 }
 

@@ -12,7 +12,8 @@ static const char *name_of(const HostValue *value, size_t index, Arena *arena)
 static bool names_write(const char *folder, const HostValue *values, size_t count, const Options *options)
 {
     FileWriter writer;
-    if (!file_writer_open(&writer, arena_format(options->arena, "%s/names.json", folder), options->arena, options->diagnostics))
+    if (!file_writer_open(&writer, arena_format(options->arena, "%s/names.json", folder), options->arena,
+                          options->diagnostics))
         return false;
     JsonWriter json = json_writer(writer.file, false);
     json_document(&json, "lathe.outputs/1", LATHE_VERSION);
@@ -22,7 +23,8 @@ static bool names_write(const char *folder, const HostValue *values, size_t coun
         json_object(&json);
         json_field_integer(&json, "index", (int64_t)i);
         json_field_string(&json, "name", name_of(&values[i], i, options->arena));
-        json_field_string(&json, "file", arena_format(options->arena, "output_%zu.%s", i, npy_holds(&values[i]) ? "npy" : "pb"));
+        json_field_string(&json, "file",
+                          arena_format(options->arena, "output_%zu.%s", i, npy_holds(&values[i]) ? "npy" : "pb"));
         json_field_string(&json, "type", host_type_text(options->arena, &values[i]));
         json_close(&json);
     }
@@ -37,7 +39,8 @@ static bool folder_write(const char *folder, const HostValue *values, size_t cou
     if (!folder_make(folder, arena, options->diagnostics))
         return false;
     for (size_t i = 0; i < count; i++) {
-        const char *const path = arena_format(arena, "%s/output_%zu.%s", folder, i, npy_holds(&values[i]) ? "npy" : "pb");
+        const char *const path =
+            arena_format(arena, "%s/output_%zu.%s", folder, i, npy_holds(&values[i]) ? "npy" : "pb");
         if (!host_value_write(path, &values[i], arena, options->diagnostics))
             return false;
     }
@@ -51,7 +54,8 @@ static bool archive_write(const char *path, const HostValue *values, size_t coun
     const Where where = {.file = name_intern(options->arena, path)};
     for (size_t i = 0; i < count; i++) {
         if (!npy_holds(&values[i]))
-            return diag_error(options->diagnostics, EXIT_UNSUPPORTED, &where, "cannot hold the output \"%s\", %s; name a folder instead",
+            return diag_error(options->diagnostics, EXIT_UNSUPPORTED, &where,
+                              "cannot hold the output \"%s\", %s; name a folder instead",
                               diag_quote(options->arena, name_of(&values[i], i, options->arena), 80),
                               host_type_text(options->arena, &values[i]));
         members[i] = values[i].tensor;
@@ -90,7 +94,8 @@ static bool output_write(const char *text, const HostValue *values, size_t count
         return archive_write(text, values, count, options);
     if (count == 1)
         return host_value_write(text, &values[0], options->arena, options->diagnostics);
-    diag_error(options->diagnostics, EXIT_USAGE, NULL, "-o '%s' is one file for %zu outputs", diag_quote(options->arena, text, 80), count);
+    diag_error(options->diagnostics, EXIT_USAGE, NULL, "-o '%s' is one file for %zu outputs",
+               diag_quote(options->arena, text, 80), count);
     diag_hint(options->diagnostics, "name a folder, an .npz, or OUTPUT=FILE for each");
     return false;
 }

@@ -7,10 +7,9 @@
 #include "tools/tensorfile.h"
 
 /* Writes `values` as the -o options say:
- *   a folder (one that exists, or a name that ends in '/', or one without an extension) gets output_<i>.npy, or .pb for what
- *   .npy cannot hold, and names.json, {"outputs":[{"index","name","file","type"},...]};
- *   OUT=FILE writes one output; FILE alone the only output, or with .npz all of them.
- * Without -o nothing is written. */
+ *   a folder (one that exists, or a name that ends in '/', or one without an extension) gets output_<i>.npy, or .pb for
+ * what .npy cannot hold, and names.json, {"outputs":[{"index","name","file","type"},...]}; OUT=FILE writes one output;
+ * FILE alone the only output, or with .npz all of them. Without -o nothing is written. */
 bool outputs_write(const HostValue *values, size_t count, const Options *options);
 
 typedef struct Labels {

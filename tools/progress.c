@@ -29,11 +29,13 @@ ProgressMode progress_mode(const char *text, FILE *file)
             return (ProgressMode)mode;
     const char *const terminal = getenv("TERM");
     const char *const automatic = getenv("CI");
-    const bool interactive = isatty(fileno(file)) && (!terminal || strcmp(terminal, "dumb") != 0) && !(automatic && *automatic);
+    const bool interactive =
+        isatty(fileno(file)) && (!terminal || strcmp(terminal, "dumb") != 0) && !(automatic && *automatic);
     return interactive ? PROGRESS_BAR : PROGRESS_PLAIN;
 }
 
-Progress progress_open(FILE *file, ProgressMode mode, const char *label, int64_t total, ProgressClock *clock, void *context)
+Progress progress_open(FILE *file, ProgressMode mode, const char *label, int64_t total, ProgressClock *clock,
+                       void *context)
 {
     Progress progress = {.file = file,
                          .mode = mode == PROGRESS_AUTO ? progress_mode(NULL, file) : mode,
@@ -63,8 +65,9 @@ static void time_write(char *text, size_t size, double seconds)
 static void state_write(char *text, size_t size, const Progress *progress, double elapsed, const char *note)
 {
     const double rate = elapsed > 0 ? (double)progress->done / elapsed : 0;
-    int used = progress->total ? snprintf(text, size, "%lld/%lld", (long long)progress->done, (long long)progress->total)
-                               : snprintf(text, size, "%lld", (long long)progress->done);
+    int used = progress->total
+                   ? snprintf(text, size, "%lld/%lld", (long long)progress->done, (long long)progress->total)
+                   : snprintf(text, size, "%lld", (long long)progress->done);
     if (rate > 0)
         used += snprintf(text + used, size - (size_t)used, ", %.*f/s", rate < 10 ? 1 : 0, rate);
     if (rate > 0 && progress->total > progress->done) {

@@ -1,8 +1,9 @@
 /* Progress of long work, on standard error.
  *
- * bar: one line that is redrawn at most ten times a second, with rate and time left. plain: a line every ten seconds or ten
- * percent, with the time since the start, for logs. json: JSON Lines, {"event":"progress",...}, at the pace of plain. auto
- * takes bar on a terminal that is not dumb, unless CI is set, else plain. Blocks are UTF-8 only in a UTF-8 locale. */
+ * bar: one line that is redrawn at most ten times a second, with rate and time left. plain: a line every ten seconds or
+ * ten percent, with the time since the start, for logs. json: JSON Lines, {"event":"progress",...}, at the pace of
+ * plain. auto takes bar on a terminal that is not dumb, unless CI is set, else plain. Blocks are UTF-8 only in a UTF-8
+ * locale. */
 #ifndef LATHE_TOOLS_PROGRESS_H
 #define LATHE_TOOLS_PROGRESS_H
 
@@ -31,7 +32,8 @@ typedef struct Progress {
 /* The mode that `text` (a value of --progress) means for `file`. */
 ProgressMode progress_mode(const char *text, FILE *file);
 /* clock NULL: the machine's monotonic clock. */
-Progress progress_open(FILE *file, ProgressMode mode, const char *label, int64_t total, ProgressClock *clock, void *context);
+Progress progress_open(FILE *file, ProgressMode mode, const char *label, int64_t total, ProgressClock *clock,
+                       void *context);
 /* `note` may be NULL: what is best so far, or what is worked on. */
 void progress_update(Progress *progress, int64_t done, const char *note);
 /* Prints the last state once; for a bar ends its line. */

@@ -65,7 +65,8 @@ size_t resize_scratch(int width, int in_height)
     return (size_t)width * (size_t)in_height;
 }
 
-void resize_channel(float *out, int width, int height, const uint8_t *in, int stride, int in_width, int in_height, float *scratch)
+void resize_channel(float *out, int width, int height, const uint8_t *in, int stride, int in_width, int in_height,
+                    float *scratch)
 {
     resize_rows(scratch, width, in, stride, in_width, in_height);
     resize_columns(out, width, height, scratch, in_height);

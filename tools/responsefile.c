@@ -1,8 +1,8 @@
 /* Response files: an argument @FILE stands for the arguments that FILE lists.
  *
- * White space separates; '...' and "..." hold it together; a backslash takes the next character as it is (not within '...').
- * Files may name further files, eight deep; there are at most FILES_MOST of them and ARGUMENTS_MOST arguments in all. After "--" and for
- * the program's own name nothing is expanded. */
+ * White space separates; '...' and "..." hold it together; a backslash takes the next character as it is (not within
+ * '...'). Files may name further files, eight deep; there are at most FILES_MOST of them and ARGUMENTS_MOST arguments
+ * in all. After "--" and for the program's own name nothing is expanded. */
 #include "tools/file.h"
 #include "tools/options.h"
 
@@ -88,8 +88,8 @@ static bool expand(Expansion *expansion, char *argument, int depth)
     if (expansion->plain || argument[0] != '@' || !argument[1])
         return append(expansion, argument);
     if (depth == DEPTH_MOST)
-        return diag_error(expansion->diagnostics, EXIT_USAGE, NULL, "response files nested deeper than %d: '%s'", DEPTH_MOST,
-                          diag_quote(expansion->arena, argument, 80));
+        return diag_error(expansion->diagnostics, EXIT_USAGE, NULL, "response files nested deeper than %d: '%s'",
+                          DEPTH_MOST, diag_quote(expansion->arena, argument, 80));
     if (expansion->files++ == FILES_MOST)
         return diag_error(expansion->diagnostics, EXIT_USAGE, NULL, "more than %d response files", FILES_MOST);
     return expand_file(expansion, argument + 1, depth + 1);

@@ -41,7 +41,8 @@ static void element_print(FILE *file, const HostTensor *tensor, int64_t position
     if (is_text(tensor))
         fprintf(file, "\"%s\"", diag_quote(arena, ((const char *const *)tensor->data)[position], 40));
     else
-        fprintf(file, "%.*g", host_dtype(tensor->dtype)->class == HOST_CLASS_FLOAT ? 6 : 17, host_element(tensor, position));
+        fprintf(file, "%.*g", host_dtype(tensor->dtype)->class == HOST_CLASS_FLOAT ? 6 : 17,
+                host_element(tensor, position));
 }
 
 static void tensor_summary(FILE *file, const HostTensor *tensor, Arena *arena)

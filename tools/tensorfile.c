@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const HostDtype dtypes[] = { /* by ONNX number; row 0 belongs to the compiler's own types and is never given out */
+static const HostDtype dtypes[] = {
+    /* by ONNX number; row 0 belongs to the compiler's own types and is never given out */
 #define DTYPE(id, text, bits, class, number, numpy) [number] = {text, number, bits, HOST_CLASS_##class, numpy},
 #include "ir/dtype.def"
 #undef DTYPE
@@ -79,8 +80,9 @@ const char *host_shape_text(Arena *arena, int dtype, int rank, const int64_t *di
         return arena_format(arena, "%s of any shape", text);
     used += snprintf(text + used, sizeof text - (size_t)used, "[");
     for (int i = 0; i < rank && i < HOST_RANK_MOST; i++)
-        used += dims[i] < 0 ? snprintf(text + used, sizeof text - (size_t)used, "%s?", i ? "," : "")
-                            : snprintf(text + used, sizeof text - (size_t)used, "%s%lld", i ? "," : "", (long long)dims[i]);
+        used += dims[i] < 0
+                    ? snprintf(text + used, sizeof text - (size_t)used, "%s?", i ? "," : "")
+                    : snprintf(text + used, sizeof text - (size_t)used, "%s%lld", i ? "," : "", (long long)dims[i]);
     return arena_format(arena, "%s]", text);
 }
 
@@ -149,7 +151,8 @@ bool raw_read(HostTensor *tensor, const Source *source, const HostSpec *spec)
     }
     size_t bytes = 0;
     if (!host_bytes(known, type->bits, &bytes))
-        return source_error(source, "the shape %s is too large", host_shape_text(source->arena, spec->dtype, spec->rank, spec->dims));
+        return source_error(source, "the shape %s is too large",
+                            host_shape_text(source->arena, spec->dtype, spec->rank, spec->dims));
     if (unknown >= 0) {
         dims[unknown] = bytes ? (int64_t)(source->size / bytes) : 0;
         bytes *= (size_t)dims[unknown];
@@ -177,8 +180,9 @@ static Format format_of_name(const char *path)
     static const struct {
         const char *suffix;
         Format format;
-    } rows[] = {{".npy", FORMAT_NPY}, {".npz", FORMAT_NPZ},   {".pb", FORMAT_PB},   {".png", FORMAT_IMAGE}, {".jpg", FORMAT_IMAGE},
-                {".jpeg", FORMAT_IMAGE}, {".wav", FORMAT_WAV}, {".raw", FORMAT_RAW}, {".bin", FORMAT_RAW}};
+    } rows[] = {{".npy", FORMAT_NPY},   {".npz", FORMAT_NPZ},   {".pb", FORMAT_PB},
+                {".png", FORMAT_IMAGE}, {".jpg", FORMAT_IMAGE}, {".jpeg", FORMAT_IMAGE},
+                {".wav", FORMAT_WAV},   {".raw", FORMAT_RAW},   {".bin", FORMAT_RAW}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (path_has_suffix(path, rows[i].suffix))
             return rows[i].format;
@@ -191,7 +195,7 @@ static Format format_of_bytes(const Source *source)
         const char *magic;
         size_t size;
         Format format;
-    } rows[] = {{"\x93NUMPY", 6, FORMAT_NPY}, {"PK\3\4", 4, FORMAT_NPZ},       {"PK\5\6", 4, FORMAT_NPZ},
+    } rows[] = {{"\x93NUMPY", 6, FORMAT_NPY}, {"PK\3\4", 4, FORMAT_NPZ},         {"PK\5\6", 4, FORMAT_NPZ},
                 {"\x89PNG", 4, FORMAT_IMAGE}, {"\xff\xd8\xff", 3, FORMAT_IMAGE}, {"RIFF", 4, FORMAT_WAV}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (source->size >= rows[i].size && memcmp(source->bytes, rows[i].magic, rows[i].size) == 0)
@@ -215,7 +219,8 @@ static bool npz_read_one(HostTensor *tensor, const Source *source, const HostSpe
                         diag_quote(source->arena, spec && spec->name ? spec->name : "", 80));
 }
 
-static bool read_format(HostValue *value, Format format, const Source *source, const HostSpec *spec, const HostImageOptions *image)
+static bool read_format(HostValue *value, Format format, const Source *source, const HostSpec *spec,
+                        const HostImageOptions *image)
 {
     HostTensor tensor = {0};
     bool good = false;
@@ -245,14 +250,15 @@ static bool read_format(HostValue *value, Format format, const Source *source, c
     return good;
 }
 
-bool host_value_read(HostValue *value, const char *path, const HostSpec *spec, const HostImageOptions *image, Arena *arena,
-                     Diagnostics *diagnostics)
+bool host_value_read(HostValue *value, const char *path, const HostSpec *spec, const HostImageOptions *image,
+                     Arena *arena, Diagnostics *diagnostics)
 {
     Source source;
     if (!source_open(&source, path, 0, arena, diagnostics))
         return false;
     const Format named = format_of_name(path);
-    const bool good = read_format(value, named == FORMAT_UNKNOWN ? format_of_bytes(&source) : named, &source, spec, image);
+    const bool good =
+        read_format(value, named == FORMAT_UNKNOWN ? format_of_bytes(&source) : named, &source, spec, image);
     source_close(&source);
     return good;
 }
@@ -267,7 +273,8 @@ bool host_value_write(const char *path, const HostValue *value, Arena *arena, Di
     const Where where = {.file = name_intern(arena, path)};
     const Format named = format_of_name(path);
     if (named != FORMAT_PB && !npy_holds(value))
-        return diag_error(diagnostics, EXIT_UNSUPPORTED, &where, "this format cannot hold %s; name it .pb", host_type_text(arena, value));
+        return diag_error(diagnostics, EXIT_UNSUPPORTED, &where, "this format cannot hold %s; name it .pb",
+                          host_type_text(arena, value));
     if (named == FORMAT_IMAGE || named == FORMAT_WAV)
         return diag_error(diagnostics, EXIT_UNSUPPORTED, &where, "results are written as .npy, .npz, .pb or .raw");
     FileWriter writer;

@@ -1,12 +1,12 @@
 /* Tensors on the host as files hold them, and the readers and writers of those files.
  *
- * A HostValue is a tensor, a sequence, an optional, or nothing; a HostTensor carries the ONNX number of its type, so that
- * every ONNX type fits, also those that NumPy lacks. Types below 8 bits are packed as in ONNX raw_data: the first element
- * in the low bits. Strings are an array of pointers to text that ends in NUL. Everything lives in the arena that the caller
- * gives; data is aligned to 16 bytes and little-endian, as are all machines that this runs on.
+ * A HostValue is a tensor, a sequence, an optional, or nothing; a HostTensor carries the ONNX number of its type, so
+ * that every ONNX type fits, also those that NumPy lacks. Types below 8 bits are packed as in ONNX raw_data: the first
+ * element in the low bits. Strings are an array of pointers to text that ends in NUL. Everything lives in the arena
+ * that the caller gives; data is aligned to 16 bytes and little-endian, as are all machines that this runs on.
  *
- * Readers trust nothing: sizes are checked before memory is taken, and what is wrong is one diagnostic that names the file
- * and both values. */
+ * Readers trust nothing: sizes are checked before memory is taken, and what is wrong is one diagnostic that names the
+ * file and both values. */
 #ifndef LATHE_TOOLS_TENSORFILE_H
 #define LATHE_TOOLS_TENSORFILE_H
 
@@ -56,8 +56,8 @@ typedef struct HostTensor {
 typedef struct HostValue {
     HostKind kind;
     Name name;
-    HostTensor tensor; /* HOST_TENSOR */
-    HostKind item_kind; /* of sequences and optionals, also empty ones; HOST_ABSENT: not known */
+    HostTensor tensor;       /* HOST_TENSOR */
+    HostKind item_kind;      /* of sequences and optionals, also empty ones; HOST_ABSENT: not known */
     struct HostValue *items; /* the elements; of an optional at most one */
     size_t item_count;
 } HostValue;
@@ -72,7 +72,8 @@ typedef struct HostSpec {
     bool optional; /* "none" is allowed */
 } HostSpec;
 
-/* Fills everything but the name; data is zeroed. Rank, dims and their product are checked, the message is the source's. */
+/* Fills everything but the name; data is zeroed. Rank, dims and their product are checked, the message is the source's.
+ */
 bool host_tensor_make(HostTensor *tensor, const Source *source, int dtype, int rank, const int64_t *dims);
 /* Bytes that `count` elements take, packed. False when that is more than memory can hold. */
 bool host_bytes(int64_t count, int bits, size_t *bytes);
@@ -89,7 +90,7 @@ double host_element(const HostTensor *tensor, int64_t position);
 void host_element_set(HostTensor *tensor, int64_t position, double value);
 
 typedef struct HostImageOptions {
-    double mean[3];  /* in the order of the channels that the model gets */
+    double mean[3]; /* in the order of the channels that the model gets */
     double scale[3];
     bool bgr;
 } HostImageOptions;
@@ -113,16 +114,18 @@ bool npz_write(FILE *file, const HostTensor *members, size_t count);
 /* Can .npy hold the value? */
 bool npy_holds(const HostValue *value);
 
-/* random:SEED, zeros, ones. The spec must know type and shape. `stream` tells inputs of one run apart (their number). */
-bool generator_read(HostValue *value, const char *text, const HostSpec *spec, uint64_t stream, Arena *arena, Diagnostics *diagnostics);
+/* random:SEED, zeros, ones. The spec must know type and shape. `stream` tells inputs of one run apart (their number).
+ */
+bool generator_read(HostValue *value, const char *text, const HostSpec *spec, uint64_t stream, Arena *arena,
+                    Diagnostics *diagnostics);
 bool generator_is(const char *text);
 /* Philox4x32-10 as published (Salmon et al., SC 2011): four words for one counter and key. */
 void philox(uint32_t words[4], const uint32_t counter[4], const uint32_t key[2]);
 
-/* Reads any file, by the end of its name; "-" and unknown names by their first bytes. `.npz` must have one member, or one
- * called like the spec. */
-bool host_value_read(HostValue *value, const char *path, const HostSpec *spec, const HostImageOptions *image, Arena *arena,
-                     Diagnostics *diagnostics);
+/* Reads any file, by the end of its name; "-" and unknown names by their first bytes. `.npz` must have one member, or
+ * one called like the spec. */
+bool host_value_read(HostValue *value, const char *path, const HostSpec *spec, const HostImageOptions *image,
+                     Arena *arena, Diagnostics *diagnostics);
 /* Writes .npy, .npz or .pb by the end of the name (anything else: .npy); atomic. */
 bool host_value_write(const char *path, const HostValue *value, Arena *arena, Diagnostics *diagnostics);
 

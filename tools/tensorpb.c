@@ -1,8 +1,8 @@
 /* ONNX TensorProto, SequenceProto and OptionalProto: test data and outputs in .pb files.
  *
- * Reads the protobuf wire format itself: the messages are few and flat, and nothing of a hostile file is trusted. Every data
- * field is understood, packed or not; external data and segments are refused, for they belong to models. Writes raw_data,
- * or string_data for strings. */
+ * Reads the protobuf wire format itself: the messages are few and flat, and nothing of a hostile file is trusted. Every
+ * data field is understood, packed or not; external data and segments are refused, for they belong to models. Writes
+ * raw_data, or string_data for strings. */
 #include "tools/tensorfile.h"
 
 #include <string.h>
@@ -26,7 +26,15 @@ enum {
     TENSOR_DATA_LOCATION = 14,
 };
 /* SequenceProto and OptionalProto number their fields alike; the values of elem_type differ by one name only. */
-enum { LIST_NAME = 1, LIST_ELEM_TYPE = 2, LIST_TENSOR = 3, LIST_SPARSE = 4, LIST_SEQUENCE = 5, LIST_MAP = 6, LIST_OPTIONAL = 7 };
+enum {
+    LIST_NAME = 1,
+    LIST_ELEM_TYPE = 2,
+    LIST_TENSOR = 3,
+    LIST_SPARSE = 4,
+    LIST_SEQUENCE = 5,
+    LIST_MAP = 6,
+    LIST_OPTIONAL = 7
+};
 enum { ELEM_UNDEFINED = 0, ELEM_TENSOR = 1, ELEM_SPARSE = 2, ELEM_SEQUENCE = 3, ELEM_MAP = 4, ELEM_OPTIONAL = 5 };
 
 typedef struct Wire {
@@ -129,8 +137,8 @@ static int numbers_next(Numbers *numbers, uint64_t *value)
 typedef struct Storage {
     uint32_t field;
     int wire;
-    int units;      /* values per element: complex numbers have two */
-    int unit_bits;  /* that each value fills in memory */
+    int units;     /* values per element: complex numbers have two */
+    int unit_bits; /* that each value fills in memory */
 } Storage;
 
 static Storage storage_of(const HostDtype *type)
@@ -138,7 +146,8 @@ static Storage storage_of(const HostDtype *type)
     if (type->class == HOST_CLASS_STRING)
         return (Storage){TENSOR_STRING_DATA, BYTES, 1, type->bits};
     if (type->class == HOST_CLASS_COMPLEX)
-        return type->bits == 64 ? (Storage){TENSOR_FLOAT_DATA, FIXED32, 2, 32} : (Storage){TENSOR_DOUBLE_DATA, FIXED64, 2, 64};
+        return type->bits == 64 ? (Storage){TENSOR_FLOAT_DATA, FIXED32, 2, 32}
+                                : (Storage){TENSOR_DOUBLE_DATA, FIXED64, 2, 64};
     if (type->class == HOST_CLASS_FLOAT && type->bits == 32)
         return (Storage){TENSOR_FLOAT_DATA, FIXED32, 1, 32};
     if (type->class == HOST_CLASS_FLOAT && type->bits == 64)
@@ -202,7 +211,8 @@ static bool parts_field(Parts *parts, const Source *source, const Field *field)
     case TENSOR_SEGMENT:
         return source_error(source, "is a segment of a tensor, which is not supported");
     case TENSOR_DATA_LOCATION:
-        return field->value == 0 || source_error(source, "keeps its data in another file, which is read for models only");
+        return field->value == 0 ||
+               source_error(source, "keeps its data in another file, which is read for models only");
     default:
         return true; /* documentation, metadata, fields to come */
     }
@@ -217,7 +227,8 @@ static bool value_fits(uint64_t value, int bits)
 }
 
 /* Appends the values of one field; `*filled` counts units. */
-static bool values_append(HostTensor *tensor, const Source *source, const Field *field, const Storage *storage, int64_t units, int64_t *filled)
+static bool values_append(HostTensor *tensor, const Source *source, const Field *field, const Storage *storage,
+                          int64_t units, int64_t *filled)
 {
     Numbers numbers;
     uint64_t value = 0;
@@ -227,8 +238,8 @@ static bool values_append(HostTensor *tensor, const Source *source, const Field 
         if (*filled == units)
             return source_error(source, "has more values than the %lld of its shape", (long long)units);
         if (storage->wire == VARINT && !value_fits(value, storage->unit_bits))
-            return source_error(source, "value %lld is %lld, which %s cannot hold", (long long)*filled, (long long)value,
-                                host_dtype(tensor->dtype)->name);
+            return source_error(source, "value %lld is %lld, which %s cannot hold", (long long)*filled,
+                                (long long)value, host_dtype(tensor->dtype)->name);
         memcpy((uint8_t *)tensor->data + (size_t)*filled * size, &value, size);
         ++*filled;
     }
@@ -253,7 +264,8 @@ static bool string_append(HostTensor *tensor, const Source *source, const Field 
 static bool values_read(HostTensor *tensor, const Source *source)
 {
     const Storage storage = storage_of(host_dtype(tensor->dtype));
-    const int64_t units = storage.wire == BYTES ? tensor->count : (int64_t)(tensor->bytes / ((size_t)storage.unit_bits / 8));
+    const int64_t units =
+        storage.wire == BYTES ? tensor->count : (int64_t)(tensor->bytes / ((size_t)storage.unit_bits / 8));
     int64_t filled = 0;
     Wire wire = {source->bytes, source->bytes + source->size};
     for (Field field; wire_next(&wire, &field) > 0;) {
@@ -262,8 +274,9 @@ static bool values_read(HostTensor *tensor, const Source *source)
                                               : values_append(tensor, source, &field, &storage, units, &filled)))
             return false;
     }
-    return filled == units || source_error(source, "has %lld values, but %s has %lld", (long long)filled,
-                                           host_shape_text(source->arena, tensor->dtype, tensor->rank, tensor->dims), (long long)units);
+    return filled == units ||
+           source_error(source, "has %lld values, but %s has %lld", (long long)filled,
+                        host_shape_text(source->arena, tensor->dtype, tensor->rank, tensor->dims), (long long)units);
 }
 
 /* Memory is taken only for what the message can hold: every value takes at least a byte of it, every string two. */
@@ -303,7 +316,8 @@ static bool tensor_read(HostTensor *tensor, const Source *source)
         if (!parts_field(&parts, source, &field))
             return false;
     if (more < 0)
-        return source_error(source, "is no TensorProto: the message is broken at byte %zu", (size_t)(wire.at - source->bytes));
+        return source_error(source, "is no TensorProto: the message is broken at byte %zu",
+                            (size_t)(wire.at - source->bytes));
     const HostDtype *const type = parts.dtype > 0 && parts.dtype < INT32_MAX ? host_dtype((int)parts.dtype) : NULL;
     if (!type)
         return source_error(source, "has the data_type %lld, which is unknown", (long long)parts.dtype);
@@ -311,7 +325,8 @@ static bool tensor_read(HostTensor *tensor, const Source *source)
         return source_error(source, "has values both in raw_data and in another field");
     if (parts.raw_size && type->class == HOST_CLASS_STRING)
         return source_error(source, "has strings in raw_data");
-    if (!parts_plausible(&parts, source, type) || !host_tensor_make(tensor, source, type->number, parts.rank, parts.dims))
+    if (!parts_plausible(&parts, source, type) ||
+        !host_tensor_make(tensor, source, type->number, parts.rank, parts.dims))
         return false;
     tensor->name = parts.name;
     if (!parts.raw_size)
@@ -353,8 +368,12 @@ static bool list_items(HostValue *list, const Source *source, int depth)
 /* A sequence or an optional. */
 static bool list_read(HostValue *list, const Source *source, int depth)
 {
-    static const HostKind kinds[] = {[ELEM_UNDEFINED] = HOST_ABSENT, [ELEM_TENSOR] = HOST_TENSOR, [ELEM_SEQUENCE] = HOST_SEQUENCE, [ELEM_OPTIONAL] = HOST_OPTIONAL};
-    static const uint32_t fields[] = {[HOST_TENSOR] = LIST_TENSOR, [HOST_SEQUENCE] = LIST_SEQUENCE, [HOST_OPTIONAL] = LIST_OPTIONAL};
+    static const HostKind kinds[] = {[ELEM_UNDEFINED] = HOST_ABSENT,
+                                     [ELEM_TENSOR] = HOST_TENSOR,
+                                     [ELEM_SEQUENCE] = HOST_SEQUENCE,
+                                     [ELEM_OPTIONAL] = HOST_OPTIONAL};
+    static const uint32_t fields[] = {
+        [HOST_TENSOR] = LIST_TENSOR, [HOST_SEQUENCE] = LIST_SEQUENCE, [HOST_OPTIONAL] = LIST_OPTIONAL};
     Wire wire = {source->bytes, source->bytes + source->size};
     Field field;
     uint64_t type = ELEM_UNDEFINED;
@@ -371,7 +390,8 @@ static bool list_read(HostValue *list, const Source *source, int depth)
             return source_error(source, "has an element that is no message, in field %u", field.number);
     }
     if (more < 0)
-        return source_error(source, "is no list of values: the message is broken at byte %zu", (size_t)(wire.at - source->bytes));
+        return source_error(source, "is no list of values: the message is broken at byte %zu",
+                            (size_t)(wire.at - source->bytes));
     if (type == ELEM_SPARSE || type == ELEM_MAP || counts[LIST_SPARSE] || counts[LIST_MAP])
         return source_error(source, "holds sparse tensors or maps, which are not supported");
     if (type > ELEM_OPTIONAL)
@@ -406,8 +426,8 @@ bool pb_read(HostValue *value, const Source *source, const HostSpec *spec)
 {
     if (spec && spec->kind != HOST_ABSENT)
         return value_read(value, source, spec->kind, 0);
-    /* The messages do not say what they are. Of a tensor the sizes must agree, so it is tried first; a sequence and an optional
-     * of one value look the same, and the sequence is taken. The message is that of the first try. */
+    /* The messages do not say what they are. Of a tensor the sizes must agree, so it is tried first; a sequence and an
+     * optional of one value look the same, and the sequence is taken. The message is that of the first try. */
     Source silent = *source;
     silent.diagnostics = diagnostics_open(source->arena);
     if (value_read(value, &silent, HOST_TENSOR, 0) || value_read(value, &silent, HOST_SEQUENCE, 0))
@@ -489,7 +509,8 @@ static size_t value_size(const HostValue *value)
 {
     if (value->kind == HOST_TENSOR)
         return tensor_size(&value->tensor);
-    size_t size = 1 + varint_size(list_numbers[value->item_kind].elem_type) + (value->name ? bytes_size(strlen(value->name)) : 0);
+    size_t size =
+        1 + varint_size(list_numbers[value->item_kind].elem_type) + (value->name ? bytes_size(strlen(value->name)) : 0);
     for (size_t i = 0; i < value->item_count; i++)
         size += bytes_size(value_size(&value->items[i]));
     return size;

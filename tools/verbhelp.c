@@ -15,7 +15,8 @@ int verb_help(const Options *options)
             if (strcmp(names[i], name) == 0)
                 verb = (VerbId)i;
         if (verb == VERB_NONE) {
-            diag_error(options->diagnostics, EXIT_USAGE, NULL, "'%s' is not a verb of lathe", diag_quote(options->arena, name, 80));
+            diag_error(options->diagnostics, EXIT_USAGE, NULL, "'%s' is not a verb of lathe",
+                       diag_quote(options->arena, name, 80));
             const char *const nearest = nearest_name(name, names, VERB_COUNT);
             if (nearest)
                 diag_hint(options->diagnostics, "did you mean '%s'?", nearest);

@@ -1,7 +1,8 @@
 /* WAV sound files: 16-bit integer and 32-bit float samples, any number of channels.
  *
- * Samples become f32 in [-1,1). A spec of rank 1 gets [n], of rank 2 [c,n], of rank 3 [1,c,n]; c is the model's number of
- * channels. When that is 1 (or unknown) and the file has more, they are averaged. The sampling rate is not converted. */
+ * Samples become f32 in [-1,1). A spec of rank 1 gets [n], of rank 2 [c,n], of rank 3 [1,c,n]; c is the model's number
+ * of channels. When that is 1 (or unknown) and the file has more, they are averaged. The sampling rate is not
+ * converted. */
 #include "tools/tensorfile.h"
 
 #include <string.h>
@@ -33,7 +34,8 @@ static bool format_read(Sound *sound, const Source *source, const uint8_t *chunk
     if (sound->format == EXTENSIBLE && size >= EXTENSIBLE_SIZE)
         sound->format = little(chunk + 24, 2); /* the first two bytes of the sub-format's GUID */
     if (!(sound->format == PCM && sound->bits == 16) && !(sound->format == IEEE_FLOAT && sound->bits == 32))
-        return source_error(source, "has samples of format %u with %u bits; 16-bit PCM (1) and 32-bit float (3) are known",
+        return source_error(source,
+                            "has samples of format %u with %u bits; 16-bit PCM (1) and 32-bit float (3) are known",
                             sound->format, sound->bits);
     if (sound->channels < 1 || sound->channels > CHANNELS_MOST)
         return source_error(source, "has %u channels, but 1 to %d are possible", sound->channels, CHANNELS_MOST);

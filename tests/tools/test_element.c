@@ -1,4 +1,5 @@
-/* Elements of every type as numbers, against ml_dtypes and NumPy, and the generator against its published test vectors. */
+/* Elements of every type as numbers, against ml_dtypes and NumPy, and the generator against its published test vectors.
+ */
 /* links: lathe_tools_base */
 #include "tests/tools/sample.h"
 
@@ -24,7 +25,8 @@ typedef struct FloatRow {
 
 Test(element, decodes_every_pattern_of_the_8_bit_floats)
 {
-    static const FloatRow rows[] = {{"f8e4m3fn", 17}, {"f8e4m3fnuz", 18}, {"f8e5m2", 19}, {"f8e5m2fnuz", 20}, {"f8e8m0", 24}};
+    static const FloatRow rows[] = {
+        {"f8e4m3fn", 17}, {"f8e4m3fnuz", 18}, {"f8e5m2", 19}, {"f8e5m2fnuz", 20}, {"f8e8m0", 24}};
     Bench bench = bench_open();
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         const HostTensor wanted = member(&bench, "decoded.npz", rows[r].name);
@@ -33,7 +35,8 @@ Test(element, decodes_every_pattern_of_the_8_bit_floats)
             ((uint8_t *)tensor.data)[i] = (uint8_t)i;
         for (int i = 0; i < 256; i++) {
             const double have = host_element(&tensor, i), want = host_element(&wanted, i);
-            cr_expect(have == want || (isnan(have) && isnan(want)), "%s: pattern %d is %g, wanted %g", rows[r].name, i, have, want);
+            cr_expect(have == want || (isnan(have) && isnan(want)), "%s: pattern %d is %g, wanted %g", rows[r].name, i,
+                      have, want);
         }
     }
     bench_close(&bench);
@@ -41,8 +44,8 @@ Test(element, decodes_every_pattern_of_the_8_bit_floats)
 
 Test(element, rounds_to_nearest_even_into_small_floats)
 {
-    static const FloatRow rows[] = {{"f16", 10},        {"bf16", 16},   {"f8e4m3fn", 17},   {"f8e4m3fnuz", 18},
-                                    {"f8e5m2", 19},     {"f4e2m1", 23}, {"f8e5m2fnuz", 20}};
+    static const FloatRow rows[] = {{"f16", 10},    {"bf16", 16},   {"f8e4m3fn", 17},  {"f8e4m3fnuz", 18},
+                                    {"f8e5m2", 19}, {"f4e2m1", 23}, {"f8e5m2fnuz", 20}};
     Bench bench = bench_open();
     const HostTensor numbers = member(&bench, "rounded.npz", "numbers");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
@@ -55,8 +58,8 @@ Test(element, rounds_to_nearest_even_into_small_floats)
                 memcpy(&bits, (uint8_t *)tensor.data + i * tensor.bits / 8, (size_t)tensor.bits / 8);
             else
                 bits = ((uint8_t *)tensor.data)[i / 2] >> (i % 2 * 4) & 15;
-            cr_expect_eq(bits, host_element(&wanted, i), "%s: %.17g became %x, wanted %x", rows[r].name, host_element(&numbers, i), bits,
-                         (unsigned)host_element(&wanted, i));
+            cr_expect_eq(bits, host_element(&wanted, i), "%s: %.17g became %x, wanted %x", rows[r].name,
+                         host_element(&numbers, i), bits, (unsigned)host_element(&wanted, i));
         }
     }
     bench_close(&bench);
@@ -87,9 +90,9 @@ Test(element, saturates)
         int dtype;
         double value, wanted;
     } rows[] = {
-        {2, 300, 255},  {2, -1, 0},      {3, 200, 127},   {3, -200, -128},  {22, 9, 7},          {22, -9, -8},
-        {21, 99, 15},   {26, -5, -2},    {6, 1e12, 2147483647}, {17, 1e6, 448}, {23, 100, 6},    {10, 1e6, INFINITY},
-        {2, 2.5, 2},    {2, 3.5, 4},     {7, -9e18, -9e18}, {13, 1.8e19, 1.8e19}, {9, 0.5, 1},   {24, 3, 4},
+        {2, 300, 255}, {2, -1, 0},   {3, 200, 127},         {3, -200, -128},      {22, 9, 7},   {22, -9, -8},
+        {21, 99, 15},  {26, -5, -2}, {6, 1e12, 2147483647}, {17, 1e6, 448},       {23, 100, 6}, {10, 1e6, INFINITY},
+        {2, 2.5, 2},   {2, 3.5, 4},  {7, -9e18, -9e18},     {13, 1.8e19, 1.8e19}, {9, 0.5, 1},  {24, 3, 4},
     };
     Bench bench = bench_open();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -97,7 +100,8 @@ Test(element, saturates)
         host_element_set(&tensor, 1, rows[i].value);
         cr_expect_eq(host_element(&tensor, 1), rows[i].wanted, "type %d: %g became %g", rows[i].dtype, rows[i].value,
                      host_element(&tensor, 1));
-        cr_expect(rows[i].dtype == 24 || (host_element(&tensor, 0) == 0 && host_element(&tensor, 2) == 0), "neighbours stay");
+        cr_expect(rows[i].dtype == 24 || (host_element(&tensor, 0) == 0 && host_element(&tensor, 2) == 0),
+                  "neighbours stay");
     }
     bench_close(&bench);
 }
@@ -135,7 +139,8 @@ Test(generator, fills_every_type_within_its_range)
             cr_expect_not(generator_read(&value, "random:1", &spec, 0, bench.arena, bench.diagnostics));
             continue;
         }
-        cr_assert(generator_read(&value, "random:1", &spec, 0, bench.arena, bench.diagnostics), "%s: %s", type->name, first_message(&bench));
+        cr_assert(generator_read(&value, "random:1", &spec, 0, bench.arena, bench.diagnostics), "%s: %s", type->name,
+                  first_message(&bench));
         double smallest = INFINITY, largest = -INFINITY;
         for (int i = 0; i < 1000; i++) {
             smallest = fmin(smallest, host_element(&value.tensor, i));
@@ -144,7 +149,8 @@ Test(generator, fills_every_type_within_its_range)
         const bool real = type->class == HOST_CLASS_FLOAT || type->class == HOST_CLASS_COMPLEX;
         const double low = dtype == 24 ? 0.0625 : real ? -1 : dtype == 3 ? -128 : 0;
         const double high = dtype == 24 ? 8 : real || dtype == 9 ? 1 : type->bits == 8 ? 255 : 9;
-        cr_expect(smallest >= low && largest <= high && largest > smallest, "%s: %g to %g", type->name, smallest, largest);
+        cr_expect(smallest >= low && largest <= high && largest > smallest, "%s: %g to %g", type->name, smallest,
+                  largest);
         cr_assert(generator_read(&value, "ones", &spec, 0, bench.arena, bench.diagnostics));
         cr_expect_eq(host_element(&value.tensor, 999), 1, "%s", type->name);
     }

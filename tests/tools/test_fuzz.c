@@ -1,6 +1,6 @@
 /* Broken files: every sample with bytes changed, cut and repeated, 2,000 times each, must give a value or one error and
- * never a crash. The changes are drawn by a generator with a fixed seed; run under address and undefined sanitizers too.
- * LATHE_FUZZ_ROUNDS changes the number. */
+ * never a crash. The changes are drawn by a generator with a fixed seed; run under address and undefined sanitizers
+ * too. LATHE_FUZZ_ROUNDS changes the number. */
 /* links: lathe_tools_base */
 #include "tests/tools/sample.h"
 
@@ -67,7 +67,8 @@ static void read_all_ways(const Source *source, const char *name, uint64_t round
     else if (strstr(name, ".wav"))
         wav_read(&tensor, source, round % 2 ? &specs[1] : NULL);
     else if (strstr(name, ".png") || strstr(name, ".jpg"))
-        image_read(&tensor, source, &(HostSpec){.kind = HOST_TENSOR, .dtype = ONNX_FLOAT, .rank = 4, .dims = small}, &host_image_plain);
+        image_read(&tensor, source, &(HostSpec){.kind = HOST_TENSOR, .dtype = ONNX_FLOAT, .rank = 4, .dims = small},
+                   &host_image_plain);
 }
 
 static void fuzz_file(const char *name, const uint8_t *bytes, size_t size)
@@ -79,14 +80,16 @@ static void fuzz_file(const char *name, const uint8_t *bytes, size_t size)
         state = state * 31 + (uint8_t)*c;
     for (long round = 0; round < rounds; round++) {
         Bench bench = bench_open();
-        uint8_t *const changed = malloc(size + 64); /* of its own, so that the sanitizer sees the first byte read too far */
+        uint8_t *const changed =
+            malloc(size + 64); /* of its own, so that the sanitizer sees the first byte read too far */
         memcpy(changed, bytes, size);
         const size_t changed_size = mutate(changed, size, &state);
         uint8_t *const exact = malloc(changed_size ? changed_size : 1);
         memcpy(exact, changed, changed_size);
         const Source source = source_of_bytes(exact, changed_size, name, bench.arena, bench.diagnostics);
         read_all_ways(&source, name, (uint64_t)round);
-        cr_assert_leq(bench.diagnostics->error_count, 1, "%s, round %ld: %d errors", name, round, bench.diagnostics->error_count);
+        cr_assert_leq(bench.diagnostics->error_count, 1, "%s, round %ld: %d errors", name, round,
+                      bench.diagnostics->error_count);
         free(exact);
         free(changed);
         bench_close(&bench);

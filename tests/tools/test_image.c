@@ -4,12 +4,14 @@
 
 #include <math.h>
 
-static HostTensor image_of(Bench *bench, const char *name, int dtype, int rank, const int64_t *dims, const HostImageOptions *options)
+static HostTensor image_of(Bench *bench, const char *name, int dtype, int rank, const int64_t *dims,
+                           const HostImageOptions *options)
 {
     HostTensor tensor = {0};
     Source source;
     const HostSpec spec = {.name = "image", .kind = HOST_TENSOR, .dtype = dtype, .rank = rank, .dims = dims};
-    cr_assert(source_open(&source, arena_format(bench->arena, SAMPLES "%s", name), 0, bench->arena, bench->diagnostics));
+    cr_assert(
+        source_open(&source, arena_format(bench->arena, SAMPLES "%s", name), 0, bench->arena, bench->diagnostics));
     cr_assert(image_read(&tensor, &source, &spec, options), "%s: %s", name, first_message(bench));
     source_close(&source);
     return tensor;
@@ -17,7 +19,8 @@ static HostTensor image_of(Bench *bench, const char *name, int dtype, int rank, 
 
 static void check_close(const char *name, const HostTensor *have, const HostTensor *want, double tolerance)
 {
-    cr_assert_eq(have->count, want->count, "%s: %lld elements, wanted %lld", name, (long long)have->count, (long long)want->count);
+    cr_assert_eq(have->count, want->count, "%s: %lld elements, wanted %lld", name, (long long)have->count,
+                 (long long)want->count);
     double worst = 0;
     for (int64_t i = 0; i < have->count; i++)
         worst = fmax(worst, fabs(host_element(have, i) - host_element(want, i)));
@@ -113,7 +116,8 @@ Test(image, that_is_cut_off_is_an_error)
             Bench bench = bench_open();
             HostTensor tensor;
             Source source;
-            cr_assert(source_open(&source, arena_format(bench.arena, SAMPLES "%s", names[n]), 0, bench.arena, bench.diagnostics));
+            cr_assert(source_open(&source, arena_format(bench.arena, SAMPLES "%s", names[n]), 0, bench.arena,
+                                  bench.diagnostics));
             Source cut = source;
             cut.size = source.size * (size_t)part / 8;
             cr_expect_not(image_read(&tensor, &cut, NULL, &host_image_plain), "%s, %d eighths", names[n], part);

@@ -21,8 +21,9 @@ static Options parsed(Bench *bench, int count, const char *const *words)
     return options;
 }
 
-#define PARSED(bench, ...) \
-    parsed(bench, sizeof((const char *const[]){"lathe", __VA_ARGS__}) / sizeof(char *), (const char *const[]){"lathe", __VA_ARGS__})
+#define PARSED(bench, ...)                                                                                             \
+    parsed(bench, sizeof((const char *const[]){"lathe", __VA_ARGS__}) / sizeof(char *),                                \
+           (const char *const[]){"lathe", __VA_ARGS__})
 
 static const int64_t grid[] = {2, 3}, pair[] = {2};
 static const HostSpec specs[] = {
@@ -79,7 +80,8 @@ Test(inputs, image_options_name_red_first_whatever_the_order)
 {
     Bench bench = bench_open();
     HostImageOptions image;
-    Options options = PARSED(&bench, "run", "m.onnx", "--image-mean", "1,2,3", "--image-scale", "0.5", "--image-order", "bgr");
+    Options options =
+        PARSED(&bench, "run", "m.onnx", "--image-mean", "1,2,3", "--image-scale", "0.5", "--image-order", "bgr");
     cr_assert(image_options_read(&image, &options));
     cr_expect(image.bgr && image.mean[0] == 3 && image.mean[2] == 1 && image.scale[1] == 0.5);
     options = PARSED(&bench, "run", "m.onnx", "--image-mean", "1,2");

@@ -31,15 +31,18 @@ Test(json, nests_and_escapes)
     json_field_bool(&json, "last", false);
     json_close(&json);
     fclose(file);
-    cr_expect_str_eq(text, "{\"schema\":\"lathe.test/1\",\"tool_version\":\"0.1.0\",\"list\":[-9223372036854775808,0.1,null,true,"
-                           "\"a\\\"b\\\\c\\n\\u0001\\u007f\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd \xe2\x82\xac\","
-                           "null,[],{}],\"last\":false}\n");
+    cr_expect_str_eq(
+        text, "{\"schema\":\"lathe.test/1\",\"tool_version\":\"0.1.0\",\"list\":[-9223372036854775808,0.1,null,true,"
+              "\"a\\\"b\\\\c\\n\\u0001\\u007f\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd "
+              "\xe2\x82\xac\","
+              "null,[],{}],\"last\":false}\n");
     free(text);
 }
 
 Test(json, doubles_read_back_to_the_same_bits)
 {
-    static const double values[] = {0.1, 1.0 / 3, 1e300, 5e-324, 123456789012345678.0, -0.0, 1.7976931348623157e308, 100, 1e21};
+    static const double values[] = {0.1, 1.0 / 3, 1e300, 5e-324, 123456789012345678.0, -0.0, 1.7976931348623157e308,
+                                    100, 1e21};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         char *text = NULL;
         size_t size = 0;
@@ -146,7 +149,9 @@ Test(progress, json_prints_lines_and_none_nothing)
     recorder.now = 12.5;
     progress_update(&progress, 3, "x");
     fclose(recorder.file);
-    cr_expect_str_eq(recorder.text, "{\"event\":\"progress\",\"label\":\"tuning\",\"done\":3,\"total\":4,\"elapsed_s\":12.5,\"note\":\"x\"}\n");
+    cr_expect_str_eq(
+        recorder.text,
+        "{\"event\":\"progress\",\"label\":\"tuning\",\"done\":3,\"total\":4,\"elapsed_s\":12.5,\"note\":\"x\"}\n");
     free(recorder.text);
     recorder_open(&recorder);
     progress = progress_open(recorder.file, PROGRESS_NONE, "tuning", 4, test_clock, &recorder.now);

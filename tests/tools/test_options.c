@@ -69,8 +69,10 @@ Test(options, stand_before_and_after_the_verb_and_its_model)
 {
     static const char *const lines[] = {
         "-v --color=never compile m.onnx -o out.so -O3 --emit so,header --shape a=1x3 --shape b=? -j 4 -v",
-        "compile --output out.so -v -vO3 --emit=so --emit header m.onnx --shape=a=1x3 --color never --shape b=? --jobs=4",
-        "-v compile -v -O 3 --emit=so,header --shape=a=1x3 --color=always --color=never --shape b=? -j4 -oout.so -- m.onnx",
+        "compile --output out.so -v -vO3 --emit=so --emit header m.onnx --shape=a=1x3 --color never --shape b=? "
+        "--jobs=4",
+        "-v compile -v -O 3 --emit=so,header --shape=a=1x3 --color=always --color=never --shape b=? -j4 -oout.so -- "
+        "m.onnx",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         Bench bench = bench_open();
@@ -132,8 +134,10 @@ Test(values, are_read_from_text)
     static const struct {
         const char *text;
         double value;
-    } durations[] = {{"2s", 2}, {"500ms", 0.5}, {"10m", 600}, {"1.5h", 5400}, {"3", 3}, {"20us", 20e-6}, {"1d", 86400}, {".5s", 0.5}},
-      sizes[] = {{"0", 0}, {"64k", 65536}, {"1.5M", 1572864}, {"2GiB", 2147483648.0}, {"1T", 1099511627776.0}, {"7B", 7}};
+    } durations[] = {{"2s", 2}, {"500ms", 0.5},  {"10m", 600},  {"1.5h", 5400},
+                     {"3", 3},  {"20us", 20e-6}, {"1d", 86400}, {".5s", 0.5}},
+      sizes[] = {{"0", 0}, {"64k", 65536}, {"1.5M", 1572864}, {"2GiB", 2147483648.0}, {"1T", 1099511627776.0},
+                 {"7B", 7}};
     for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
         double seconds = -1;
         cr_expect(text_to_duration(durations[i].text, &seconds), "%s", durations[i].text);
@@ -179,11 +183,14 @@ Test(values, shapes_and_dims)
     cr_expect_eq(bench.diagnostics->error_count, 0);
     static const char *const wrong_shapes[] = {"", "a=1x", "a=x3", "a=1x-3", "a=1x3y", "a=99999999999999999999"};
     for (size_t i = 0; i < sizeof wrong_shapes / sizeof *wrong_shapes; i++)
-        cr_expect_not(shape_argument_parse(&shape, wrong_shapes[i], bench.arena, bench.diagnostics), "%s", wrong_shapes[i]);
-    static const char *const wrong_dims[] = {"", "n", "=3", "n=", "n=3..", "n=3..1", "n=1..3@9", "n=1..3@", "n=1..3z", "n=-1"};
+        cr_expect_not(shape_argument_parse(&shape, wrong_shapes[i], bench.arena, bench.diagnostics), "%s",
+                      wrong_shapes[i]);
+    static const char *const wrong_dims[] = {"",       "n",        "=3",      "n=",      "n=3..",
+                                             "n=3..1", "n=1..3@9", "n=1..3@", "n=1..3z", "n=-1"};
     for (size_t i = 0; i < sizeof wrong_dims / sizeof *wrong_dims; i++)
         cr_expect_not(dim_argument_parse(&dim, wrong_dims[i], bench.arena, bench.diagnostics), "%s", wrong_dims[i]);
-    cr_expect_eq((size_t)bench.diagnostics->error_count, sizeof wrong_shapes / sizeof *wrong_shapes + sizeof wrong_dims / sizeof *wrong_dims);
+    cr_expect_eq((size_t)bench.diagnostics->error_count,
+                 sizeof wrong_shapes / sizeof *wrong_shapes + sizeof wrong_dims / sizeof *wrong_dims);
     bench_close(&bench);
 }
 
@@ -203,7 +210,8 @@ Test(response_files, are_expanded)
     cr_assert(mkdtemp(folder));
     Bench bench = bench_open();
     Options options;
-    const char *const inner = file_of(&bench, folder, "inner", "--prefix 'two words'\n--header \"a\\\"b\"\tback\\ slash.onnx");
+    const char *const inner =
+        file_of(&bench, folder, "inner", "--prefix 'two words'\n--header \"a\\\"b\"\tback\\ slash.onnx");
     const char *const outer = file_of(&bench, folder, "outer", arena_format(bench.arena, "compile\n@%s", inner));
     cr_assert(parse(&options, &bench, arena_format(bench.arena, "@%s -v", outer)), "%s", first_message(&bench));
     cr_expect_str_eq(option_text(&options, OPTION_PREFIX), "two words");
@@ -234,10 +242,14 @@ Test(color, follows_the_option_then_the_environment)
         bool wanted;
     } rows[] = {
         {"doctor", NULL, NULL, NULL, false}, /* no terminal */
-        {"doctor", NULL, NULL, "1", true},          {"doctor", NULL, "1", "1", false},
-        {"doctor", NULL, "", "1", true},            {"doctor", NULL, NULL, "0", false},
-        {"doctor", "always", "1", NULL, true},      {"doctor --color never", "always", NULL, "1", false},
-        {"--color=always doctor", NULL, "1", NULL, true}, {"--color=auto doctor", NULL, NULL, "1", true},
+        {"doctor", NULL, NULL, "1", true},
+        {"doctor", NULL, "1", "1", false},
+        {"doctor", NULL, "", "1", true},
+        {"doctor", NULL, NULL, "0", false},
+        {"doctor", "always", "1", NULL, true},
+        {"doctor --color never", "always", NULL, "1", false},
+        {"--color=always doctor", NULL, "1", NULL, true},
+        {"--color=auto doctor", NULL, NULL, "1", true},
     };
     FILE *const file = tmpfile();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -265,12 +277,14 @@ Test(table, is_consistent)
         const bool plain = first->kind == KIND_FLAG || first->kind == KIND_COUNT;
         cr_expect_eq(plain, first->argument == NULL, "%s: an argument is named if there is one", name);
         cr_expect(first->kind != KIND_CHOICE || first->choices, "%s", name);
-        cr_expect(first->kind != KIND_INTEGER || (first->choices && strstr(first->choices, "..")), "%s has a range", name);
+        cr_expect(first->kind != KIND_INTEGER || (first->choices && strstr(first->choices, "..")), "%s has a range",
+                  name);
         for (int b = a + 1; b < OPTION_COUNT; b++) {
             const OptionRow *second = &option_rows[b];
             if (!(first->verbs & second->verbs & ((1u << VERB_COUNT) - 1)))
                 continue;
-            cr_expect(!first->letter || first->letter != second->letter, "-%c is %s and %s", first->letter, name, second->name);
+            cr_expect(!first->letter || first->letter != second->letter, "-%c is %s and %s", first->letter, name,
+                      second->name);
             cr_expect(!first->name || !second->name || strcmp(first->name, second->name) != 0, "%s twice", name);
         }
     }
@@ -289,7 +303,8 @@ Test(table, initial_values_are_values)
         Bench bench = bench_open();
         Options options;
         const char *const argument = verb_rows[verb].fewest ? "x" : "";
-        const char *const line = arena_format(bench.arena, "%s %s --%s=%s", verb_rows[verb].name, argument, row->name, row->initial);
+        const char *const line =
+            arena_format(bench.arena, "%s %s --%s=%s", verb_rows[verb].name, argument, row->name, row->initial);
         cr_expect(parse(&options, &bench, line), "%s: %s", line, first_message(&bench));
         bench_close(&bench);
     }
@@ -299,11 +314,13 @@ Test(table, initial_values_are_values)
 Test(options, any_words_are_a_command_line_or_an_error)
 {
     static const char *const words[] = {
-        "compile", "run",       "bench",   "m.onnx", "-o",     "-",        "--",       "--emit", "--emit=so",   "so,obj", "-O2",
-        "-O",      "-v",        "-vvv",    "--json", "--json=", "--j",     "--=",      "--=x",   "-=",          "@",      "",
-        "-i",      "--input=",  "--no",    "---",    "-vo",    "--fuel=1", "--dim",    "n=1..2", "-q-",         "cache",  "gc",
-        "help",    "--man",     "-hV",     "-j4",    "-j",     "4",        "--color",  "never",  "--color=auto", "\xff\x01", "--\xff",
-        "inspect", "--min-time", "1e9999s", "--top",  "--threads", "none", "--t",      "-W",     "--cpu=,",     "opt",    "%s%n"};
+        "compile",   "run",          "bench",    "m.onnx",   "-o",      "-",          "--",      "--emit",
+        "--emit=so", "so,obj",       "-O2",      "-O",       "-v",      "-vvv",       "--json",  "--json=",
+        "--j",       "--=",          "--=x",     "-=",       "@",       "",           "-i",      "--input=",
+        "--no",      "---",          "-vo",      "--fuel=1", "--dim",   "n=1..2",     "-q-",     "cache",
+        "gc",        "help",         "--man",    "-hV",      "-j4",     "-j",         "4",       "--color",
+        "never",     "--color=auto", "\xff\x01", "--\xff",   "inspect", "--min-time", "1e9999s", "--top",
+        "--threads", "none",         "--t",      "-W",       "--cpu=,", "opt",        "%s%n"};
     enum { WORDS = sizeof words / sizeof *words };
     uint64_t state = 1;
     int good = 0;
@@ -377,14 +394,16 @@ Test(texts, name_every_verb_and_option)
     static const struct {
         PrintFunction *print;
         const char *dash; /* as the text writes it */
-    } rows[] = {{all_helps, "--"}, {help_markdown, "--"}, {all_mans, "\\-\\-"}, {bash_completion, "--"}, {zsh_completion, "--"}, {fish_completion, "-l "}};
+    } rows[] = {{all_helps, "--"},       {help_markdown, "--"},  {all_mans, "\\-\\-"},
+                {bash_completion, "--"}, {zsh_completion, "--"}, {fish_completion, "-l "}};
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         char *const text = printed(rows[r].print);
         for (int id = 0; id < OPTION_COUNT; id++) {
             char option[80] = "";
             size_t used = (size_t)snprintf(option, sizeof option, "%s", rows[r].dash);
             for (const char *c = option_rows[id].name; c && *c; c++)
-                used += (size_t)snprintf(option + used, sizeof option - used, "%s%c", *c == '-' && r == 2 ? "\\" : "", *c);
+                used +=
+                    (size_t)snprintf(option + used, sizeof option - used, "%s%c", *c == '-' && r == 2 ? "\\" : "", *c);
             cr_expect(!option_rows[id].name || strstr(text, option), "text %zu lacks %s", r, option);
         }
         for (int verb = 0; verb < VERB_COUNT; verb++)
@@ -411,8 +430,12 @@ Test(texts, completion_works_in_bash)
     static const struct {
         const char *words, *wanted;
     } rows[] = {
-        {"lathe com", "compile completion"}, {"lathe compile --ma", "--math"}, {"lathe compile --math ", "exact default fast"},
-        {"lathe compile --threads n", "none"}, {"lathe cache ", "stats gc"},   {"lathe bench --threads", "--threads"},
+        {"lathe com", "compile completion"},
+        {"lathe compile --ma", "--math"},
+        {"lathe compile --math ", "exact default fast"},
+        {"lathe compile --threads n", "none"},
+        {"lathe cache ", "stats gc"},
+        {"lathe bench --threads", "--threads"},
         {"lathe --color a", "auto always"},
     };
     char path[] = "/tmp/lathe-test-XXXXXX";
@@ -425,7 +448,8 @@ Test(texts, completion_works_in_bash)
         Bench bench = bench_open();
         const char *const command =
             arena_format(bench.arena,
-                         "bash -c 'source %s; COMP_LINE=\"%s\"; read -ra COMP_WORDS <<<\"$COMP_LINE\"; [[ $COMP_LINE == *\" \" ]] && COMP_WORDS+=(\"\"); "
+                         "bash -c 'source %s; COMP_LINE=\"%s\"; read -ra COMP_WORDS <<<\"$COMP_LINE\"; [[ $COMP_LINE "
+                         "== *\" \" ]] && COMP_WORDS+=(\"\"); "
                          "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _lathe; echo \"${COMPREPLY[*]}\"'",
                          path, rows[i].words);
         FILE *const pipe = popen(command, "r");
@@ -452,7 +476,8 @@ Test(texts, reference_is_up_to_date)
     }
     Bench bench = bench_open();
     Source source;
-    cr_assert(source_open(&source, SOURCE_DIR "/docs/cli.md", 0, bench.arena, bench.diagnostics), "%s", first_message(&bench));
+    cr_assert(source_open(&source, SOURCE_DIR "/docs/cli.md", 0, bench.arena, bench.diagnostics), "%s",
+              first_message(&bench));
     cr_expect(source.size == strlen(text) && memcmp(source.bytes, text, source.size) == 0,
               "docs/cli.md differs from lathe help --markdown; run this test with LATHE_BLESS=1");
     source_close(&source);

@@ -1,4 +1,5 @@
-/* Readers and writers of tensor files against samples that NumPy, ONNX and Python's wave made (tests/data/tensorfiles/make.py). */
+/* Readers and writers of tensor files against samples that NumPy, ONNX and Python's wave made
+ * (tests/data/tensorfiles/make.py). */
 /* links: lathe_tools_base */
 #include "tests/tools/sample.h"
 
@@ -17,7 +18,8 @@ static void check_2x3(const char *name, const HostTensor *tensor, int dtype, con
     cr_expect_eq(tensor->dtype, dtype, "%s: dtype %d, wanted %d", name, tensor->dtype, dtype);
     cr_assert(tensor->rank == 2 && tensor->dims[0] == 2 && tensor->dims[1] == 3, "%s: shape", name);
     for (int i = 0; i < 6; i++)
-        cr_expect_eq(host_element(tensor, i), values[i], "%s[%d] is %g, wanted %g", name, i, host_element(tensor, i), values[i]);
+        cr_expect_eq(host_element(tensor, i), values[i], "%s[%d] is %g, wanted %g", name, i, host_element(tensor, i),
+                     values[i]);
 }
 
 typedef struct NumericRow {
@@ -46,7 +48,8 @@ Test(npy, reads_every_type_that_numpy_has)
 /* Types that NumPy lacks come as bytes without a name; the model says which they are. */
 Test(npy, reads_the_bytes_that_ml_dtypes_saves)
 {
-    static const NumericRow rows[] = {{"bf16.npy", 16, floats}, {"f8e4m3fn.npy", 17, floats}, {"f8e5m2.npy", 19, floats}, {"i4.npy", 22, signeds}};
+    static const NumericRow rows[] = {
+        {"bf16.npy", 16, floats}, {"f8e4m3fn.npy", 17, floats}, {"f8e5m2.npy", 19, floats}, {"i4.npy", 22, signeds}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Bench bench = bench_open();
         const HostSpec spec = {.kind = HOST_TENSOR, .dtype = rows[i].dtype, .rank = -1};
@@ -96,21 +99,18 @@ typedef struct RefusedRow {
 Test(files, that_cannot_be_read_say_why)
 {
     static const RefusedRow rows[] = {
-        {"big-endian.npy", "big-endian"},
-        {"structured.npy", "structured array"},
-        {"object.npy", "Python objects"},
-        {"bf16.npy", "'<V2'"},
-        {"bzip2.npz", "method 12"},
-        {"stored.npz", "2 members"},
-        {"external.pb", "another file"},
-        {"cmyk.jpg", "4 components"},
+        {"big-endian.npy", "big-endian"}, {"structured.npy", "structured array"},
+        {"object.npy", "Python objects"}, {"bf16.npy", "'<V2'"},
+        {"bzip2.npz", "method 12"},       {"stored.npz", "2 members"},
+        {"external.pb", "another file"},  {"cmyk.jpg", "4 components"},
         {"missing.npy", "cannot open"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Bench bench = bench_open();
         HostValue value;
         const char *const path = arena_format(bench.arena, SAMPLES "%s", rows[i].name);
-        cr_expect_not(host_value_read(&value, path, NULL, &host_image_plain, bench.arena, bench.diagnostics), "%s", rows[i].name);
+        cr_expect_not(host_value_read(&value, path, NULL, &host_image_plain, bench.arena, bench.diagnostics), "%s",
+                      rows[i].name);
         cr_expect(said(&bench, rows[i].message), "%s: %s", rows[i].name, first_message(&bench));
         cr_expect(said(&bench, rows[i].name), "%s: the message names the file", rows[i].name);
         cr_expect_eq(bench.diagnostics->error_count, 1, "%s: one error", rows[i].name);
@@ -158,7 +158,8 @@ Test(npz, reads_stored_deflated_and_zip64_members)
         Source source;
         HostTensor *members = NULL;
         size_t count = 0;
-        cr_assert(source_open(&source, arena_format(bench.arena, SAMPLES "%s", names[n]), 0, bench.arena, bench.diagnostics));
+        cr_assert(
+            source_open(&source, arena_format(bench.arena, SAMPLES "%s", names[n]), 0, bench.arena, bench.diagnostics));
         cr_assert(npz_read(&members, &count, &source), "%s: %s", names[n], first_message(&bench));
         source_close(&source);
         cr_assert_eq(count, 2);
@@ -172,12 +173,18 @@ Test(npz, reads_stored_deflated_and_zip64_members)
 }
 
 static const NumericRow pb_rows[] = {
-    {"float", 1, floats},         {"double", 11, floats},         {"float16", 10, floats},    {"bfloat16", 16, floats},
-    {"float8e4m3fn", 17, floats}, {"float8e4m3fnuz", 18, floats}, {"float8e5m2", 19, floats}, {"float8e5m2fnuz", 20, floats},
-    {"float4e2m1", 23, floats},   {"float8e8m0", 24, powers},     {"int8", 3, signeds},       {"int16", 5, signeds},
-    {"int32", 6, signeds},        {"int64", 7, signeds},          {"int4", 22, signeds},      {"int2", 26, signed2},
-    {"uint8", 2, unsigneds},      {"uint16", 4, unsigneds},       {"uint32", 12, unsigneds},  {"uint64", 13, unsigneds},
-    {"uint4", 21, unsigneds},     {"uint2", 25, unsigned2},       {"bool", 9, bools},         {"complex64", 14, floats},
+    {"float", 1, floats},         {"double", 11, floats},
+    {"float16", 10, floats},      {"bfloat16", 16, floats},
+    {"float8e4m3fn", 17, floats}, {"float8e4m3fnuz", 18, floats},
+    {"float8e5m2", 19, floats},   {"float8e5m2fnuz", 20, floats},
+    {"float4e2m1", 23, floats},   {"float8e8m0", 24, powers},
+    {"int8", 3, signeds},         {"int16", 5, signeds},
+    {"int32", 6, signeds},        {"int64", 7, signeds},
+    {"int4", 22, signeds},        {"int2", 26, signed2},
+    {"uint8", 2, unsigneds},      {"uint16", 4, unsigneds},
+    {"uint32", 12, unsigneds},    {"uint64", 13, unsigneds},
+    {"uint4", 21, unsigneds},     {"uint2", 25, unsigned2},
+    {"bool", 9, bools},           {"complex64", 14, floats},
     {"complex128", 15, floats},
 };
 
@@ -216,7 +223,8 @@ static HostValue sample_value(Bench *bench, const char *name, HostKind kind)
     HostValue value = {0};
     const HostSpec spec = {.kind = kind, .rank = -1};
     const char *const path = arena_format(bench->arena, SAMPLES "%s", name);
-    cr_assert(host_value_read(&value, path, &spec, &host_image_plain, bench->arena, bench->diagnostics), "%s: %s", name, first_message(bench));
+    cr_assert(host_value_read(&value, path, &spec, &host_image_plain, bench->arena, bench->diagnostics), "%s: %s", name,
+              first_message(bench));
     return value;
 }
 
@@ -250,13 +258,13 @@ Test(pb, refuses_messages_that_lie)
         size_t size;
         const char *message;
     } rows[] = {
-        {"\x08\x03\x10\x01", 4, "takes 12 bytes, but 4"},                                /* no values at all */
-        {"\x08\x01\x10\x01\x4a\x02\x00\x00", 8, "takes 4 bytes, but 2"},                 /* raw_data too short */
-        {"\x08\x01\x10\x02\x2a\x02\x07\x01", 8, "more values than"},                     /* int32_data 7, 1 for [1] */
-        {"\x08\x01\x10\x02\x2a\x02\xac\x02", 8, "u8 cannot hold"},                       /* int32_data 300 as u8 */
+        {"\x08\x03\x10\x01", 4, "takes 12 bytes, but 4"},                /* no values at all */
+        {"\x08\x01\x10\x01\x4a\x02\x00\x00", 8, "takes 4 bytes, but 2"}, /* raw_data too short */
+        {"\x08\x01\x10\x02\x2a\x02\x07\x01", 8, "more values than"},     /* int32_data 7, 1 for [1] */
+        {"\x08\x01\x10\x02\x2a\x02\xac\x02", 8, "u8 cannot hold"},       /* int32_data 300 as u8 */
         {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x10\x01", 13, "dimension 0 of size -1"},
         {"\x08\x01\x10\x63", 4, "data_type 99"},
-        {"\x08\x01\x10\x01\x4a\x7f", 6, "broken"},                                       /* raw_data runs out of the file */
+        {"\x08\x01\x10\x01\x4a\x7f", 6, "broken"}, /* raw_data runs out of the file */
         {"\x08\x01\x10\x01\x25\x00\x00\x80\x3f\x4a\x04\x00\x00\x80\x3f", 15, "both in raw_data"},
         {"\x08\x80\x80\x80\x80\x80\x80\x80\x80\x40\x08\x80\x80\x80\x80\x80\x80\x80\x80\x40\x10\x01", 22, "64 bits"},
         {"\x10\x01\x1a\x00", 4, "segment"},
@@ -308,7 +316,8 @@ Test(wav, becomes_samples)
     for (int i = 0; i < 4; i++)
         cr_expect_eq(host_element(&stereo, i), stereo_values[i]);
     const HostTensor plain = sample_tensor(&bench, "float.wav", NULL);
-    cr_expect(plain.count == 3 && host_element(&plain, 0) == 0.25 && host_element(&plain, 1) == -0.5 && host_element(&plain, 2) == 1);
+    cr_expect(plain.count == 3 && host_element(&plain, 0) == 0.25 && host_element(&plain, 1) == -0.5 &&
+              host_element(&plain, 2) == 1);
     bench_close(&bench);
 }
 
@@ -322,15 +331,17 @@ Test(writers, give_back_what_was_read)
     for (size_t i = 0; i < sizeof pb_rows / sizeof *pb_rows; i++)
         for (int e = 0; e < 3; e++) {
             Bench bench = bench_open();
-            const HostTensor tensor = sample_tensor(&bench, arena_format(bench.arena, "%s.raw.pb", pb_rows[i].name), NULL);
+            const HostTensor tensor =
+                sample_tensor(&bench, arena_format(bench.arena, "%s.raw.pb", pb_rows[i].name), NULL);
             const HostValue value = host_value_of_tensor(tensor);
             const char *const path = arena_format(bench.arena, "%s/out%s", folder, endings[e]);
             const bool possible = e == 2 || npy_holds(&value);
-            cr_expect_eq(host_value_write(path, &value, bench.arena, bench.diagnostics), possible, "%s %s", pb_rows[i].name, endings[e]);
+            cr_expect_eq(host_value_write(path, &value, bench.arena, bench.diagnostics), possible, "%s %s",
+                         pb_rows[i].name, endings[e]);
             HostValue again = {0};
             if (possible) {
-                cr_assert(host_value_read(&again, path, NULL, &host_image_plain, bench.arena, bench.diagnostics), "%s: %s",
-                          pb_rows[i].name, first_message(&bench));
+                cr_assert(host_value_read(&again, path, NULL, &host_image_plain, bench.arena, bench.diagnostics),
+                          "%s: %s", pb_rows[i].name, first_message(&bench));
                 check_2x3(path, &again.tensor, pb_rows[i].dtype, pb_rows[i].values);
                 cr_expect_arr_eq(again.tensor.data, tensor.data, tensor.bytes);
                 written++;
@@ -347,8 +358,9 @@ Test(writers, keep_sequences_optionals_and_strings)
     static const struct {
         const char *name;
         HostKind kind;
-    } rows[] = {{"sequence.pb", HOST_SEQUENCE},   {"sequence-empty.pb", HOST_SEQUENCE}, {"optional.pb", HOST_OPTIONAL},
-                {"optional-sequence.pb", HOST_OPTIONAL}, {"optional-none.pb", HOST_OPTIONAL},   {"strings.pb", HOST_TENSOR}};
+    } rows[] = {{"sequence.pb", HOST_SEQUENCE},      {"sequence-empty.pb", HOST_SEQUENCE},
+                {"optional.pb", HOST_OPTIONAL},      {"optional-sequence.pb", HOST_OPTIONAL},
+                {"optional-none.pb", HOST_OPTIONAL}, {"strings.pb", HOST_TENSOR}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         Bench bench = bench_open();
         const HostValue value = sample_value(&bench, rows[i].name, rows[i].kind);
@@ -359,7 +371,8 @@ Test(writers, keep_sequences_optionals_and_strings)
         fclose(file);
         /* ONNX's own serializer wrote the sample with the same fields in the same order: the bytes agree. */
         Source sample;
-        cr_assert(source_open(&sample, arena_format(bench.arena, SAMPLES "%s", rows[i].name), 0, bench.arena, bench.diagnostics));
+        cr_assert(source_open(&sample, arena_format(bench.arena, SAMPLES "%s", rows[i].name), 0, bench.arena,
+                              bench.diagnostics));
         cr_expect_eq(size, sample.size, "%s: %zu bytes, not %zu", rows[i].name, size, sample.size);
         cr_expect(size == sample.size && memcmp(bytes, sample.bytes, size) == 0, "%s", rows[i].name);
         source_close(&sample);
