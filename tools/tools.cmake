@@ -9,3 +9,9 @@ add_library(lathe_tools_base STATIC ${lathe_tools_base_sources})
 target_include_directories(lathe_tools_base PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(lathe_tools_base PUBLIC lathe_ir PkgConfig::PNG PkgConfig::JPEG PkgConfig::ZLIB m)
 target_compile_definitions(lathe_tools_base PUBLIC LATHE_VERSION="${PROJECT_VERSION}")
+
+# The program: every other file of the folder.
+file(GLOB lathe_program_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
+list(REMOVE_ITEM lathe_program_sources ${lathe_tools_base_sources})
+add_executable(lathe ${lathe_program_sources})
+target_link_libraries(lathe PRIVATE lathe_tools_base lathe_frontend lathe_passes lathe_codegen ${CMAKE_DL_LIBS})

@@ -1,0 +1,248 @@
+/* The last part of the road: see compile.h. */
+#include "codegen/compile.h"
+
+#include "codegen/elf.h"
+#include "codegen/link.h"
+#include "codegen/scratch.h"
+#include "codegen/worker.h"
+#include "ir/kernel.h"
+#include "ir/pack.h"
+#include "ir/print.h"
+#include "passes/access.h"
+#include "runtime/embed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char weights_symbol[] = "lathe_weights";
+
+bool build_program(const Compilation *compilation, const BuildOptions *options, Program *program)
+{
+    ScheduleOptions schedule = options->schedule;
+    breadcrumb("schedule", NULL);
+    return program_build(compilation, options->levels, options->level_count, kernel_schedule, &schedule, program);
+}
+
+/* ---- machine code ---- */
+
+static const char *job_key(Program *program, Node *kernel, const TargetMachineInfo *target, const char *symbol)
+{
+    Arena *const arena = program->ir->arena;
+    size_t length;
+    const char *const text = print_kernel(arena, kernel, PRINT_CANONICAL, &length);
+    return arena_format(arena, "%s\n%s %s %s\n%s\n%s", object_version(arena), target->triple, target->cpu, target->features, symbol, text);
+}
+
+static int make_jobs(Program *program, KernelJob *jobs)
+{
+    int count = 0;
+    for (int i = 0; i < program->kernel_count; i++)
+        for (int level = 0; level < program->level_count; level++) {
+            ProgramKernel *const kernel = &program->kernels[i];
+            jobs[count++] = (KernelJob){.kernel = kernel->scheduled[level], .target = program->levels[level], .symbol = kernel->symbol[level], .key = job_key(program, kernel->scheduled[level], program->levels[level], kernel->symbol[level])};
+        }
+    if (program->instantiate) {
+        const TargetMachineInfo *const lowest = program->levels[program->level_count - 1];
+        jobs[count++] = (KernelJob){.kernel = program->instantiate, .target = lowest, .symbol = "lathe_instantiate", .key = job_key(program, program->instantiate, lowest, "lathe_instantiate")};
+    }
+    return count;
+}
+
+static Node *fallback(void *context, const KernelJob *job)
+{
+    const Program *const program = context;
+    for (int i = 0; i < program->kernel_count; i++)
+        for (int level = 0; level < program->level_count; level++)
+            if (program->kernels[i].scheduled[level] == job->kernel)
+                return kernel_schedule_plain(program->ir, program->kernels[i].stages, job->target);
+    return NULL;
+}
+
+typedef struct Progress {
+    const BuildOptions *options;
+    Program *program;
+} Progress;
+
+static Node *progress_fallback(void *context, const KernelJob *job)
+{
+    return fallback(((Progress *)context)->program, job);
+}
+
+static void progress_report(void *context, int done, int total)
+{
+    const BuildOptions *const options = ((Progress *)context)->options;
+    if (options->progress)
+        options->progress(options->context, done, total);
+}
+
+/* ---- weights ---- */
+
+typedef struct WeightList {
+    Node **buffers; /* in order of offset */
+    int count;
+    int64_t total;
+} WeightList;
+
+static int by_offset(const void *a, const void *b)
+{
+    const int64_t left = (*(Node *const *)a)->payload.buffer->offset, right = (*(Node *const *)b)->payload.buffer->offset;
+    return left < right ? -1 : left > right;
+}
+
+static WeightList collect_weights(const Program *program)
+{
+    Arena *const arena = program->ir->arena;
+    WeightList list = {.total = program->compilation->weight_bytes};
+    NodeMap seen;
+    map_open(&seen, arena);
+    size_t most = 1;
+    for (int i = 0; i < program->launch_count; i++)
+        most += program->launches[i].kernel->input_count;
+    list.buffers = NEW_ARRAY(arena, Node *, most);
+    for (int i = 0; i < program->launch_count; i++)
+        for (uint32_t j = 0; j < program->launches[i].kernel->input_count; j++) {
+            Node *const input = program->launches[i].kernel->inputs[j];
+            Node *const root = input->op == OP_buffer ? buffer_root(input) : NULL;
+            if (!root || root->payload.buffer->place != PLACE_WEIGHT || map_has(&seen, root))
+                continue;
+            map_set(&seen, root, root);
+            list.buffers[list.count++] = root;
+        }
+    qsort(list.buffers, (size_t)list.count, sizeof *list.buffers, by_offset);
+    return list;
+}
+
+enum { PIECE = 1 << 20 };
+
+static bool write_zeros(FILE *file, int64_t count)
+{
+    static const char zeros[4096];
+    for (; count > 0; count -= (int64_t)sizeof zeros)
+        if (fwrite(zeros, 1, (size_t)(count < (int64_t)sizeof zeros ? count : (int64_t)sizeof zeros), file) == 0)
+            return false;
+    return true;
+}
+
+/* Packs a constant piece by piece, so that memory does not grow with the model. */
+static bool write_weight(FILE *file, const Node *buffer, char *piece, int64_t *written)
+{
+    const Buffer *const memory = buffer->payload.buffer;
+    const uint64_t elements = pack_elements(buffer->type, &memory->layout);
+    const uint64_t step = (uint64_t)PIECE * 8 / (uint64_t)dtype_info[buffer->type.dtype].bits;
+    for (uint64_t first = 0; first < elements; first += step) {
+        const uint64_t count = elements - first < step ? elements - first : step;
+        const uint64_t bytes = pack_bytes(buffer->type.dtype, count);
+        constant_pack_range(memory->constant, buffer->type, &memory->layout, first, count, piece);
+        if (fwrite(piece, 1, bytes, file) != bytes)
+            return false;
+        *written += (int64_t)bytes;
+    }
+    return true;
+}
+
+static bool write_weights(void *context, FILE *file)
+{
+    const WeightList *const list = context;
+    char *const piece = malloc(PIECE + 64);
+    int64_t written = 0;
+    bool good = piece != NULL;
+    for (int i = 0; i < list->count && good; i++) {
+        const int64_t gap = list->buffers[i]->payload.buffer->offset - written;
+        good = write_zeros(file, gap);
+        written += gap;
+        good = good && write_weight(file, list->buffers[i], piece, &written);
+    }
+    free(piece);
+    return good && write_zeros(file, list->total - written);
+}
+
+static bool weights_file(const Program *program, const Scratch *scratch, const char **path)
+{
+    WeightList list = collect_weights(program);
+    const ElfBlob blob = {.section = ".rodata.lathe_weights", .symbol = weights_symbol, .bytes = (uint64_t)list.total, .alignment = 4096, .write = write_weights, .context = &list};
+    *path = scratch_path(scratch, "weights.o");
+    FILE *const file = fopen(*path, "wb");
+    bool good = file != NULL && elf_write(file, program->levels[0]->elf_machine, &blob, 1);
+    if (file)
+        good = fclose(file) == 0 && good;
+    return good || diag_error(program->ir->diagnostics, EXIT_IO, NULL, "weights cannot be written to %s: %s", *path, strerror(errno));
+}
+
+/* ---- link ---- */
+
+static bool link_all(Program *program, const BuildOptions *options, OutputKind kind, const char *output, const KernelJob *jobs, int count)
+{
+    Arena *const arena = program->ir->arena;
+    Diagnostics *const diagnostics = program->ir->diagnostics;
+    const bool weights = program->compilation->weight_bytes > 0;
+    ObjectBytes tables;
+    Scratch scratch;
+    if (!model_object(program, &options->info, weights ? weights_symbol : NULL, FORMAT_OBJECT, &tables))
+        return false;
+    if (!scratch_open(&scratch, arena, output))
+        return diag_error(diagnostics, EXIT_IO, NULL, "%s: %s", output, strerror(errno));
+    LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + 3);
+    int input_count = 0;
+    inputs[input_count++] = (LinkInput){.data = tables.data, .bytes = tables.bytes};
+    for (int i = 0; i < count; i++)
+        inputs[input_count++] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
+    inputs[input_count++] = (LinkInput){.data = lathe_runtime_object, .bytes = lathe_runtime_object_size};
+    const char *path;
+    bool good = !weights || weights_file(program, &scratch, &path);
+    if (good && weights)
+        inputs[input_count++] = (LinkInput){.path = path};
+    const char *const *const exports = model_exports(arena, &options->info);
+    int export_count = 0;
+    while (exports[export_count])
+        export_count++;
+    if (!program->instantiate) { /* without symbols there is no <prefix>_output_elems */
+        const char **const fewer = NEW_ARRAY(arena, const char *, (size_t)export_count);
+        int kept = 0;
+        for (int i = 0; i < export_count; i++)
+            if (!strstr(exports[i], "_output_elems"))
+                fewer[kept++] = exports[i];
+        export_count = kept;
+        memcpy((void *)exports, fewer, (size_t)kept * sizeof *fewer);
+    }
+    const LinkJob job = {.inputs = inputs, .input_count = input_count, .exports = exports, .export_count = export_count, .output = output};
+    good = good && (kind == OUTPUT_SHARED   ? link_shared(diagnostics, &job)
+                    : kind == OUTPUT_STATIC ? link_static(diagnostics, &job)
+                                            : link_object(diagnostics, &job));
+    scratch_close(&scratch);
+    return good;
+}
+
+bool build_output(Program *program, const BuildOptions *options, OutputKind kind, const char *output, BuildFacts *facts)
+{
+    Ir *const ir = program->ir;
+    KernelJob *const jobs = NEW_ARRAY(ir->arena, KernelJob, (size_t)(program->kernel_count * program->level_count) + 1);
+    const int count = make_jobs(program, jobs);
+    Progress progress = {options, program};
+    const WorkerOptions workers = {.workers = options->workers, .cache = options->cache, .fallback = progress_fallback, .progress = progress_report, .context = &progress};
+    breadcrumb("codegen", NULL);
+    *facts = (BuildFacts){.kernels = count};
+    if (!compile_kernels(ir, jobs, count, &workers))
+        return false;
+    for (int i = 0; i < count; i++) {
+        facts->from_cache += jobs[i].from_cache;
+        facts->fell_back += jobs[i].fell_back;
+        facts->code_bytes += (int64_t)jobs[i].object.bytes;
+    }
+    breadcrumb("link", NULL);
+    return link_all(program, options, kind, output, jobs, count);
+}
+
+bool build_text(Program *program, const BuildOptions *options, ObjectFormat format, FILE *file)
+{
+    Ir *const ir = program->ir;
+    ObjectBytes bytes;
+    for (int i = 0; i < program->kernel_count; i++)
+        for (int level = 0; level < program->level_count; level++) {
+            const ObjectRequest request = {.kernel = program->kernels[i].scheduled[level], .target = program->levels[level], .symbol = program->kernels[i].symbol[level], .format = format};
+            if (!object_make(ir, ir->arena, &request, &bytes) || fwrite(bytes.data, 1, bytes.bytes, file) != bytes.bytes)
+                return false;
+        }
+    return model_object(program, &options->info, program->compilation->weight_bytes ? weights_symbol : NULL, format, &bytes) &&
+           fwrite(bytes.data, 1, bytes.bytes, file) == bytes.bytes;
+}

@@ -1,0 +1,57 @@
+/* How much a kernel computes and moves, from its stages. */
+#include "codegen/program.h"
+
+#include "ir/kernel.h"
+#include "ir/math.h"
+
+static Node *axes_product(Ir *ir, Node *const *axes, int count)
+{
+    Node *product = index_const(ir, 1);
+    for (int i = 0; i < count; i++)
+        product = index_mul(ir, product, axes[i]->inputs[0]);
+    return product;
+}
+
+/* Operations of one element: a fold or contract multiplies what is inside it; index arithmetic is not counted. */
+static Node *expression_flops(Ir *ir, Node *value)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    NodeMap cost; /* of reductions' insides, so that they are not counted again outside */
+    map_open(&cost, ir->arena);
+    Node *total = index_const(ir, 0);
+    for (int i = 0; i < count; i++) {
+        Node *const node = nodes[i];
+        if (node->type.dtype == DTYPE_INDEX || node->type.dtype == DTYPE_BOOL)
+            continue;
+        if (node->op == OP_contract || node->op == OP_fold) {
+            Node *const times = axes_product(ir, node->axes, node->axis_count);
+            total = index_add(ir, total, index_mul(ir, times, index_const(ir, node->op == OP_contract ? 2 : 1)));
+        } else if (op_is_scalar(node->op)) {
+            total = index_add(ir, total, index_const(ir, math_is_transcendental(node->op) ? 16 : 1));
+        }
+    }
+    return total;
+}
+
+Node *kernel_flops(Ir *ir, const Node *kernel)
+{
+    Node *total = index_const(ir, 0);
+    for (int i = 0; i < kernel_stages(kernel)->count; i++) {
+        const Node *const stage = kernel_stages(kernel)->nodes[i];
+        Node *const points = axes_product(ir, stage->axes, stage->axis_count);
+        total = index_add(ir, total, index_mul(ir, points, expression_flops(ir, stage_value(stage))));
+    }
+    return total;
+}
+
+Node *kernel_bytes(Ir *ir, const Node *kernel)
+{
+    Node *total = index_const(ir, 0);
+    const int buffers = kernel_buffer_count(kernel);
+    for (int i = 0; i < buffers; i++) {
+        Node *const bits = index_mul(ir, type_elements(ir, kernel->inputs[i]->type), index_const(ir, dtype_info[kernel->inputs[i]->type.dtype].bits));
+        total = index_add(ir, total, index_ceildiv(ir, bits, index_const(ir, 8)));
+    }
+    return total;
+}

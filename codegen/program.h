@@ -1,0 +1,96 @@
+/* The program of a compiled model as data: launches over buffers, numbers that instantiation computes, what waits for what. It is what
+ * codegen/model.c writes as the tables of runtime/lathe_runtime.h. */
+#ifndef LATHE_CODEGEN_PROGRAM_H
+#define LATHE_CODEGEN_PROGRAM_H
+
+#include "ir/ir.h"
+#include "ir/map.h"
+#include "passes/pass.h"
+#include "targets/target.h"
+
+enum { LEVELS_MAX = 4 };
+
+typedef struct ProgramKernel {
+    const char *key;            /* canonical text of the stages: equal keys share the code */
+    Node *stages;               /* kernel node before scheduling */
+    Node *scheduled[LEVELS_MAX];
+    const char *symbol[LEVELS_MAX];
+    const char *name;
+} ProgramKernel;
+
+typedef struct ProgramLaunch {
+    Node *kernel;   /* this launch's own kernel node: its inputs are the arguments */
+    int index;      /* into kernels */
+    int buffers_first, buffers_count, dims_first, dims_count, deps_first, deps_count;
+    int units_value[LEVELS_MAX];
+    int work_value, flops_value, bytes_value;
+    const char *name;
+} ProgramLaunch;
+
+typedef struct ProgramBuffer {
+    int place; /* lathe_place */
+    int index;
+    int64_t offset;
+} ProgramBuffer;
+
+typedef struct ProgramSymbol {
+    Node *symbol;
+    int input, position;
+    bool element;
+} ProgramSymbol;
+
+typedef struct ProgramCheck {
+    int value;
+    const char *message;
+} ProgramCheck;
+
+/* A growing list of ints in an arena. */
+typedef struct IntList {
+    int *items;
+    int count, capacity;
+} IntList;
+
+void int_list_push(Arena *arena, IntList *list, int item);
+
+typedef struct Program {
+    Ir *ir;
+    const Compilation *compilation;
+    const Module *module;
+    int level_count;
+    const TargetMachineInfo *const *levels; /* best first */
+
+    ProgramKernel *kernels;
+    int kernel_count;
+    ProgramLaunch *launches;
+    int launch_count;
+    ProgramBuffer *buffers;
+    int buffer_count;
+    ProgramSymbol *symbols;
+    int symbol_count;
+    ProgramCheck *checks;
+    int check_count;
+    Node **values; /* index expressions over symbols */
+    int value_count, value_capacity;
+    IntList buffer_refs, value_refs, dep_refs;
+    int *input_dims, *input_bytes, *output_dims, *output_bytes; /* first entry in value_refs; value of the size */
+    int *slot_bytes_value;
+    int arena_bytes_value;
+    int64_t scratch[LEVELS_MAX];
+    Node *instantiate; /* scheduled kernel, or NULL when all values are constants */
+
+    /* private to program.c */
+    NodeMap value_of, buffer_of;
+} Program;
+
+/* Chooses the schedule of one kernel for one level. */
+typedef Node *ScheduleFunction(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target);
+
+/* Builds the program of a placed module. False after a diagnostic. */
+bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
+                   ScheduleFunction *schedule, void *context, Program *program);
+
+/* Operations of one run of a kernel (multiply-add counts 2) and bytes that it reads and writes at least once, as index expressions. */
+Node *kernel_flops(Ir *ir, const Node *kernel);
+Node *kernel_bytes(Ir *ir, const Node *kernel);
+
+#endif

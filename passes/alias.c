@@ -1,0 +1,83 @@
+/* Copies that change nothing in memory: a kernel y[axes] = x[...] whose two linear offsets are the same expression needs no code, its
+ * target becomes another name of the source's memory. Reshapes, most transposes next to layouts, and slices of a first box end here. */
+#include "ir/kernel.h"
+#include "passes/access.h"
+#include "passes/pass.h"
+
+typedef struct Aliaser {
+    PassContext *context;
+    Ir *ir;
+    NodeMap writers;  /* buffer -> number of kernels that write it */
+    NodeMap replaced; /* buffer -> the buffer that stands for it now */
+} Aliaser;
+
+/* The buffer that a plain copy reads, when target and source stand at the same offsets; NULL otherwise. */
+static Node *same_memory_source(Ir *ir, const Node *kernel)
+{
+    if (kernel_stages(kernel)->count != 1)
+        return NULL;
+    const Node *const stage = kernel_stages(kernel)->nodes[0];
+    Node *const value = stage_value(stage), *const target = stage_buffer(stage);
+    if (value->op != OP_at || value->type.dtype != target->type.dtype)
+        return NULL;
+    Node *const source = value->inputs[0];
+    if (layout_elements(ir, source) != layout_elements(ir, target))
+        return NULL;
+    return layout_offset(ir, target, stage_indices(stage)) == layout_offset(ir, source, value->inputs + 1) ? source : NULL;
+}
+
+static Node *alias_of(Ir *ir, const Node *buffer, Node *root)
+{
+    Buffer copy = *buffer->payload.buffer;
+    copy.alias = root;
+    copy.place = PLACE_TEMP;
+    copy.constant = NULL;
+    return buffer_make(ir, buffer->type, &copy);
+}
+
+static bool written_once(const Aliaser *aliaser, const Node *buffer)
+{
+    return (intptr_t)map_get(&aliaser->writers, buffer) == 1;
+}
+
+/* Makes the copy unnecessary; false when it must stay. */
+static bool take(Aliaser *aliaser, const Node *kernel)
+{
+    Node *const source = same_memory_source(aliaser->ir, kernel);
+    Node *const target = stage_buffer(kernel_stages(kernel)->nodes[0]);
+    if (!source || !written_once(aliaser, target))
+        return false;
+    Node *const root = buffer_root(source);
+    const Place from = root->payload.buffer->place, to = target->payload.buffer->place;
+    if (to == PLACE_TEMP && from != PLACE_LOCAL) {
+        if (!pass_decide(aliaser->context))
+            return false;
+        map_set(&aliaser->replaced, target, alias_of(aliaser->ir, target, root));
+        return true;
+    }
+    return false;
+}
+
+/* Whole-module replacement after all decisions, in one sweep. */
+bool pass_alias(PassContext *context)
+{
+    Ir *const ir = context->compilation->ir;
+    Module *const module = context->compilation->module;
+    Aliaser aliaser = {.context = context, .ir = ir};
+    map_open(&aliaser.writers, ir->arena);
+    map_open(&aliaser.replaced, ir->arena);
+    for (int i = 0; i < module->body->count; i++) {
+        int count;
+        Node **const targets = kernel_targets(ir, module->body->nodes[i], &count);
+        for (int j = 0; j < count; j++)
+            map_set(&aliaser.writers, targets[j], (void *)((intptr_t)map_get(&aliaser.writers, targets[j]) + 1));
+    }
+    Block *const body = block_make(ir);
+    for (int i = 0; i < module->body->count; i++) {
+        Node *const kernel = kernel_replace_buffers(ir, module->body->nodes[i], &aliaser.replaced);
+        if (!take(&aliaser, kernel))
+            block_append(ir, body, kernel);
+    }
+    module->body = body;
+    return true;
+}

@@ -1,0 +1,154 @@
+/* See library.h. */
+#include "tools/library.h"
+
+#include "tools/pipeline.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_library(const char *path)
+{
+    unsigned char start[4] = {0};
+    FILE *const file = fopen(path, "rb");
+    if (!file)
+        return false;
+    const bool full = fread(start, 1, 4, file) == 4;
+    fclose(file);
+    return full && memcmp(start, "\177ELF", 4) == 0;
+}
+
+static bool load(Library *library)
+{
+    library->handle = dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
+    if (!library->handle)
+        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s cannot be loaded: %s", library->path, dlerror());
+    library->model = dlsym(library->handle, "lathe_model_v1");
+    if (!library->model)
+        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s is no compiled model: it has no symbol lathe_model_v1", library->path);
+    if (library->model->abi != LATHE_MODEL_ABI)
+        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s has model ABI %u, this program knows %d", library->path, library->model->abi, LATHE_MODEL_ABI);
+    return true;
+}
+
+static bool compile_and_load(Library *library, const Options *options, const char *path)
+{
+    const char *const base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    char *const folder = arena_format(library->arena, "%s/lathe-XXXXXX", base);
+    if (!mkdtemp(folder))
+        return diag_error(library->diagnostics, EXIT_IO, NULL, "%s: %s", folder, strerror(errno));
+    Pipeline pipeline;
+    BuildFacts facts;
+    library->path = arena_format(library->arena, "%s/model.so", folder);
+    bool good = pipeline_open(&pipeline, options, path) && pipeline_passes(&pipeline) && pipeline_program(&pipeline) &&
+                pipeline_output(&pipeline, OUTPUT_SHARED, library->path, &facts);
+    pipeline_close(&pipeline);
+    good = good && load(library);
+    unlink(library->path); /* the mapping keeps it */
+    rmdir(folder);
+    return good;
+}
+
+bool library_open(Library *library, const Options *options, const char *path)
+{
+    *library = (Library){.arena = options->arena, .diagnostics = options->diagnostics};
+    if (!is_library(path))
+        return compile_and_load(library, options, path);
+    /* dlopen looks for plain names in system folders */
+    library->path = strchr(path, '/') ? path : arena_format(library->arena, "./%s", path);
+    return load(library);
+}
+
+bool library_start(Library *library, int threads)
+{
+    int error = 0;
+    char message[400] = "";
+    const lathe_options options = {.size = sizeof options, .threads = threads, .message = message, .message_size = sizeof message};
+    library->context = library->model->api->open(library->model, &options, &error);
+    return library->context || diag_error(library->diagnostics, EXIT_DEVICE, NULL, "%s cannot be opened: %s", library->model->name, *message ? message : library->model->api->code_text(error));
+}
+
+void library_close(Library *library)
+{
+    if (library->context)
+        library->model->api->close(library->context);
+    if (library->handle)
+        dlclose(library->handle);
+}
+
+HostSpec *library_specs(const Library *library)
+{
+    const lathe_model_v1 *const model = library->model;
+    HostSpec *const specs = NEW_ARRAY(library->arena, HostSpec, model->input_count + 1);
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        const lathe_tensor_info *const info = &model->inputs[i];
+        specs[i] = (HostSpec){name_intern(library->arena, info->name), HOST_TENSOR, info->dtype, info->rank, info->dims, info->optional != 0};
+    }
+    return specs;
+}
+
+static bool run_failed(const Library *library, int code)
+{
+    const int exit_code = code == LATHE_E_MEMORY ? EXIT_LIMIT : EXIT_MALFORMED;
+    return diag_error(library->diagnostics, exit_code, NULL, "%s: %s", library->model->name, library->model->api->error_text(library->context));
+}
+
+static lathe_tensor *tensor_of(Arena *arena, const lathe_tensor_info *info, const HostValue *value)
+{
+    static const struct {
+        int onnx, code;
+    } codes[] = {{1, 2}, {2, 1}, {3, 0}, {4, 1}, {5, 0}, {6, 0}, {7, 0}, {9, 6}, {10, 2}, {11, 2}, {12, 1}, {13, 1}, {16, 4}};
+    lathe_tensor *const tensor = NEW(arena, lathe_tensor);
+    tensor->device.device_type = 1;
+    tensor->dtype.code = 1; /* types that DLPack has no code for travel as their bits */
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (codes[i].onnx == info->dtype)
+            tensor->dtype.code = (uint8_t)codes[i].code;
+    tensor->dtype.bits = (uint8_t)info->bits;
+    tensor->dtype.lanes = 1;
+    tensor->ndim = value ? value->tensor.rank : info->rank;
+    tensor->shape = value ? value->tensor.dims : NEW_ARRAY(arena, int64_t, (size_t)info->rank + 1);
+    tensor->data = value ? value->tensor.data : NULL;
+    return tensor;
+}
+
+static lathe_tensor **tensors_of(const Library *library, const lathe_tensor_info *infos, uint32_t count, const HostValue *values)
+{
+    lathe_tensor **const tensors = NEW_ARRAY(library->arena, lathe_tensor *, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        tensors[i] = values && values[i].kind == HOST_ABSENT ? NULL : tensor_of(library->arena, &infos[i], values ? &values[i] : NULL);
+    return tensors;
+}
+
+bool library_prepare(Library *library, const HostValue *inputs, HostValue *outputs)
+{
+    const lathe_model_v1 *const model = library->model;
+    lathe_tensor **const in = tensors_of(library, model->inputs, model->input_count, inputs);
+    lathe_tensor **const out = tensors_of(library, model->outputs, model->output_count, NULL);
+    const int code = model->api->output_dims_dl(library->context, in, (int)model->input_count, out, (int)model->output_count);
+    if (code)
+        return run_failed(library, code);
+    for (uint32_t i = 0; i < model->output_count; i++) {
+        const Source source = source_of_bytes(NULL, 0, model->outputs[i].name, library->arena, library->diagnostics);
+        HostTensor tensor;
+        if (!host_tensor_make(&tensor, &source, model->outputs[i].dtype, out[i]->ndim, out[i]->shape))
+            return false;
+        tensor.name = name_intern(library->arena, model->outputs[i].name);
+        outputs[i] = host_value_of_tensor(tensor);
+        outputs[i].name = tensor.name;
+    }
+    return true;
+}
+
+bool library_run(Library *library, const HostValue *inputs, const HostValue *outputs)
+{
+    const lathe_model_v1 *const model = library->model;
+    const ArenaMark mark = arena_mark(library->arena);
+    lathe_tensor **const in = tensors_of(library, model->inputs, model->input_count, inputs);
+    lathe_tensor **const out = tensors_of(library, model->outputs, model->output_count, outputs);
+    const int code = model->api->run_dl(library->context, in, (int)model->input_count, out, (int)model->output_count);
+    arena_reset(library->arena, mark);
+    return code == 0 || run_failed(library, code);
+}

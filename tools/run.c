@@ -1,0 +1,163 @@
+/* lathe run: a model or a compiled library on given inputs, with the results as files or as a summary. */
+#include "tools/verbs.h"
+
+#include "ir/interpret.h"
+#include "ir/loops.h"
+#include "tools/inputs.h"
+#include "tools/library.h"
+#include "tools/outputs.h"
+#include "tools/pipeline.h"
+
+#include <string.h>
+
+static bool show(const Options *options, const HostValue *outputs, size_t count)
+{
+    Labels labels = {0};
+    const char *const path = option_text(options, OPTION_LABELS);
+    if (path && !labels_read(&labels, path, options->arena, options->diagnostics))
+        return false;
+    if (option_given(options, OPTION_OUTPUT))
+        return outputs_write(outputs, count, options);
+    for (size_t i = 0; i < count; i++) {
+        output_summary(stdout, &outputs[i], outputs[i].name, options->arena);
+        if (path)
+            output_classes(stdout, &outputs[i].tensor, &labels, (int)option_integer(options, OPTION_TOP), options->arena);
+    }
+    return true;
+}
+
+static bool run_compiled(const Options *options)
+{
+    Library library;
+    bool good = library_open(&library, options, options->arguments[0]) && library_start(&library, (int)option_integer(options, OPTION_THREADS));
+    if (good) {
+        const size_t input_count = library.model->input_count, output_count = library.model->output_count;
+        HostValue *const inputs = NEW_ARRAY(options->arena, HostValue, input_count + 1);
+        HostValue *const outputs = NEW_ARRAY(options->arena, HostValue, output_count + 1);
+        good = inputs_bind(inputs, library_specs(&library), input_count, options) && library_prepare(&library, inputs, outputs);
+        for (int64_t i = option_integer(options, OPTION_REPEAT); i > 0 && good; i--)
+            good = library_run(&library, inputs, outputs);
+        good = good && show(options, outputs, output_count);
+    }
+    library_close(&library);
+    return good;
+}
+
+/* ---- the interpreter ---- */
+
+/* Values of the symbols from the inputs' shapes and elements. */
+static int symbol_values(const Pipeline *pipeline, const HostValue *inputs, SymbolValue *values)
+{
+    const Program *const program = &pipeline->program;
+    for (int i = 0; i < program->symbol_count; i++) {
+        const ProgramSymbol *const symbol = &program->symbols[i];
+        const HostTensor *const tensor = &inputs[symbol->input].tensor;
+        int64_t value = 0;
+        if (!symbol->element)
+            value = tensor->dims[symbol->position];
+        else
+            value = tensor->bits == 64 ? ((const int64_t *)tensor->data)[symbol->position] : ((const int32_t *)tensor->data)[symbol->position];
+        values[i] = (SymbolValue){symbol->symbol, value};
+    }
+    return program->symbol_count;
+}
+
+static bool checks_hold(const Pipeline *pipeline, const HostValue *inputs, const SymbolValue *values, int count)
+{
+    const Program *const program = &pipeline->program;
+    for (int i = 0; i < program->check_count; i++)
+        if (index_evaluate(program->values[program->checks[i].value], values, count) == 0)
+            return diag_error(pipeline->diagnostics, EXIT_MALFORMED, NULL, "%s", program->checks[i].message);
+    for (int i = 0; i < program->module->input_count; i++)
+        for (int j = 0; j < inputs[i].tensor.rank; j++) {
+            const int64_t wanted = index_evaluate(program->module->inputs[i]->type.dims[j], values, count);
+            if (inputs[i].tensor.dims[j] != wanted)
+                return diag_error(pipeline->diagnostics, EXIT_MALFORMED, NULL, "dim %d of input '%s' is %lld, the model wants %lld", j, program->module->input_names[i], (long long)inputs[i].tensor.dims[j], (long long)wanted);
+        }
+    return true;
+}
+
+static HostSpec *graph_specs(const Pipeline *pipeline)
+{
+    const Module *const module = pipeline->program.module;
+    HostSpec *const specs = NEW_ARRAY(pipeline->options->arena, HostSpec, (size_t)module->input_count + 1);
+    for (int i = 0; i < module->input_count; i++) {
+        const Type type = module->inputs[i]->type;
+        int64_t *const dims = NEW_ARRAY(pipeline->options->arena, int64_t, (size_t)type.rank + 1);
+        for (int j = 0; j < type.rank; j++) {
+            dims[j] = -1;
+            const_is_int(type.dims[j], &dims[j]);
+        }
+        specs[i] = (HostSpec){name_intern(pipeline->options->arena, module->input_names[i]), HOST_TENSOR, dtype_info[type.dtype].onnx, type.rank, dims, false};
+    }
+    return specs;
+}
+
+static bool make_outputs(const Pipeline *pipeline, const SymbolValue *values, int count, HostValue *outputs)
+{
+    const Module *const module = pipeline->program.module;
+    Arena *const arena = pipeline->options->arena;
+    for (int i = 0; i < module->output_count; i++) {
+        const Type type = module->outputs[i]->type;
+        int64_t *const dims = NEW_ARRAY(arena, int64_t, (size_t)type.rank + 1);
+        for (int j = 0; j < type.rank; j++)
+            dims[j] = index_evaluate(type.dims[j], values, count);
+        const Source source = source_of_bytes(NULL, 0, module->output_names[i], arena, pipeline->diagnostics);
+        HostTensor tensor;
+        if (!host_tensor_make(&tensor, &source, dtype_info[type.dtype].onnx, type.rank, dims))
+            return false;
+        tensor.name = name_intern(arena, module->output_names[i]);
+        outputs[i] = host_value_of_tensor(tensor);
+        outputs[i].name = tensor.name;
+    }
+    return true;
+}
+
+static bool interpret(Pipeline *pipeline)
+{
+    const Options *const options = pipeline->options;
+    Program *const program = &pipeline->program;
+    if (!pipeline_passes(pipeline) || !pipeline_program(pipeline))
+        return false;
+    const Module *const module = program->module;
+    HostValue *const inputs = NEW_ARRAY(options->arena, HostValue, (size_t)module->input_count + 1);
+    HostValue *const outputs = NEW_ARRAY(options->arena, HostValue, (size_t)module->output_count + 1);
+    SymbolValue *const values = NEW_ARRAY(options->arena, SymbolValue, (size_t)program->symbol_count + 1);
+    if (!inputs_bind(inputs, graph_specs(pipeline), (size_t)module->input_count, options))
+        return false;
+    const int count = symbol_values(pipeline, inputs, values);
+    if (!checks_hold(pipeline, inputs, values, count) || !make_outputs(pipeline, values, count, outputs))
+        return false;
+    Module scheduled = *module;
+    const LoopsSchedule rows = {.lanes = 1024, .any_tail = true};
+    scheduled.body = block_make(pipeline->ir);
+    for (int i = 0; i < module->body->count; i++)
+        block_append(pipeline->ir, scheduled.body, loops_schedule(pipeline->ir, module->body->nodes[i], &rows));
+    Memory *const in = NEW_ARRAY(options->arena, Memory, (size_t)module->input_count + 1);
+    Memory *const out = NEW_ARRAY(options->arena, Memory, (size_t)module->output_count + 1);
+    for (int i = 0; i < module->input_count; i++)
+        in[i] = (Memory){inputs[i].tensor.data, inputs[i].tensor.bytes};
+    for (int i = 0; i < module->output_count; i++)
+        out[i] = (Memory){outputs[i].tensor.data, outputs[i].tensor.bytes};
+    int32_t error = 0;
+    const RunOptions run = {.work_limit = 0};
+    if (interpret_module(pipeline->ir, &scheduled, in, out, values, count, &run, &error) != INTERPRET_OK)
+        return false;
+    if (error)
+        return diag_error(options->diagnostics, EXIT_MALFORMED, NULL, "an index computed while running is out of range");
+    return show(options, outputs, (size_t)module->output_count);
+}
+
+static bool run_interpreted(const Options *options)
+{
+    Pipeline pipeline;
+    const bool good = pipeline_open(&pipeline, options, options->arguments[0]) && interpret(&pipeline);
+    pipeline_close(&pipeline);
+    return good;
+}
+
+int verb_run(const Options *options)
+{
+    const bool good = option_is(options, OPTION_BACKEND, "interpreter") ? run_interpreted(options) : run_compiled(options);
+    return good ? EXIT_OK : options->diagnostics->code;
+}
