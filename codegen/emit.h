@@ -73,6 +73,8 @@ LLVMValueRef emit_scalar(Emitter *emitter, const Node *node, LLVMValueRef *opera
 /* One operation on values of a compute dtype. */
 LLVMValueRef emit_operation(Emitter *emitter, Op op, Dtype dtype, const Node *const *nodes, LLVMValueRef *operands);
 LLVMValueRef emit_cast(Emitter *emitter, LLVMValueRef value, Dtype from, Dtype to);
+/* The low bits of an i8 extended to the whole of it, for a dtype below a byte. */
+LLVMValueRef emit_extend(Emitter *emitter, LLVMValueRef byte, Dtype dtype);
 LLVMValueRef emit_reduce(Emitter *emitter, const Node *node, LLVMValueRef vector);
 
 /* ---- llvm_memory.c ---- */

@@ -338,8 +338,7 @@ static bool is_small_integer(Dtype dtype)
     return dtype_is_integer(dtype) && dtype_info[dtype].bits < 8;
 }
 
-/* The low bits of an i8 extended to the whole of it. */
-static LLVMValueRef wrap_small(Emitter *emitter, LLVMValueRef byte, Dtype to)
+LLVMValueRef emit_extend(Emitter *emitter, LLVMValueRef byte, Dtype to)
 {
     LLVMTypeRef const type = LLVMTypeOf(byte);
     const int bits = dtype_info[to].bits;
@@ -364,6 +363,6 @@ LLVMValueRef emit_cast(Emitter *emitter, LLVMValueRef value, Dtype from, Dtype t
     if (is_small_float(to))
         return narrow(emitter, float_to_narrow(emitter, value, from), to);
     if (is_small_integer(to) && !dtype_is_float(from))
-        return wrap_small(emitter, core(emitter, value, from, DTYPE_U8), to);
+        return emit_extend(emitter, core(emitter, value, from, DTYPE_U8), to);
     return core(emitter, value, from, to);
 }

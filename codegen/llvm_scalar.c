@@ -340,9 +340,11 @@ LLVMValueRef emit_operation(Emitter *emitter, Op op, Dtype dtype, const Node *co
     return value;
 }
 
-/* bitcast keeps the codes; only floats that are LLVM floats and integers of the same width differ. */
+/* bitcast keeps the code; what extends codes below a byte follows the new type. */
 static LLVMValueRef emit_bitcast(Emitter *emitter, const Node *node, LLVMValueRef value)
 {
+    if (dtype_info[node->type.dtype].bits < 8)
+        return emit_extend(emitter, value, node->type.dtype);
     return LLVMBuildBitCast(emitter->builder, value, emit_type(emitter, node->type.dtype, node->type.lanes), "");
 }
 
