@@ -1,6 +1,4 @@
 /* Running code: one loop over instructions. Registers, locals and their written-bits are one block of memory per run. */
-#include "ir/interpret.h"
-
 #include "ir/machine.h"
 #include "ir/scalar.h"
 
@@ -366,8 +364,8 @@ static void open_views(Run *run, void *const *buffers, const uint64_t *buffer_by
     }
 }
 
-int32_t interpret_run_with(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin,
-                           int64_t end, int32_t *error, const RunOptions *options)
+int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin, int64_t end,
+                 int32_t *error, const RunOptions *options, int64_t *work_done)
 {
     const size_t views_bytes = align64((size_t)code->buffer_count * sizeof(View));
     const size_t shadow = options->detect_unwritten ? written_bytes(code) : 0;
@@ -395,8 +393,16 @@ int32_t interpret_run_with(const Code *code, void *const *buffers, const uint64_
     memset(locals, 0xff, (size_t)code->local_bytes); /* NaN, so that what is read unwritten shows */
     open_views(&run, buffers, buffer_bytes, locals, shadow ? written : NULL);
     const int32_t result = run_instructions(&run);
+    *work_done = options->work_limit - run.work;
     free(block);
     return result;
+}
+
+int32_t interpret_run_with(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin,
+                           int64_t end, int32_t *error, const RunOptions *options)
+{
+    int64_t work;
+    return code_run(code, buffers, buffer_bytes, dims, begin, end, error, options, &work);
 }
 
 int32_t interpret_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin,

@@ -19,8 +19,9 @@ enum {
 };
 
 typedef struct RunOptions {
-    int64_t work_limit;     /* in units of about one scalar instruction; 0: none */
-    bool detect_unwritten;  /* keep a bit per element of local buffers */
+    int64_t work_limit;    /* of a run, or of a whole module, in units of about one scalar instruction; 0: none */
+    bool detect_unwritten; /* keep a bit per element of local buffers */
+    int chunks;            /* interpret_module: into how many chunks each kernel is cut at most; 0: one */
 } RunOptions;
 
 typedef struct Code Code;
@@ -52,8 +53,8 @@ typedef struct Memory {
     uint64_t bytes;
 } Memory;
 
-/* Runs the kernels of a module in order over its buffers. inputs and outputs: one per module input and output, at least as large as the
- * buffers' extents. A failure is told through the Ir's diagnostics and returned; *error as in interpret_run. */
+/* Runs the kernels of a module in order over its buffers, temporaries living from first to last use. inputs and outputs: by the numbers of
+ * their buffers, at least as large as the buffers' extents. A failure is told through the Ir's diagnostics and returned; *error as in interpret_run. */
 int32_t interpret_module(Ir *ir, const Module *module, const Memory *inputs, const Memory *outputs, const SymbolValue *symbols,
                          int symbol_count, const RunOptions *options, int32_t *error);
 

@@ -5,7 +5,7 @@
 #ifndef LATHE_IR_MACHINE_H
 #define LATHE_IR_MACHINE_H
 
-#include "ir/ir.h"
+#include "ir/interpret.h"
 #include "ir/rows.h"
 
 typedef enum Opcode {
@@ -90,6 +90,9 @@ typedef struct Listing {
     int count, capacity;
 } Listing;
 
+/* ir/interpret.c: interpret_run_with, which also tells the work done when it returns INTERPRET_OK or INTERPRET_LIMIT. */
+int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin, int64_t end,
+                 int32_t *error, const RunOptions *options, int64_t *work_done);
 /* ir/peephole.c: reads of variables without a copy, results written straight into variables. Registers are numbers here. */
 void peephole_shorten(Listing *listing, Register *registers, int register_count, Arena *scratch);
 /* ir/places.c: gives every register its place, reusing places of dead ones; returns the bytes of the frame. */
