@@ -348,8 +348,8 @@ Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int outpu
     const OpRow *const row = &op_rows[op - OP_TENSOR_FIRST];
     while (input_count > row->input_min && input_count > 0 && is_omitted(inputs[input_count - 1]))
         input_count--;
-    Attribute *all;
-    int all_count;
+    Attribute *all = NULL;
+    int all_count = 0;
     if (!arity_check(ir, row, inputs, input_count, output_count) ||
         !attributes_complete(ir, row, attributes, attribute_count, &all, &all_count))
         return NULL;

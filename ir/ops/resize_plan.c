@@ -100,7 +100,7 @@ static bool scale_read(const Infer *infer, int d, double scale, ResizeAxis *axis
         axis->out = index_floordiv(ir, index_mul(ir, axis->in, axis->up), axis->down);
         return true;
     }
-    /* In floats, as ONNX's own shape inference has it. */
+    /* In floats, as the scale was when the model was exported: 5 * 2.6f is 13, although 2.6f is a little less than 2.6. */
     const float extent = floorf((float)in * (float)scale);
     if (extent > 0x1p31f)
         return infer_error(infer, "axis %d of extent %lld grows beyond 2^31 with the scale %g", d, (long long)in, scale);
@@ -235,7 +235,7 @@ bool resize_plan(const Infer *infer, ResizePlan *plan)
 {
     Ir *const ir = infer->ir;
     const Type x = infer_type(infer, 0);
-    int axes[RANK_MAX], count;
+    int axes[RANK_MAX], count = 0;
     double scales[RANK_MAX];
     const bool by_scale = has_elements(infer, 2), by_size = has_elements(infer, 3);
     plan->rank = x.rank;

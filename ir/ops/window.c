@@ -72,6 +72,7 @@ static bool out_given(const Infer *infer, Window *window, int d, bool ceil)
     if (ceil)
         last = index_min(ir, last, index_floordiv(ir, index_sub(ir, begin, index_const(ir, 1)), stride));
     window->out[d] = index_add(ir, last, index_const(ir, 1));
+    window->unpadded[d] = !ceil && index_is(window->before[d], 0) && index_is(window->after[d], 0);
     return true;
 }
 
@@ -87,7 +88,7 @@ bool window_read(const Infer *infer, int rank, Node *const *in, Node *const *ker
 {
     Ir *const ir = infer->ir;
     int64_t pads[2 * RANK_MAX];
-    Padding padding;
+    Padding padding = PADDING_GIVEN;
     window->rank = rank;
     if (!padding_read(infer, &padding) || !window_values(infer, "strides", rank, rank, 1, 1, window->strides) ||
         !window_values(infer, "dilations", rank, rank, 1, 1, window->dilations) ||
@@ -98,6 +99,7 @@ bool window_read(const Infer *infer, int rank, Node *const *in, Node *const *ker
     for (int d = 0; d < rank; d++) {
         window->in[d] = in[d];
         window->kernel[d] = kernel[d];
+        window->unpadded[d] = false;
         if (padding == PADDING_SAME_UPPER || padding == PADDING_SAME_LOWER) {
             pad_same(ir, window, d, padding == PADDING_SAME_UPPER);
         } else {
@@ -123,7 +125,8 @@ Node *window_indices(Ir *ir, const Window *window, Node *const *out, Node *const
     Node *inside = const_bool(ir, true);
     for (int d = 0; d < window->rank; d++) {
         indices[d] = window_index(ir, window, d, out[d], taps[d]);
-        inside = scalar2(ir, OP_and, inside, lower_inside(ir, indices[d], window->in[d]));
+        if (!window->unpadded[d])
+            inside = scalar2(ir, OP_and, inside, lower_inside(ir, indices[d], window->in[d]));
     }
     return inside;
 }

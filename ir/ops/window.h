@@ -9,6 +9,7 @@ typedef struct Window {
     int64_t strides[RANK_MAX], dilations[RANK_MAX];
     Node *in[RANK_MAX], *kernel[RANK_MAX], *out[RANK_MAX];
     Node *before[RANK_MAX], *after[RANK_MAX]; /* padding */
+    bool unpadded[RANK_MAX];                  /* every window lies inside the input */
 } Window;
 
 /* Reads auto_pad, dilations, pads, strides (and ceil_mode, where the operator has it) for the spatial dims `in` and `kernel`, and finds
