@@ -39,6 +39,7 @@ static bool file_map(Files *files, File *file, int descriptor, off_t size)
     void *data = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (data == MAP_FAILED)
         return file_error(files, file->path, strerror(errno));
+    madvise(data, (size_t)size, MADV_RANDOM); /* names between weights are read first: do not drag the weights in */
     file->data = data;
     file->size = (size_t)size;
     file->mapped = true;
@@ -125,6 +126,13 @@ Files *files_memory(Arena *arena, Diagnostics *diagnostics, const void *data, si
     file->data = data;
     file->size = size;
     return files;
+}
+
+void files_rest(const Files *files)
+{
+    for (const File *file = files->first; file; file = file->next)
+        if (file->mapped)
+            madvise((void *)(uintptr_t)file->data, file->size, MADV_NORMAL);
 }
 
 void files_close(Files *files)

@@ -36,6 +36,8 @@ typedef struct Files {
 Files *files_open(Arena *arena, Diagnostics *diagnostics, const char *path, const char *external, uint64_t limit);
 /* The same for a model that stands in memory, which stays the caller's. */
 Files *files_memory(Arena *arena, Diagnostics *diagnostics, const void *data, size_t size, const char *external);
+/* The structure has been read: from now on the files are read in large pieces. */
+void files_rest(const Files *files);
 void files_close(Files *files);
 
 /* The `bytes` bytes that a tensor's external_data list names; NULL after a diagnostic. */

@@ -10,5 +10,5 @@ add_custom_command(
 file(GLOB frontend_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/frontend/*.c)
 add_library(lathe_frontend STATIC ${frontend_sources} ${frontend_generated}/onnx.pb-c.c ${frontend_generated}/onnx.pb-c.h)
 set_source_files_properties(${frontend_generated}/onnx.pb-c.c PROPERTIES COMPILE_OPTIONS -w)
-target_include_directories(lathe_frontend PUBLIC ${CMAKE_SOURCE_DIR} PRIVATE ${frontend_generated})
-target_link_libraries(lathe_frontend PUBLIC lathe_ir PRIVATE PkgConfig::PROTOBUF_C ${GCRYPT_LIBRARY})
+target_include_directories(lathe_frontend PUBLIC ${CMAKE_SOURCE_DIR} ${frontend_generated})
+target_link_libraries(lathe_frontend PUBLIC lathe_ir PkgConfig::PROTOBUF_C ${GCRYPT_LIBRARY})

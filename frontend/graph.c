@@ -95,7 +95,7 @@ static Node *dim_named(Importer *importer, Name name)
 static Name dim_fresh_name(Importer *importer, Name value, int i)
 {
     Name name = name_intern(importer->ir->arena, arena_format(importer->scratch, "%s.dim%d", value, i));
-    while (names_get(&importer->symbols, name))
+    while (names_get(&importer->symbols, name) || names_get(&importer->declared, name))
         name = name_intern(importer->ir->arena, arena_format(importer->scratch, "%s_", name));
     return name;
 }

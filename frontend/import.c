@@ -116,6 +116,22 @@ static bool shape_bind(Importer *importer, const ShapeOption *option)
     return true;
 }
 
+static bool dims_declare(Importer *importer)
+{
+    const Onnx__GraphProto *graph = importer->model->graph;
+    for (size_t i = 0; i < graph->n_input; i++) {
+        const Onnx__TypeProto *type = graph->input[i]->type;
+        const Onnx__TensorShapeProto *shape = type && type->tensor_type ? type->tensor_type->shape : NULL;
+        for (size_t k = 0; shape && k < shape->n_dim; k++) {
+            const Name name = text_name(importer, &importer->file, &shape->dim[k]->dim_param, "the name of a dim");
+            if (!name)
+                return false;
+            names_set(&importer->declared, name, importer);
+        }
+    }
+    return true;
+}
+
 static bool options_bind(Importer *importer)
 {
     const ImportOptions *options = importer->options;
@@ -215,7 +231,7 @@ static const Name *files_list(Importer *importer, int *count)
 static bool model_import(Importer *importer, ImportedModel *model)
 {
     Opsets opsets;
-    if (!model_read(importer) || !options_bind(importer) || !model_opsets(importer, &opsets) || !functions_import(importer))
+    if (!model_read(importer) || !dims_declare(importer) || !options_bind(importer) || !model_opsets(importer, &opsets) || !functions_import(importer))
         return false;
     const Context context = {&opsets, NULL, "", 0};
     if (!nodes_supported(importer, &context, importer->model->graph) || !metadata_import(importer, model))
@@ -235,6 +251,7 @@ static bool model_import(Importer *importer, ImportedModel *model)
     model->dim_count = importer->dim_count;
     model->files = files_list(importer, &model->file_count);
     model->open = importer->files;
+    files_rest(importer->files);
     return true;
 }
 
@@ -254,6 +271,7 @@ static bool files_import(Ir *ir, Files *files, const char *name, const ImportOpt
         .symbols = {.arena = scratch},
         .bound = {.arena = scratch},
         .used = {.arena = scratch},
+        .declared = {.arena = scratch},
     };
     const Where *before = ir->where;
     const bool good = model_import(importer, model);

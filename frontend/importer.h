@@ -24,6 +24,7 @@ typedef struct Importer {
     NameMap symbols;   /* index node by the name of a dim */
     NameMap bound;     /* index node (constant) by the name of a dim that an option gives */
     NameMap used;      /* names of dims that the model has */
+    NameMap declared;  /* names of dims that the model's inputs have: not to be invented */
     ImportedDim *dims; /* in the order in which they were met */
     int dim_count, dim_capacity;
     uint64_t nodes; /* imported so far */

@@ -78,6 +78,8 @@ static bool node_import(Importer *importer, const Context *context, Scope *scope
     if (importer->nodes++ >= importer->limits.nodes)
         return diag_error(importer->diagnostics, EXIT_LIMIT, &importer->file, "the model has more than %llu nodes",
                           (unsigned long long)importer->limits.nodes);
+    if (!text_name(importer, where, &node->name, "a node's name"))
+        return false;
     Node **inputs = NEW_ARRAY(importer->scratch, Node *, node->n_input + DRAFT_ROOM);
     Node **outputs = NEW_ARRAY(importer->scratch, Node *, node->n_output);
     if (!inputs_resolve(importer, scope, where, node, inputs))
