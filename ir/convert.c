@@ -1,12 +1,14 @@
 /* Casts: every pair of dtypes in at most three loops, each value rounded once.
  *
- * Core types (f32, f64, integers of whole bytes, bool) convert directly. Small floats widen exactly to f32 and are narrowed from f32 or f64,
- * so an integer travels to them through a float that holds it exactly, or, when it has more than 53 bits, through an f64 rounded to
- * odd, which keeps the later rounding right. Small integers are bytes: reading one is reading a byte.
+ * Core types (f32, f64, integers of whole bytes, bool) convert directly. Small floats widen exactly to f32 and are
+ * narrowed from f32 or f64, so an integer travels to them through a float that holds it exactly, or, when it has more
+ * than 53 bits, through an f64 rounded to odd, which keeps the later rounding right. Small integers are bytes: reading
+ * one is reading a byte.
  *
- * Narrowing rounds to nearest even. Out of range: f16 and bf16 give infinity; f8 and f4 saturate to the largest finite value, infinity too
- * (ONNX's Cast with saturate = 1). NaN stays NaN where the format has one; in f4 it becomes 0. f8e8m0 rounds halves up, as its significand
- * of one bit demands; zero gives its least value, negative values, infinity and NaN give NaN. */
+ * Narrowing rounds to nearest even. Out of range: f16 and bf16 give infinity; f8 and f4 saturate to the largest finite
+ * value, infinity too (ONNX's Cast with saturate = 1). NaN stays NaN where the format has one; in f4 it becomes 0.
+ * f8e8m0 rounds halves up, as its significand of one bit demands; zero gives its least value, negative values, infinity
+ * and NaN give NaN. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3", "no-math-errno", "no-trapping-math", "fp-contract=off")
 #define ROW_INDEPENDENT _Pragma("GCC ivdep")
@@ -19,24 +21,26 @@
 #include <math.h>
 #include <string.h>
 
-#define CAST_LOOP(name, R, T, expression)                                                                         \
-    static void name(void *to, const void *a, const void *b, const void *c, int lanes)                            \
-    {                                                                                                             \
-        R *const result = to;                                                                                     \
-        const T *const xs = a;                                                                                    \
-        (void)b, (void)c;                                                                                         \
-        ROW_INDEPENDENT for (int i = 0; i < lanes; i++)                                                           \
-        {                                                                                                         \
-            const T x = xs[i];                                                                                    \
-            result[i] = (R)(expression);                                                                          \
-        }                                                                                                         \
+#define CAST_LOOP(name, R, T, expression)                                                                              \
+    static void name(void *to, const void *a, const void *b, const void *c, int lanes)                                 \
+    {                                                                                                                  \
+        R *const result = to;                                                                                          \
+        const T *const xs = a;                                                                                         \
+        (void)b, (void)c;                                                                                              \
+        ROW_INDEPENDENT for (int i = 0; i < lanes; i++)                                                                \
+        {                                                                                                              \
+            const T x = xs[i];                                                                                         \
+            result[i] = (R)(expression);                                                                               \
+        }                                                                                                              \
     }
 
 /* ---- core types ---- */
 
 /* CORE_TYPE(dtype, C type) */
-#define INTEGER_TYPES(X) X(I8, int8_t) X(U8, uint8_t) X(I16, int16_t) X(U16, uint16_t) X(I32, int32_t) X(U32, uint32_t) X(I64, int64_t) X(U64, uint64_t)
-#define CORE_TYPES(X)    INTEGER_TYPES(X) X(F32, float) X(F64, double) X(BOOL, uint8_t)
+#define INTEGER_TYPES(X)                                                                                               \
+    X(I8, int8_t)                                                                                                      \
+    X(U8, uint8_t) X(I16, int16_t) X(U16, uint16_t) X(I32, int32_t) X(U32, uint32_t) X(I64, int64_t) X(U64, uint64_t)
+#define CORE_TYPES(X) INTEGER_TYPES(X) X(F32, float) X(F64, double) X(BOOL, uint8_t)
 
 /* To up to 32 bits all of double's clamped range is exact, so truncating after the clamp saturates. */
 static inline double clamp(double x, double low, double high)
@@ -63,15 +67,15 @@ CORE_TYPES(TO_F32)
 CORE_TYPES(TO_F64)
 CORE_TYPES(TO_BOOL)
 
-#define TO_INTEGER(R, RT, D, T) CAST_LOOP(R##_from_##D, RT, T, x)
-#define TO_I8(D, T)             TO_INTEGER(I8, int8_t, D, T)
-#define TO_U8(D, T)             TO_INTEGER(U8, uint8_t, D, T)
-#define TO_I16(D, T)            TO_INTEGER(I16, int16_t, D, T)
-#define TO_U16(D, T)            TO_INTEGER(U16, uint16_t, D, T)
-#define TO_I32(D, T)            TO_INTEGER(I32, int32_t, D, T)
-#define TO_U32(D, T)            TO_INTEGER(U32, uint32_t, D, T)
-#define TO_I64(D, T)            TO_INTEGER(I64, int64_t, D, T)
-#define TO_U64(D, T)            TO_INTEGER(U64, uint64_t, D, T)
+#define TO_INTEGER(R, RT, D, T)  CAST_LOOP(R##_from_##D, RT, T, x)
+#define TO_I8(D, T)              TO_INTEGER(I8, int8_t, D, T)
+#define TO_U8(D, T)              TO_INTEGER(U8, uint8_t, D, T)
+#define TO_I16(D, T)             TO_INTEGER(I16, int16_t, D, T)
+#define TO_U16(D, T)             TO_INTEGER(U16, uint16_t, D, T)
+#define TO_I32(D, T)             TO_INTEGER(I32, int32_t, D, T)
+#define TO_U32(D, T)             TO_INTEGER(U32, uint32_t, D, T)
+#define TO_I64(D, T)             TO_INTEGER(I64, int64_t, D, T)
+#define TO_U64(D, T)             TO_INTEGER(U64, uint64_t, D, T)
 #define FROM_INTEGER_OR_BOOL(TO) INTEGER_TYPES(TO) TO(BOOL, uint8_t)
 FROM_INTEGER_OR_BOOL(TO_I8)
 FROM_INTEGER_OR_BOOL(TO_U8)
@@ -82,8 +86,8 @@ FROM_INTEGER_OR_BOOL(TO_U32)
 FROM_INTEGER_OR_BOOL(TO_I64)
 FROM_INTEGER_OR_BOOL(TO_U64)
 
-#define SATURATE(R, RT, low, high)                                  \
-    CAST_LOOP(R##_from_F32, RT, float, clamp((double)x, low, high)) \
+#define SATURATE(R, RT, low, high)                                                                                     \
+    CAST_LOOP(R##_from_F32, RT, float, clamp((double)x, low, high))                                                    \
     CAST_LOOP(R##_from_F64, RT, double, clamp(x, low, high))
 SATURATE(I8, int8_t, INT8_MIN, INT8_MAX)
 SATURATE(U8, uint8_t, 0, UINT8_MAX)
@@ -97,9 +101,10 @@ CAST_LOOP(U64_from_F32, uint64_t, float, saturate_u64((double)x))
 CAST_LOOP(U64_from_F64, uint64_t, double, saturate_u64(x))
 
 #define CORE_ENTRY(R, D) [DTYPE_##D] = R##_from_##D
-#define CORE_ROW(R)                                                                                                              \
-    [DTYPE_##R] = {CORE_ENTRY(R, I8),  CORE_ENTRY(R, U8),  CORE_ENTRY(R, I16), CORE_ENTRY(R, U16), CORE_ENTRY(R, I32), CORE_ENTRY(R, U32), \
-                   CORE_ENTRY(R, I64), CORE_ENTRY(R, U64), CORE_ENTRY(R, F32), CORE_ENTRY(R, F64), CORE_ENTRY(R, BOOL)}
+#define CORE_ROW(R)                                                                                                    \
+    [DTYPE_##R] = {CORE_ENTRY(R, I8),  CORE_ENTRY(R, U8),  CORE_ENTRY(R, I16), CORE_ENTRY(R, U16),                     \
+                   CORE_ENTRY(R, I32), CORE_ENTRY(R, U32), CORE_ENTRY(R, I64), CORE_ENTRY(R, U64),                     \
+                   CORE_ENTRY(R, F32), CORE_ENTRY(R, F64), CORE_ENTRY(R, BOOL)}
 static RowFunction *const core_table[DTYPE_COUNT][DTYPE_COUNT] = {
     CORE_ROW(I8),  CORE_ROW(U8),  CORE_ROW(I16), CORE_ROW(U16), CORE_ROW(I32),  CORE_ROW(U32),
     CORE_ROW(I64), CORE_ROW(U64), CORE_ROW(F32), CORE_ROW(F64), CORE_ROW(BOOL),
@@ -178,7 +183,8 @@ static inline uint32_t narrow_e8m0(double x)
     const uint64_t bits = double_bits(x);
     if (x != x || x < 0 || x == INFINITY)
         return 0xff;
-    /* Adding half of the significand's range carries into the exponent exactly when the value is at least half way up. */
+    /* Adding half of the significand's range carries into the exponent exactly when the value is at least half way up.
+     */
     const int64_t code = (int64_t)((bits + (UINT64_C(1) << 51)) >> 52) - 1023 + 127;
     return code < 0 || x == 0 ? 0 : code > 0xfe ? 0xfe : (uint32_t)code;
 }
@@ -236,8 +242,8 @@ CAST_LOOP(F32_from_E5M2FNUZ, float, uint8_t, widen(x, e5m2fnuz_format))
 CAST_LOOP(F32_from_E8M0, float, uint8_t, bits_float(x == 0xff ? 0x7fc00000 : x == 0 ? 0x400000 : (uint32_t)x << 23))
 CAST_LOOP(F32_from_E2M1, float, uint8_t, widen(x & 0xf, e2m1_format))
 
-#define NARROW(S, R, format)                                      \
-    CAST_LOOP(S##_from_F32, R, float, narrow((double)x, format))  \
+#define NARROW(S, R, format)                                                                                           \
+    CAST_LOOP(S##_from_F32, R, float, narrow((double)x, format))                                                       \
     CAST_LOOP(S##_from_F64, R, double, narrow(x, format))
 CAST_LOOP(F16_from_F32, uint16_t, float, half_of_float(x))
 CAST_LOOP(F16_from_F64, uint16_t, double, narrow(x, f16_format))
@@ -270,14 +276,10 @@ typedef struct SmallFloat {
 } SmallFloat;
 #define SMALL_FLOAT(D, S) [DTYPE_##D] = {F32_from_##S, S##_from_F32, S##_from_F64}
 static const SmallFloat small_floats[DTYPE_COUNT] = {
-    SMALL_FLOAT(F16, F16),
-    SMALL_FLOAT(BF16, BF16),
-    SMALL_FLOAT(F8E4M3FN, E4M3FN),
-    SMALL_FLOAT(F8E4M3FNUZ, E4M3FNUZ),
-    SMALL_FLOAT(F8E5M2, E5M2),
-    SMALL_FLOAT(F8E5M2FNUZ, E5M2FNUZ),
-    SMALL_FLOAT(F8E8M0, E8M0),
-    SMALL_FLOAT(F4E2M1, E2M1),
+    SMALL_FLOAT(F16, F16),         SMALL_FLOAT(BF16, BF16),
+    SMALL_FLOAT(F8E4M3FN, E4M3FN), SMALL_FLOAT(F8E4M3FNUZ, E4M3FNUZ),
+    SMALL_FLOAT(F8E5M2, E5M2),     SMALL_FLOAT(F8E5M2FNUZ, E5M2FNUZ),
+    SMALL_FLOAT(F8E8M0, E8M0),     SMALL_FLOAT(F4E2M1, E2M1),
 };
 
 typedef struct SmallInteger {

@@ -28,7 +28,8 @@ static bool symbol_value(const Evaluation *evaluation, const Node *symbol, int64
 static bool checked_scalar(const Node *node, const int64_t *operands, int64_t *value)
 {
     const Dtype operand = node->inputs[node->input_count - 1]->type.dtype;
-    if (dtype_is_float(operand) || dtype_is_float(node->type.dtype) || !scalar_can_evaluate(node->op) || node->type.lanes != 1)
+    if (dtype_is_float(operand) || dtype_is_float(node->type.dtype) || !scalar_can_evaluate(node->op) ||
+        node->type.lanes != 1)
         return false;
     if (node->type.dtype == DTYPE_INDEX || node->type.dtype == DTYPE_I64) {
         if (node->op == OP_add)

@@ -1,4 +1,5 @@
-/* Whole modules in the interpreter: kernels in order, temporaries from first to last use, weights packed when first used. */
+/* Whole modules in the interpreter: kernels in order, temporaries from first to last use, weights packed when first
+ * used. */
 #include "ir/kernel.h"
 #include "ir/machine.h"
 #include "ir/map.h"
@@ -69,7 +70,8 @@ static Storage *storage_of(Execution *execution, Node *buffer)
 /* UINT64_MAX when an extent has no value or is negative. */
 static uint64_t buffer_bytes(const Execution *execution, Node *buffer)
 {
-    const int64_t elements = index_evaluate(layout_elements(execution->ir, buffer), execution->symbols, execution->symbol_count);
+    const int64_t elements =
+        index_evaluate(layout_elements(execution->ir, buffer), execution->symbols, execution->symbol_count);
     return elements < 0 ? UINT64_MAX : pack_bytes(buffer->type.dtype, (uint64_t)elements);
 }
 
@@ -93,7 +95,8 @@ static int32_t find_uses(Execution *execution)
     for (int i = 0; i < module->body->count && !result; i++) {
         const Node *const kernel = module->body->nodes[i];
         if (kernel->op != OP_kernel || !kernel_body(kernel))
-            return fail(execution, INTERPRET_MODULE, "not a scheduled kernel", kernel->op == OP_kernel ? kernel->payload.kernel->name : op_name(kernel->op));
+            return fail(execution, INTERPRET_MODULE, "not a scheduled kernel",
+                        kernel->op == OP_kernel ? kernel->payload.kernel->name : op_name(kernel->op));
         for (int j = 0; j < kernel_buffer_count(kernel) && !result; j++) {
             result = use_buffer(execution, kernel->inputs[j], i);
             if (!result)
@@ -124,7 +127,8 @@ static int32_t storage_open(Execution *execution, Storage *storage)
         return open_given(execution, storage, execution->inputs, execution->module->input_count);
     if (buffer->place == PLACE_OUTPUT)
         return open_given(execution, storage, execution->outputs, execution->module->output_count);
-    if (buffer->place == PLACE_WEIGHT && buffer->layout.count == 0 && !buffer->constant->splat && buffer->constant->bytes >= storage->bytes) {
+    if (buffer->place == PLACE_WEIGHT && buffer->layout.count == 0 && !buffer->constant->splat &&
+        buffer->constant->bytes >= storage->bytes) {
         storage->data = (uint8_t *)(uintptr_t)buffer->constant->data; /* kernels do not write weights */
         return INTERPRET_OK;
     }
@@ -146,17 +150,20 @@ static void storage_close(Storage *storage)
     storage->data = NULL;
 }
 
-static int32_t run_chunks(Execution *execution, const Code *code, void *const *buffers, const uint64_t *bytes, const int64_t *dims, int64_t units)
+static int32_t run_chunks(Execution *execution, const Code *code, void *const *buffers, const uint64_t *bytes,
+                          const int64_t *dims, int64_t units)
 {
     int64_t chunks = execution->options.chunks > 1 ? execution->options.chunks : 1;
     if (chunks > units)
         chunks = units;
-    const int64_t size = chunks ? units / chunks : 0, larger = chunks ? units % chunks : 0; /* the first ones are one unit larger */
+    const int64_t size = chunks ? units / chunks : 0,
+                  larger = chunks ? units % chunks : 0; /* the first ones are one unit larger */
     int64_t begin = 0;
     for (int64_t i = 0; i < chunks; i++) {
         const int64_t end = begin + size + (i < larger);
         int64_t work = 0;
-        const int32_t result = code_run(code, buffers, bytes, dims, begin, end, execution->error, &execution->options, &work);
+        const int32_t result =
+            code_run(code, buffers, bytes, dims, begin, end, execution->error, &execution->options, &work);
         if (result)
             return fail(execution, result, interpret_message(code), NULL);
         if (execution->options.work_limit && (execution->options.work_limit -= work) <= 0)
@@ -185,7 +192,8 @@ static int32_t run_kernel(Execution *execution, Node *kernel)
     for (int i = 0; i < dim_count; i++) {
         dims[i] = index_evaluate(kernel->inputs[buffer_count + i], execution->symbols, execution->symbol_count);
         if (dims[i] == INT64_MIN)
-            return fail(execution, INTERPRET_MODULE, "a dim has no value", kernel->inputs[buffer_count + i]->payload.name);
+            return fail(execution, INTERPRET_MODULE, "a dim has no value",
+                        kernel->inputs[buffer_count + i]->payload.name);
     }
     Node *const units_node = kernel->payload.kernel->units;
     const int64_t units = units_node ? index_evaluate(units_node, execution->symbols, execution->symbol_count) : 1;
@@ -212,7 +220,8 @@ static int32_t copy_outputs(Execution *execution)
         if (root->payload.buffer->place == PLACE_OUTPUT && root->payload.buffer->number == number)
             continue;
         if (number < 0 || number >= execution->module->output_count || execution->outputs[number].bytes < bytes)
-            return fail(execution, INTERPRET_MODULE, "the memory given is smaller than the tensor", buffer->payload.buffer->name);
+            return fail(execution, INTERPRET_MODULE, "the memory given is smaller than the tensor",
+                        buffer->payload.buffer->name);
         if (bytes)
             memcpy(execution->outputs[number].data, storage->data, bytes);
     }
@@ -236,8 +245,8 @@ static int32_t run_kernels(Execution *execution)
     return copy_outputs(execution);
 }
 
-int32_t interpret_module(Ir *ir, const Module *module, const Memory *inputs, const Memory *outputs, const SymbolValue *symbols,
-                         int symbol_count, const RunOptions *options, int32_t *error)
+int32_t interpret_module(Ir *ir, const Module *module, const Memory *inputs, const Memory *outputs,
+                         const SymbolValue *symbols, int symbol_count, const RunOptions *options, int32_t *error)
 {
     int32_t ignored = 0;
     Execution execution = {.ir = ir,

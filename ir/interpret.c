@@ -1,4 +1,5 @@
-/* Running code: one loop over instructions. Registers, locals and their written-bits are one block of memory per run. */
+/* Running code: one loop over instructions. Registers, locals and their written-bits are one block of memory per run.
+ */
 #include "ir/machine.h"
 #include "ir/scalar.h"
 
@@ -29,10 +30,11 @@ static int32_t fail_access(const Run *run, const Instruction *instruction, int64
     const CodeBuffer *const buffer = &run->code->buffers[instruction->buffer];
     const Buffer *const payload = buffer->node->payload.buffer;
     const bool range = result == INTERPRET_RANGE;
-    snprintf(run->code->message, CODE_MESSAGE_BYTES, "kernel %.100s: %s of %d elements at offset %lld of buffer %.60s %s %llu elements",
+    snprintf(run->code->message, CODE_MESSAGE_BYTES,
+             "kernel %.100s: %s of %d elements at offset %lld of buffer %.60s %s %llu elements",
              run->code->name ? run->code->name : "?", op_name(instruction->node->op),
-             instruction->opcode == CODE_GATHER || instruction->opcode == CODE_SCATTER ? 1 : instruction->lanes, (long long)offset,
-             payload->name ? payload->name : "?", range ? "of" : "reads what was never written, of",
+             instruction->opcode == CODE_GATHER || instruction->opcode == CODE_SCATTER ? 1 : instruction->lanes,
+             (long long)offset, payload->name ? payload->name : "?", range ? "of" : "reads what was never written, of",
              (unsigned long long)run->views[instruction->buffer].elements);
     return result;
 }
@@ -53,7 +55,8 @@ static bool is_packed(Dtype dtype)
 static uint8_t packed_get(const uint8_t *data, uint64_t offset, Dtype dtype)
 {
     const int bits = dtype_info[dtype].bits, per_byte = 8 / bits;
-    const int value = data[offset / (uint64_t)per_byte] >> (offset % (uint64_t)per_byte * (unsigned)bits) & ((1 << bits) - 1);
+    const int value =
+        data[offset / (uint64_t)per_byte] >> (offset % (uint64_t)per_byte * (unsigned)bits) & ((1 << bits) - 1);
     const int sign = dtype_is_signed(dtype) ? 1 << (bits - 1) : 0;
     return (uint8_t)((value ^ sign) - sign);
 }
@@ -70,7 +73,9 @@ static void element_get(void *to, const View *view, uint64_t offset, Dtype dtype
 {
     switch (bytes) {
     case 1:
-        *(uint8_t *)to = is_packed(dtype) ? packed_get(view->data, offset, dtype) : dtype == DTYPE_BOOL ? view->data[offset] != 0 : view->data[offset];
+        *(uint8_t *)to = is_packed(dtype)      ? packed_get(view->data, offset, dtype)
+                         : dtype == DTYPE_BOOL ? view->data[offset] != 0
+                                               : view->data[offset];
         return;
     case 2:
         memcpy(to, view->data + offset * 2, 2);
@@ -124,7 +129,8 @@ static bool row_is_inside(const View *view, int64_t offset, int lanes)
 
 /* ---- accesses ---- */
 
-/* Lane by lane: masks, gathers, scatters, packed elements, watched locals. Masked-off lanes are not touched, nor are their offsets read as places. */
+/* Lane by lane: masks, gathers, scatters, packed elements, watched locals. Masked-off lanes are not touched, nor are
+ * their offsets read as places. */
 static int32_t access_lanes(const Run *run, const Instruction *instruction, bool is_store)
 {
     const View *const view = &run->views[instruction->buffer];
@@ -173,7 +179,8 @@ static int32_t load_row(const Run *run, const Instruction *instruction)
     if (instruction->lanes == 1)
         element_get(run->frame + instruction->to, view, (uint64_t)offset, dtype, bytes);
     else
-        memcpy(run->frame + instruction->to, view->data + (uint64_t)offset * (uint64_t)bytes, (size_t)(instruction->lanes * bytes));
+        memcpy(run->frame + instruction->to, view->data + (uint64_t)offset * (uint64_t)bytes,
+               (size_t)(instruction->lanes * bytes));
     return INTERPRET_OK;
 }
 
@@ -190,7 +197,8 @@ static int32_t store_row(const Run *run, const Instruction *instruction)
     if (instruction->lanes == 1)
         element_put(view, (uint64_t)offset, run->frame + instruction->b, dtype, bytes);
     else
-        memcpy(view->data + (uint64_t)offset * (uint64_t)bytes, run->frame + instruction->b, (size_t)(instruction->lanes * bytes));
+        memcpy(view->data + (uint64_t)offset * (uint64_t)bytes, run->frame + instruction->b,
+               (size_t)(instruction->lanes * bytes));
     return INTERPRET_OK;
 }
 
@@ -346,7 +354,9 @@ static uint64_t written_bytes(const Code *code)
 /* No view reaches beyond what fits 64-bit arithmetic on bits. */
 static uint64_t elements_of(uint64_t bytes, int bits)
 {
-    return bits >= 8 ? bytes / ((uint64_t)bits / 8) : bytes > UINT64_MAX / 16 ? UINT64_MAX / 16 : bytes * (8 / (uint64_t)bits);
+    return bits >= 8                 ? bytes / ((uint64_t)bits / 8)
+           : bytes > UINT64_MAX / 16 ? UINT64_MAX / 16
+                                     : bytes * (8 / (uint64_t)bits);
 }
 
 static void open_views(Run *run, void *const *buffers, const uint64_t *buffer_bytes, uint8_t *locals, uint8_t *written)
@@ -364,8 +374,8 @@ static void open_views(Run *run, void *const *buffers, const uint64_t *buffer_by
     }
 }
 
-int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin, int64_t end,
-                 int32_t *error, const RunOptions *options, int64_t *work_done)
+int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims,
+                 int64_t begin, int64_t end, int32_t *error, const RunOptions *options, int64_t *work_done)
 {
     const size_t views_bytes = align64((size_t)code->buffer_count * sizeof(View));
     const size_t shadow = options->detect_unwritten ? written_bytes(code) : 0;
@@ -398,15 +408,15 @@ int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_
     return result;
 }
 
-int32_t interpret_run_with(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin,
-                           int64_t end, int32_t *error, const RunOptions *options)
+int32_t interpret_run_with(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims,
+                           int64_t begin, int64_t end, int32_t *error, const RunOptions *options)
 {
     int64_t work;
     return code_run(code, buffers, buffer_bytes, dims, begin, end, error, options, &work);
 }
 
-int32_t interpret_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin,
-                      int64_t end, int32_t *error)
+int32_t interpret_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims,
+                      int64_t begin, int64_t end, int32_t *error)
 {
     return interpret_run_with(code, buffers, buffer_bytes, dims, begin, end, error, &(RunOptions){0});
 }

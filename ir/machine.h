@@ -1,7 +1,8 @@
-/* The instruction machine behind interpret.h: what ir/translate.c writes, ir/peephole.c shortens and ir/interpret.c runs.
+/* The instruction machine behind interpret.h: what ir/translate.c writes, ir/peephole.c shortens and ir/interpret.c
+ * runs.
  *
- * A register is a row of lanes in the frame, named by its byte offset. The frame starts with an image of constants, then
- * the dims, begin and end. Jumps are relative to the jumping instruction. */
+ * A register is a row of lanes in the frame, named by its byte offset. The frame starts with an image of constants,
+ * then the dims, begin and end. Jumps are relative to the jumping instruction. */
 #ifndef LATHE_IR_MACHINE_H
 #define LATHE_IR_MACHINE_H
 
@@ -10,20 +11,20 @@
 
 typedef enum Opcode {
     CODE_STOP,
-    CODE_ROW,      /* to = row(a, b, c) */
-    CODE_COPY,     /* to + immediate = a, `lanes` bytes */
-    CODE_REDUCE,   /* to = halves of a by row, b is scratch of the same size */
-    CODE_FOR,      /* to = a (lower); jump out unless to < b (upper); c: step */
-    CODE_NEXT,     /* to += c; jump back while to < b; immediate: work of the body */
-    CODE_AGAIN,    /* jump back; immediate: work of the body */
+    CODE_ROW,    /* to = row(a, b, c) */
+    CODE_COPY,   /* to + immediate = a, `lanes` bytes */
+    CODE_REDUCE, /* to = halves of a by row, b is scratch of the same size */
+    CODE_FOR,    /* to = a (lower); jump out unless to < b (upper); c: step */
+    CODE_NEXT,   /* to += c; jump back while to < b; immediate: work of the body */
+    CODE_AGAIN,  /* jump back; immediate: work of the body */
     CODE_JUMP,
-    CODE_UNLESS,   /* jump when a is false */
-    CODE_BREAK,    /* jump when a is true */
-    CODE_LOAD,     /* to = lanes elements of buffer at a; b mask (or none), c otherwise */
-    CODE_GATHER,   /* a: offsets */
-    CODE_STORE,    /* buffer at a = b, c mask (or none) */
+    CODE_UNLESS, /* jump when a is false */
+    CODE_BREAK,  /* jump when a is true */
+    CODE_LOAD,   /* to = lanes elements of buffer at a; b mask (or none), c otherwise */
+    CODE_GATHER, /* a: offsets */
+    CODE_STORE,  /* buffer at a = b, c mask (or none) */
     CODE_SCATTER,
-    CODE_CHECK,    /* error code immediate unless a */
+    CODE_CHECK, /* error code immediate unless a */
     /* Scalars that index arithmetic and loops are made of, done in place instead of through a row of one lane. */
     CODE_ADD_64,
     CODE_SUB_64,
@@ -90,10 +91,12 @@ typedef struct Listing {
     int count, capacity;
 } Listing;
 
-/* ir/interpret.c: interpret_run_with, which also tells the work done when it returns INTERPRET_OK or INTERPRET_LIMIT. */
-int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims, int64_t begin, int64_t end,
-                 int32_t *error, const RunOptions *options, int64_t *work_done);
-/* ir/peephole.c: reads of variables without a copy, results written straight into variables. Registers are numbers here. */
+/* ir/interpret.c: interpret_run_with, which also tells the work done when it returns INTERPRET_OK or INTERPRET_LIMIT.
+ */
+int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims,
+                 int64_t begin, int64_t end, int32_t *error, const RunOptions *options, int64_t *work_done);
+/* ir/peephole.c: reads of variables without a copy, results written straight into variables. Registers are numbers
+ * here. */
 void peephole_shorten(Listing *listing, Register *registers, int register_count, Arena *scratch);
 /* ir/places.c: gives every register its place, reusing places of dead ones; returns the bytes of the frame. */
 uint32_t places_assign(const Listing *listing, Register *registers, int register_count, uint32_t first, Arena *scratch);

@@ -1,5 +1,5 @@
-/* Packing walks the storage dims of a layout, outermost first, and copies innermost rows: by memcpy where they are contiguous in the
- * source, element by element otherwise, in tiles where rows and columns change places. */
+/* Packing walks the storage dims of a layout, outermost first, and copies innermost rows: by memcpy where they are
+ * contiguous in the source, element by element otherwise, in tiles where rows and columns change places. */
 #include "ir/pack.h"
 
 #include <string.h>
@@ -92,7 +92,8 @@ static void packer_open(Packer *packer, const Constant *constant, Type type, con
     uint64_t elements, source = 1;
     int64_t strides[RANK_MAX];
     *packer = (Packer){.data = constant->data, .dtype = type.dtype, .bits = dtype_info[type.dtype].bits};
-    if (type.dtype == DTYPE_STRING || type.dtype == DTYPE_NONE || !storage_dims(type, layout, packer->dims, &packer->dim_count, &elements))
+    if (type.dtype == DTYPE_STRING || type.dtype == DTYPE_NONE ||
+        !storage_dims(type, layout, packer->dims, &packer->dim_count, &elements))
         BUG("a constant of %s cannot be packed", dtype_info[type.dtype].name);
     for (int i = type.rank - 1; i >= 0; i--) {
         packer->extents[i] = dim_of(type, i);
@@ -113,13 +114,13 @@ static void packer_open(Packer *packer, const Constant *constant, Type type, con
 
 /* ---- copying ---- */
 
-#define STRIDED_ROW(T)                                                                          \
-    static void strided_##T(void *out, const void *in, int64_t stride, int64_t count)           \
-    {                                                                                           \
-        T *const to = out;                                                                      \
-        const T *const from = in;                                                               \
-        for (int64_t i = 0; i < count; i++)                                                     \
-            to[i] = from[i * stride];                                                           \
+#define STRIDED_ROW(T)                                                                                                 \
+    static void strided_##T(void *out, const void *in, int64_t stride, int64_t count)                                  \
+    {                                                                                                                  \
+        T *const to = out;                                                                                             \
+        const T *const from = in;                                                                                      \
+        for (int64_t i = 0; i < count; i++)                                                                            \
+            to[i] = from[i * stride];                                                                                  \
     }
 STRIDED_ROW(uint8_t)
 STRIDED_ROW(uint16_t)
@@ -145,7 +146,8 @@ static bool is_aligned(uint64_t offset, int bits)
 }
 
 /* `count` elements from the source's `offset`; `out` holds zeros already when elements are below a byte. */
-static void copy_row(const Packer *packer, uint8_t *out, uint64_t position, int64_t offset, int64_t stride, int64_t count)
+static void copy_row(const Packer *packer, uint8_t *out, uint64_t position, int64_t offset, int64_t stride,
+                     int64_t count)
 {
     const int bits = packer->bits;
     if (bits >= 8) {
@@ -157,8 +159,10 @@ static void copy_row(const Packer *packer, uint8_t *out, uint64_t position, int6
             strided_row((int)bytes)(out + position * bytes, from, stride, count);
         return;
     }
-    if (stride == 1 && is_aligned((uint64_t)offset, bits) && is_aligned(position, bits) && is_aligned((uint64_t)count, bits)) {
-        memcpy(out + position * (unsigned)bits / 8, packer->data + (uint64_t)offset * (unsigned)bits / 8, (size_t)count * (unsigned)bits / 8);
+    if (stride == 1 && is_aligned((uint64_t)offset, bits) && is_aligned(position, bits) &&
+        is_aligned((uint64_t)count, bits)) {
+        memcpy(out + position * (unsigned)bits / 8, packer->data + (uint64_t)offset * (unsigned)bits / 8,
+               (size_t)count * (unsigned)bits / 8);
         return;
     }
     for (int64_t i = 0; i < count; i++) {
@@ -179,7 +183,8 @@ static void copy_transposed(const Packer *packer, uint8_t *out, int64_t offset, 
             const int64_t height = rows - j < TILE_ROWS ? rows - j : TILE_ROWS;
             for (int64_t k = j; k < j + height; k++)
                 strided(out + (size_t)(k * row.extent + i) * bytes,
-                        packer->data + (size_t)(offset + i * row.stride + k * column.stride) * bytes, row.stride, width);
+                        packer->data + (size_t)(offset + i * row.stride + k * column.stride) * bytes, row.stride,
+                        width);
         }
 }
 
@@ -189,7 +194,8 @@ static void copy_short_rows(const Packer *packer, uint8_t *out, int64_t offset, 
     const size_t bytes = (size_t)packer->bits / 8, length = (size_t)row.extent * bytes;
     StridedRow *const strided = strided_row((int)bytes);
     for (int64_t i = 0; i < rows; i++)
-        strided(out + (size_t)i * length, packer->data + (size_t)(offset + i * column.stride) * bytes, row.stride, row.extent);
+        strided(out + (size_t)i * length, packer->data + (size_t)(offset + i * column.stride) * bytes, row.stride,
+                row.extent);
 }
 
 /* ---- walking ---- */
@@ -228,8 +234,8 @@ static void next_rows(Packer *packer, int64_t rows)
     }
 }
 
-/* Rows from here on, up to the end of the dim that they are counted by, that lie inside all axes and within `left` elements; 0 when
- * copying them together does not pay. */
+/* Rows from here on, up to the end of the dim that they are counted by, that lie inside all axes and within `left`
+ * elements; 0 when copying them together does not pay. */
 static int64_t rows_together(const Packer *packer, uint64_t left)
 {
     const int last = packer->dim_count - 1;
@@ -251,14 +257,16 @@ static int64_t rows_together(const Packer *packer, uint64_t left)
     return rows;
 }
 
-void constant_pack_range(const Constant *constant, Type type, const Layout *layout, uint64_t first, uint64_t count, void *out)
+void constant_pack_range(const Constant *constant, Type type, const Layout *layout, uint64_t first, uint64_t count,
+                         void *out)
 {
     Packer packer;
     uint8_t *const to = out;
     const uint64_t elements = pack_elements(type, layout);
-    if (elements == UINT64_MAX || first > elements || count > elements - first || !is_aligned(first, dtype_info[type.dtype].bits))
-        BUG("elements %llu to %llu of a packed constant of %llu", (unsigned long long)first, (unsigned long long)(first + count),
-            (unsigned long long)elements);
+    if (elements == UINT64_MAX || first > elements || count > elements - first ||
+        !is_aligned(first, dtype_info[type.dtype].bits))
+        BUG("elements %llu to %llu of a packed constant of %llu", (unsigned long long)first,
+            (unsigned long long)(first + count), (unsigned long long)elements);
     if (count == 0)
         return;
     packer_open(&packer, constant, type, layout);
@@ -275,8 +283,8 @@ void constant_pack_range(const Constant *constant, Type type, const Layout *layo
         const int64_t offset = row_begin(&packer, &inside);
         const int64_t rows = column == 0 && inside == length ? rows_together(&packer, count - done) : 0;
         if (rows > 0) {
-            (length < SHORT_ROW ? copy_short_rows : copy_transposed)(&packer, to + done * (unsigned)packer.bits / 8, offset, rows,
-                                                                     packer.dims[last], packer.dims[last - 1]);
+            (length < SHORT_ROW ? copy_short_rows : copy_transposed)(
+                &packer, to + done * (unsigned)packer.bits / 8, offset, rows, packer.dims[last], packer.dims[last - 1]);
             done += (uint64_t)(rows * length);
             next_rows(&packer, rows);
             continue;
@@ -286,7 +294,8 @@ void constant_pack_range(const Constant *constant, Type type, const Layout *layo
         if (copied > 0)
             copy_row(&packer, to, done, offset + column * packer.dims[last].stride, packer.dims[last].stride, copied);
         if (packer.bits >= 8)
-            memset(to + (done + (uint64_t)copied) * (unsigned)packer.bits / 8, 0, (size_t)(end - column - copied) * (unsigned)packer.bits / 8);
+            memset(to + (done + (uint64_t)copied) * (unsigned)packer.bits / 8, 0,
+                   (size_t)(end - column - copied) * (unsigned)packer.bits / 8);
         done += (uint64_t)(end - column);
         column = 0;
         next_rows(&packer, 1);

@@ -1,6 +1,6 @@
-/* Shortens a listing where it copies: `get` of a variable that is not set before the value's last use reads the variable itself, and a
- * value that is only made to be `set` is made in the variable's register. What an accumulation x = fma(a, b, x) costs is then
- * one instruction instead of three.
+/* Shortens a listing where it copies: `get` of a variable that is not set before the value's last use reads the
+ * variable itself, and a value that is only made to be `set` is made in the variable's register. What an accumulation x
+ * = fma(a, b, x) costs is then one instruction instead of three.
  *
  * Within one innermost loop, jumps only go forward: there the order of the listing is the order of execution. */
 #include "ir/machine.h"
@@ -21,8 +21,8 @@ typedef struct Peephole {
 
 static bool is_control(int opcode)
 {
-    return opcode == CODE_FOR || opcode == CODE_NEXT || opcode == CODE_AGAIN || opcode == CODE_JUMP || opcode == CODE_UNLESS ||
-           opcode == CODE_BREAK;
+    return opcode == CODE_FOR || opcode == CODE_NEXT || opcode == CODE_AGAIN || opcode == CODE_JUMP ||
+           opcode == CODE_UNLESS || opcode == CODE_BREAK;
 }
 
 /* Chains grow by one link per rewrite of a register, and end at a variable. */
@@ -138,7 +138,8 @@ static bool can_write_in_place(const Peephole *peephole, const Instruction *inst
     const uint32_t read[] = {instruction->a, instruction->b, instruction->c};
     for (int j = 0; j < 3; j++)
         if (read[j] != NO_REGISTER && base_of(peephole, read[j]) == variable &&
-            (peephole->registers[read[j]].offset != 0 || peephole->registers[read[j]].bytes != peephole->registers[variable].bytes))
+            (peephole->registers[read[j]].offset != 0 ||
+             peephole->registers[read[j]].bytes != peephole->registers[variable].bytes))
             return false;
     return true;
 }
@@ -154,7 +155,8 @@ static int find_making(const Peephole *peephole, int position, uint32_t value, u
             continue;
         if (writes(peephole, instruction, value))
             return can_write_in_place(peephole, instruction, variable) ? i : -1;
-        if (reads(peephole, instruction, variable) || writes(peephole, instruction, variable) || position - i > LOOK_MAX)
+        if (reads(peephole, instruction, variable) || writes(peephole, instruction, variable) ||
+            position - i > LOOK_MAX)
             return -1;
     }
     return -1;

@@ -1,5 +1,5 @@
-/* Places of registers in the frame: a register lives from its first to its last appearance, to the end of a loop when it is carried into
- * one; dead places are used again, so that a frame stays in the nearest cache. */
+/* Places of registers in the frame: a register lives from its first to its last appearance, to the end of a loop when
+ * it is carried into one; dead places are used again, so that a frame stays in the nearest cache. */
 #include "ir/machine.h"
 
 #include <string.h>

@@ -50,7 +50,12 @@ void element_set(void *element, Dtype dtype, uint64_t bits)
     const uint16_t half = (uint16_t)bits;
     const uint32_t word = (uint32_t)bits;
     const int bytes = row_bytes(dtype);
-    memcpy(element, bytes == 1 ? (const void *)&byte : bytes == 2 ? (const void *)&half : bytes == 4 ? (const void *)&word : &bits, (size_t)bytes);
+    memcpy(element,
+           bytes == 1   ? (const void *)&byte
+           : bytes == 2 ? (const void *)&half
+           : bytes == 4 ? (const void *)&word
+                        : &bits,
+           (size_t)bytes);
 }
 
 static uint64_t evaluate_cast(Dtype result, Dtype operand, uint64_t bits)

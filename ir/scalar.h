@@ -11,8 +11,8 @@
 int scalar_arity(Op op);
 /* False for the transcendental operations, which ir/math.c turns into arithmetic. */
 bool scalar_can_evaluate(Op op);
-/* `operand` is the dtype of the last operand (for select: of the two values). Storage types below their compute type are widened, computed
- * and rounded back. BUG when the operation is not defined on the dtype. */
+/* `operand` is the dtype of the last operand (for select: of the two values). Storage types below their compute type
+ * are widened, computed and rounded back. BUG when the operation is not defined on the dtype. */
 uint64_t scalar_evaluate(Op op, Dtype result, Dtype operand, const uint64_t *operands);
 
 /* An element as it lies in a row (ir/rows.h) to and from its 64-bit pattern. */

@@ -1,8 +1,9 @@
 /* From a kernel's body to instructions.
  *
- * Ordered nodes are walked in order. A pure node is computed when first needed: arithmetic, which is total, in the outermost scope where its
- * operands are known; a load no further out than it is certain to be executed, since it may be out of range. A loop therefore has
- * two scopes, `pre` (entered when the loop runs at least once) and its body. A value is remembered while its scope is open. */
+ * Ordered nodes are walked in order. A pure node is computed when first needed: arithmetic, which is total, in the
+ * outermost scope where its operands are known; a load no further out than it is certain to be executed, since it may
+ * be out of range. A loop therefore has two scopes, `pre` (entered when the loop runs at least once) and its body. A
+ * value is remembered while its scope is open. */
 #include "ir/interpret.h"
 #include "ir/kernel.h"
 #include "ir/translator.h"
@@ -53,7 +54,8 @@ static void loop_open(Translator *translator, Node *node)
     for (uint32_t i = 0; i < node->input_count; i++)
         value_need(translator, node->inputs[i]);
     Scope *const pre = scope_open(translator, SCOPE_PRE, node, NULL);
-    pre->certain = !counted || (const_is_int(node->inputs[0], &lower) && const_is_int(node->inputs[1], &upper) && lower < upper);
+    pre->certain =
+        !counted || (const_is_int(node->inputs[0], &lower) && const_is_int(node->inputs[1], &upper) && lower < upper);
     Scope *const body = scope_open(translator, SCOPE_BODY, node, node->blocks[0]);
     if (!counted)
         return;
@@ -164,7 +166,8 @@ static void translate(Translator *translator, Node *node)
     case OP_break:
     case OP_check: {
         require_scalar_bool(node);
-        Instruction *const instruction = instruction_emit(translator, &scope->code, node->op == OP_break ? CODE_BREAK : CODE_CHECK, node);
+        Instruction *const instruction =
+            instruction_emit(translator, &scope->code, node->op == OP_break ? CODE_BREAK : CODE_CHECK, node);
         instruction->a = value_of(translator, node->inputs[0]);
         instruction->immediate = node->payload.integer;
         if (node->op == OP_break)
@@ -185,8 +188,10 @@ static void translate(Translator *translator, Node *node)
         return;
     }
     case OP_set:
-        access_require(node, node->inputs[1], node->inputs[0]->inputs[0]->type.lanes, node->inputs[0]->inputs[0]->type.dtype);
-        copy_into(translator, node, value_of(translator, node->inputs[0]), value_of(translator, node->inputs[1]), value_bytes(node->inputs[1]));
+        access_require(node, node->inputs[1], node->inputs[0]->inputs[0]->type.lanes,
+                       node->inputs[0]->inputs[0]->type.dtype);
+        copy_into(translator, node, value_of(translator, node->inputs[0]), value_of(translator, node->inputs[1]),
+                  value_bytes(node->inputs[1]));
         return;
     case OP_read:
         value_remember(translator, scope, node, access_load(translator, scope, node));
@@ -276,16 +281,18 @@ Code *interpret_compile(Ir *ir, Node *kernel)
     Listing *const listing = &root->code;
     instruction_emit(&translator, listing, CODE_STOP, NULL);
     peephole_shorten(listing, translator.registers, translator.register_count, scratch);
-    code->frame_bytes =
-        places_assign(listing, translator.registers, translator.register_count, (uint32_t)translator.image_bytes, scratch);
+    code->frame_bytes = places_assign(listing, translator.registers, translator.register_count,
+                                      (uint32_t)translator.image_bytes, scratch);
     resolve_places(listing, translator.registers);
     code->name = kernel->payload.kernel->name;
-    code->instructions = arena_copy(ir->arena, listing->instructions, (size_t)listing->count * sizeof *listing->instructions);
+    code->instructions =
+        arena_copy(ir->arena, listing->instructions, (size_t)listing->count * sizeof *listing->instructions);
     code->count = listing->count;
     code->work = listing_work(listing);
     code->image = arena_copy(ir->arena, translator.image, translator.image_bytes);
     code->image_bytes = (uint32_t)translator.image_bytes;
-    code->buffers = arena_copy(ir->arena, translator.buffer_list, (size_t)translator.buffer_count * sizeof *translator.buffer_list);
+    code->buffers =
+        arena_copy(ir->arena, translator.buffer_list, (size_t)translator.buffer_count * sizeof *translator.buffer_list);
     code->buffer_count = translator.buffer_count;
     code->local_bytes = translator.local_bytes;
     code->message = arena_alloc(ir->arena, CODE_MESSAGE_BYTES);

@@ -1,4 +1,5 @@
-/* Shared by ir/translate.c (ordered nodes, scopes, the whole kernel) and ir/values.c (registers, pure nodes, accesses). Private to them. */
+/* Shared by ir/translate.c (ordered nodes, scopes, the whole kernel) and ir/values.c (registers, pure nodes, accesses).
+ * Private to them. */
 #ifndef LATHE_IR_TRANSLATOR_H
 #define LATHE_IR_TRANSLATOR_H
 
@@ -14,10 +15,11 @@ typedef struct Scope {
     const Node *node;   /* the for, loop or if */
     const Block *block; /* what is walked; none in `pre` */
     int position;
-    bool certain;       /* pre: the loop surely runs; body: no break stands before the position */
+    bool certain;       /* entered whenever its parent is. pre: the loop surely runs; body: no break stands before the
+                           position; branch: never */
     Listing code, then; /* then: of an if whose else is being walked */
     uint32_t variable, lower, upper, step;
-    Node **known;       /* nodes whose values end with this scope */
+    Node **known; /* nodes whose values end with this scope */
     int known_count, known_capacity;
 } Scope;
 

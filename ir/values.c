@@ -63,7 +63,8 @@ static Scope *register_scope(const Translator *translator, uint32_t number)
 void value_remember(Translator *translator, Scope *scope, Node *node, uint32_t number)
 {
     map_set(&translator->values, node, (void *)(uintptr_t)(number + 1));
-    scope->known = room(translator->scratch, scope->known, scope->known_count, &scope->known_capacity, sizeof *scope->known);
+    scope->known =
+        room(translator->scratch, scope->known, scope->known_count, &scope->known_capacity, sizeof *scope->known);
     scope->known[scope->known_count++] = node;
 }
 
@@ -82,8 +83,10 @@ uint32_t value_of(const Translator *translator, const Node *node)
 
 int value_bytes(const Node *node)
 {
-    if (node->type.lanes < 1 || node->type.lanes > ROW_LANES || node->type.dtype == DTYPE_NONE || node->type.dtype == DTYPE_STRING)
-        BUG("%s of %d lanes of %s has no register", op_name(node->op), node->type.lanes, dtype_info[node->type.dtype].name);
+    if (node->type.lanes < 1 || node->type.lanes > ROW_LANES || node->type.dtype == DTYPE_NONE ||
+        node->type.dtype == DTYPE_STRING)
+        BUG("%s of %d lanes of %s has no register", op_name(node->op), node->type.lanes,
+            dtype_info[node->type.dtype].name);
     return node->type.lanes * row_bytes(node->type.dtype);
 }
 
@@ -91,11 +94,15 @@ int value_bytes(const Node *node)
 
 Instruction *instruction_emit(Translator *translator, Listing *listing, Opcode opcode, const Node *node)
 {
-    listing->instructions =
-        room(translator->scratch, listing->instructions, listing->count, &listing->capacity, sizeof *listing->instructions);
+    listing->instructions = room(translator->scratch, listing->instructions, listing->count, &listing->capacity,
+                                 sizeof *listing->instructions);
     Instruction *const instruction = &listing->instructions[listing->count++];
-    *instruction = (Instruction){
-        .opcode = (uint16_t)opcode, .to = NO_REGISTER, .a = NO_REGISTER, .b = NO_REGISTER, .c = NO_REGISTER, .node = node};
+    *instruction = (Instruction){.opcode = (uint16_t)opcode,
+                                 .to = NO_REGISTER,
+                                 .a = NO_REGISTER,
+                                 .b = NO_REGISTER,
+                                 .c = NO_REGISTER,
+                                 .node = node};
     return instruction;
 }
 
@@ -108,7 +115,8 @@ uint16_t buffer_add(Translator *translator, const Node *node, bool local)
     if (translator->buffer_count >= UINT16_MAX)
         BUG("kernel %s has more than %d buffers", translator->kernel->payload.kernel->name, UINT16_MAX);
     const int number = translator->buffer_count++;
-    translator->buffer_list[number] = (CodeBuffer){.node = node, .bits = dtype_info[node->type.dtype].bits, .local = local};
+    translator->buffer_list[number] =
+        (CodeBuffer){.node = node, .bits = dtype_info[node->type.dtype].bits, .local = local};
     map_set(&translator->buffers, node, (void *)(uintptr_t)(number + 1));
     return (uint16_t)number;
 }
@@ -149,8 +157,8 @@ static uint32_t constant_register(Translator *translator, Scope *root, const Nod
     return number;
 }
 
-static uint32_t emit_row(Translator *translator, Scope *scope, const Node *node, RowFunction *row, int bytes, const uint32_t *operands,
-                         int count)
+static uint32_t emit_row(Translator *translator, Scope *scope, const Node *node, RowFunction *row, int bytes,
+                         const uint32_t *operands, int count)
 {
     Instruction *const instruction = instruction_emit(translator, &scope->code, CODE_ROW, node);
     instruction->row = row;
@@ -162,7 +170,8 @@ static uint32_t emit_row(Translator *translator, Scope *scope, const Node *node,
     return instruction->to = register_new(translator, bytes * node->type.lanes, scope);
 }
 
-static uint32_t emit_cast(Translator *translator, Scope *scope, const Node *node, Dtype result, Dtype operand, uint32_t value)
+static uint32_t emit_cast(Translator *translator, Scope *scope, const Node *node, Dtype result, Dtype operand,
+                          uint32_t value)
 {
     const RowCast cast = row_cast(result, operand);
     for (int i = 0; i < cast.count; i++)
@@ -177,11 +186,14 @@ typedef struct Shortcut {
     bool swapped;
 } Shortcut;
 static const Shortcut shortcuts[] = {
-    {OP_add, DTYPE_INDEX, CODE_ADD_64, false}, {OP_sub, DTYPE_INDEX, CODE_SUB_64, false}, {OP_mul, DTYPE_INDEX, CODE_MUL_64, false},
-    {OP_min, DTYPE_INDEX, CODE_MIN_64, false}, {OP_max, DTYPE_INDEX, CODE_MAX_64, false}, {OP_lt, DTYPE_INDEX, CODE_LT_64, false},
-    {OP_le, DTYPE_INDEX, CODE_LE_64, false},   {OP_gt, DTYPE_INDEX, CODE_LT_64, true},    {OP_ge, DTYPE_INDEX, CODE_LE_64, true},
-    {OP_eq, DTYPE_INDEX, CODE_EQ_64, false},   {OP_add, DTYPE_I64, CODE_ADD_64, false},   {OP_mul, DTYPE_I64, CODE_MUL_64, false},
-    {OP_add, DTYPE_F32, CODE_ADD_F32, false},  {OP_sub, DTYPE_F32, CODE_SUB_F32, false},  {OP_mul, DTYPE_F32, CODE_MUL_F32, false},
+    {OP_add, DTYPE_INDEX, CODE_ADD_64, false}, {OP_sub, DTYPE_INDEX, CODE_SUB_64, false},
+    {OP_mul, DTYPE_INDEX, CODE_MUL_64, false}, {OP_min, DTYPE_INDEX, CODE_MIN_64, false},
+    {OP_max, DTYPE_INDEX, CODE_MAX_64, false}, {OP_lt, DTYPE_INDEX, CODE_LT_64, false},
+    {OP_le, DTYPE_INDEX, CODE_LE_64, false},   {OP_gt, DTYPE_INDEX, CODE_LT_64, true},
+    {OP_ge, DTYPE_INDEX, CODE_LE_64, true},    {OP_eq, DTYPE_INDEX, CODE_EQ_64, false},
+    {OP_add, DTYPE_I64, CODE_ADD_64, false},   {OP_mul, DTYPE_I64, CODE_MUL_64, false},
+    {OP_add, DTYPE_F32, CODE_ADD_F32, false},  {OP_sub, DTYPE_F32, CODE_SUB_F32, false},
+    {OP_mul, DTYPE_F32, CODE_MUL_F32, false},
 };
 
 static const Shortcut *shortcut_find(const Node *node, Dtype operand)
@@ -222,7 +234,8 @@ static uint32_t emit_scalar(Translator *translator, Scope *scope, const Node *no
     for (int i = 0; i < count; i++)
         operands[i] = emit_cast(translator, scope, node, compute, operand, operands[i]);
     const bool same = node->type.dtype == operand;
-    const uint32_t wide = emit_row(translator, scope, node, row, row_bytes(same ? compute : node->type.dtype), operands, count);
+    const uint32_t wide =
+        emit_row(translator, scope, node, row, row_bytes(same ? compute : node->type.dtype), operands, count);
     return same ? emit_cast(translator, scope, node, operand, compute, wide) : wide;
 }
 
@@ -249,7 +262,8 @@ static uint32_t emit_part(Translator *translator, const Node *node)
     const int64_t first = node->op == OP_extract || node->op == OP_slice ? node->payload.integer : 0;
     if (first < 0 || first + node->type.lanes > node->inputs[0]->type.lanes)
         BUG("%s of lane %lld out of %d", op_name(node->op), (long long)first, node->inputs[0]->type.lanes);
-    return register_view(translator, value_of(translator, node->inputs[0]), (int)first * row_bytes(node->type.dtype), value_bytes(node));
+    return register_view(translator, value_of(translator, node->inputs[0]), (int)first * row_bytes(node->type.dtype),
+                         value_bytes(node));
 }
 
 static uint32_t emit_reduce(Translator *translator, Scope *scope, const Node *node)
@@ -292,7 +306,8 @@ uint32_t access_load(Translator *translator, Scope *scope, const Node *node)
         BUG("%s of %s from a buffer of %s", op_name(node->op), dtype_info[node->type.dtype].name,
             dtype_info[node->inputs[0]->type.dtype].name);
     const uint16_t buffer = buffer_number(translator, node->inputs[0]);
-    Instruction *const load = instruction_emit(translator, &scope->code, node->op == OP_gather ? CODE_GATHER : CODE_LOAD, node);
+    Instruction *const load =
+        instruction_emit(translator, &scope->code, node->op == OP_gather ? CODE_GATHER : CODE_LOAD, node);
     load->buffer = buffer;
     load->lanes = lanes;
     load->immediate = node->type.dtype;
@@ -312,7 +327,8 @@ void access_store(Translator *translator, Scope *scope, const Node *node)
     if (masked)
         access_require(node, node->inputs[3], lanes, DTYPE_BOOL);
     const uint16_t buffer = buffer_number(translator, node->inputs[0]);
-    Instruction *const store = instruction_emit(translator, &scope->code, node->op == OP_scatter ? CODE_SCATTER : CODE_STORE, node);
+    Instruction *const store =
+        instruction_emit(translator, &scope->code, node->op == OP_scatter ? CODE_SCATTER : CODE_STORE, node);
     store->buffer = buffer;
     store->lanes = lanes;
     store->immediate = value->type.dtype;
@@ -350,7 +366,7 @@ static Scope *scope_for(const Translator *translator, const Node *node)
     if (!is_load(node))
         return deepest;
     Scope *scope = translator->scope;
-    while (scope != deepest && scope->kind != SCOPE_BRANCH && scope->certain)
+    while (scope != deepest && scope->certain)
         scope = scope->parent;
     return scope;
 }
@@ -370,7 +386,8 @@ static void compute(Translator *translator, Node *node)
         break;
     case OP_splat: {
         const uint32_t scalar = value_of(translator, node->inputs[0]);
-        number = emit_row(translator, scope, node, row_splat(node->type.dtype), row_bytes(node->type.dtype), &scalar, 1);
+        number =
+            emit_row(translator, scope, node, row_splat(node->type.dtype), row_bytes(node->type.dtype), &scalar, 1);
         break;
     }
     case OP_join:
@@ -385,7 +402,8 @@ static void compute(Translator *translator, Node *node)
         break;
     default:
         if (!op_is_scalar(node->op))
-            BUG("kernel %s: %s is used where it has no value", translator->kernel->payload.kernel->name, op_name(node->op));
+            BUG("kernel %s: %s is used where it has no value", translator->kernel->payload.kernel->name,
+                op_name(node->op));
         number = emit_scalar(translator, scope, node);
         break;
     }
@@ -396,7 +414,8 @@ static void push_unknown(Translator *translator, Node *node)
 {
     if (is_known(translator, node))
         return;
-    translator->stack = room(translator->scratch, translator->stack, translator->stack_count, &translator->stack_capacity, sizeof *translator->stack);
+    translator->stack = room(translator->scratch, translator->stack, translator->stack_count,
+                             &translator->stack_capacity, sizeof *translator->stack);
     translator->stack[translator->stack_count++] = node;
 }
 

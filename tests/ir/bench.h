@@ -33,12 +33,14 @@ static inline Node *constant(Bench *bench, int64_t value)
 static inline Node *tensor(Bench *bench, const char *name, Dtype dtype, Node *extent, Place place)
 {
     Ir *const ir = bench->ir;
-    return buffer_make(ir, type_tensor(ir, dtype, 1, &extent), &(Buffer){.name = name_intern(ir->arena, name), .place = place});
+    return buffer_make(ir, type_tensor(ir, dtype, 1, &extent),
+                       &(Buffer){.name = name_intern(ir->arena, name), .place = place});
 }
 
 static inline Node *ordered(Bench *bench, Op op, Type type, Node *const *inputs, int count)
 {
-    Node *const node = node_make(bench->ir, &(Node){.op = op, .type = type, .inputs = inputs, .input_count = (uint32_t)count});
+    Node *const node =
+        node_make(bench->ir, &(Node){.op = op, .type = type, .inputs = inputs, .input_count = (uint32_t)count});
     block_append(bench->ir, bench->block, node);
     return node;
 }

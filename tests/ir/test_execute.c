@@ -1,4 +1,5 @@
-/* Whole modules: kernels over shared buffers, temporaries, aliases, packed weights, symbols; and index expressions by value. */
+/* Whole modules: kernels over shared buffers, temporaries, aliases, packed weights, symbols; and index expressions by
+ * value. */
 #include "ir/interpret.h"
 
 #include <criterion/criterion.h>
@@ -26,22 +27,28 @@ typedef struct Model {
     Node *n, *m;
 } Model;
 
-/* t[n, 3] = x[n, 3] * w[3], w in a layout blocked by 4; y[3n] = flat(t) + 1, through an alias; z[3n] is the same memory as t, given out;
- * v is x itself under another shape. */
+/* t[n, 3] = x[n, 3] * w[3], w in a layout blocked by 4; y[3n] = flat(t) + 1, through an alias; z[3n] is the same memory
+ * as t, given out; v is x itself under another shape. */
 static Model build(Bench *bench)
 {
     Ir *const ir = bench->ir;
     static const float weights[3] = {2, 3, 5};
     static const Constant constant_weights = {.data = weights, .bytes = sizeof weights};
     Node *const n = symbol(bench, "n"), *const three = constant(bench, 3), *const all = index_mul(ir, n, three);
-    Node *const x = buffer_make(ir, type_tensor(ir, DTYPE_F32, 2, (Node *[]){n, three}), &(Buffer){.place = PLACE_INPUT});
+    Node *const x =
+        buffer_make(ir, type_tensor(ir, DTYPE_F32, 2, (Node *[]){n, three}), &(Buffer){.place = PLACE_INPUT});
     Node *const w = buffer_make(ir, type_tensor(ir, DTYPE_F32, 1, &three),
-                                &(Buffer){.place = PLACE_WEIGHT, .constant = &constant_weights, .layout = {2, {{0, PART_OUTER, 4}, {0, PART_INNER, 4}}}});
-    Node *const t = buffer_make(ir, type_tensor(ir, DTYPE_F32, 2, (Node *[]){n, three}), &(Buffer){.place = PLACE_TEMP});
+                                &(Buffer){.place = PLACE_WEIGHT,
+                                          .constant = &constant_weights,
+                                          .layout = {2, {{0, PART_OUTER, 4}, {0, PART_INNER, 4}}}});
+    Node *const t =
+        buffer_make(ir, type_tensor(ir, DTYPE_F32, 2, (Node *[]){n, three}), &(Buffer){.place = PLACE_TEMP});
     Node *const flat = buffer_make(ir, type_tensor(ir, DTYPE_F32, 1, &all), &(Buffer){.place = PLACE_TEMP, .alias = t});
     Node *const y = buffer_make(ir, type_tensor(ir, DTYPE_F32, 1, &all), &(Buffer){.place = PLACE_OUTPUT, .number = 0});
-    Node *const z = buffer_make(ir, type_tensor(ir, DTYPE_F32, 1, &all), &(Buffer){.place = PLACE_OUTPUT, .number = 1, .alias = t});
-    Node *const v = buffer_make(ir, type_tensor(ir, DTYPE_F32, 1, &all), &(Buffer){.place = PLACE_OUTPUT, .number = 2, .alias = x});
+    Node *const z =
+        buffer_make(ir, type_tensor(ir, DTYPE_F32, 1, &all), &(Buffer){.place = PLACE_OUTPUT, .number = 1, .alias = t});
+    Node *const v =
+        buffer_make(ir, type_tensor(ir, DTYPE_F32, 1, &all), &(Buffer){.place = PLACE_OUTPUT, .number = 2, .alias = x});
     Block *const body = block_make(ir);
     Block *outer;
     Node *i = loop_begin(bench, "i", begin_of(bench), end_of(bench), 1, &outer);
@@ -78,8 +85,9 @@ Test(execute, module_with_temporaries_aliases_and_weights)
             }
             const uint64_t bytes = (uint64_t)n * 12;
             int32_t error = 0;
-            cr_assert_eq(interpret_module(bench.ir, &model.module, &(Memory){x, bytes}, (Memory[]){{y, bytes}, {z, bytes}, {v, bytes}},
-                                          &(SymbolValue){model.n, n}, 1, &(RunOptions){.chunks = chunks}, &error),
+            cr_assert_eq(interpret_module(bench.ir, &model.module, &(Memory){x, bytes},
+                                          (Memory[]){{y, bytes}, {z, bytes}, {v, bytes}}, &(SymbolValue){model.n, n}, 1,
+                                          &(RunOptions){.chunks = chunks}, &error),
                          INTERPRET_OK);
             for (int i = 0; i < 15; i++) {
                 const float product = x[i] * factors[i % 3];
@@ -102,8 +110,12 @@ Test(execute, failures_are_told)
     cr_assert_eq(interpret_module(bench.ir, module, &(Memory){x, 23}, outputs, &two, 1, NULL, NULL), INTERPRET_MODULE);
     cr_assert_eq(interpret_module(bench.ir, module, &(Memory){x, 24}, outputs, NULL, 0, NULL, NULL), INTERPRET_MODULE);
     cr_assert_eq(interpret_module(bench.ir, module, &(Memory){x, 24}, outputs, &huge, 1, NULL, NULL), INTERPRET_MODULE);
-    cr_assert_eq(interpret_module(bench.ir, module, &(Memory){x, 24}, outputs, &two, 1, &(RunOptions){.work_limit = 30}, NULL), INTERPRET_LIMIT);
-    cr_assert_eq(interpret_module(bench.ir, module, &(Memory){x, 24}, outputs, &two, 1, &(RunOptions){.work_limit = 3000}, NULL), INTERPRET_OK);
+    cr_assert_eq(
+        interpret_module(bench.ir, module, &(Memory){x, 24}, outputs, &two, 1, &(RunOptions){.work_limit = 30}, NULL),
+        INTERPRET_LIMIT);
+    cr_assert_eq(
+        interpret_module(bench.ir, module, &(Memory){x, 24}, outputs, &two, 1, &(RunOptions){.work_limit = 3000}, NULL),
+        INTERPRET_OK);
     cr_assert_eq(bench.ir->diagnostics->error_count, 4);
     bench_close(&bench);
 }
@@ -127,7 +139,8 @@ Test(execute, index_expressions)
     /* Deep and shared: each step uses the one before twice. 40 doublings are found in 40 steps. */
     Node *sum = n;
     for (int i = 0; i < 40; i++)
-        sum = index_max(ir, index_floordiv(ir, sum, constant(&bench, 1 + i % 2)), index_floordiv(ir, sum, constant(&bench, 3)));
+        sum = index_max(ir, index_floordiv(ir, sum, constant(&bench, 1 + i % 2)),
+                        index_floordiv(ir, sum, constant(&bench, 3)));
     cr_assert_eq(index_evaluate(sum, values, 2), 0);
     bench_close(&bench);
 }

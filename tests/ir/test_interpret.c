@@ -6,10 +6,12 @@
 
 #include "bench.h"
 
-static void run_ok(const Bench *bench, void *const *buffers, const uint64_t *bytes, const int64_t *dims, int64_t begin, int64_t end)
+static void run_ok(const Bench *bench, void *const *buffers, const uint64_t *bytes, const int64_t *dims, int64_t begin,
+                   int64_t end)
 {
     int32_t error = 0;
-    const int32_t result = interpret_run_with(bench->code, buffers, bytes, dims, begin, end, &error, &(RunOptions){.detect_unwritten = true});
+    const int32_t result = interpret_run_with(bench->code, buffers, bytes, dims, begin, end, &error,
+                                              &(RunOptions){.detect_unwritten = true});
     cr_assert_eq(result, INTERPRET_OK, "%s", interpret_message(bench->code));
     cr_assert_eq(error, 0);
 }
@@ -21,7 +23,8 @@ Test(interpret, chunk_of_elementwise_with_a_symbol)
 {
     Bench bench = bench_open();
     Node *const n = symbol_make(bench.ir, name_intern(bench.ir->arena, "n"));
-    Node *const x = tensor(&bench, "x", DTYPE_F32, n, PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F32, n, PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_F32, n, PLACE_INPUT), *const y =
+                                                                        tensor(&bench, "y", DTYPE_F32, n, PLACE_OUTPUT);
     Block *outer;
     Node *const i = loop_begin(&bench, "i", begin_of(&bench), end_of(&bench), 1, &outer);
     Node *const scaled = scalar2(bench.ir, OP_mul, load(&bench, x, i, 1), cast_make(bench.ir, n, DTYPE_F32));
@@ -46,11 +49,13 @@ Test(interpret, vector_loop_with_masked_tail)
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
     Node *const n = symbol_make(ir, name_intern(ir->arena, "n"));
-    Node *const x = tensor(&bench, "x", DTYPE_F32, n, PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F32, n, PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_F32, n, PLACE_INPUT), *const y =
+                                                                        tensor(&bench, "y", DTYPE_F32, n, PLACE_OUTPUT);
     Block *outer;
     Node *const i = loop_begin(&bench, "i", constant(&bench, 0), n, LANES, &outer);
     Node *const lanes = pure(&bench, OP_iota, type_vector(DTYPE_INDEX, LANES), NULL, 0);
-    Node *const mask = scalar2(ir, OP_lt, scalar2(ir, OP_add, lanes, splat_make(ir, i, LANES)), splat_make(ir, n, LANES));
+    Node *const mask =
+        scalar2(ir, OP_lt, scalar2(ir, OP_add, lanes, splat_make(ir, i, LANES)), splat_make(ir, n, LANES));
     Node *const zero = splat_make(ir, const_float(ir, DTYPE_F32, 100.0), LANES);
     Node *const value = pure(&bench, OP_load, type_vector(DTYPE_F32, LANES), (Node *[]){x, i, mask, zero}, 4);
     ordered(&bench, OP_store, no_value, (Node *[]){y, i, scalar2(ir, OP_add, value, value), mask}, 4);
@@ -71,11 +76,15 @@ Test(interpret, masked_load_gives_otherwise)
 {
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
-    Node *const x = tensor(&bench, "x", DTYPE_I16, constant(&bench, 4), PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_I16, constant(&bench, 4), PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_I16, constant(&bench, 4), PLACE_INPUT), *const y =
+                                                                                          tensor(&bench, "y", DTYPE_I16,
+                                                                                                 constant(&bench, 4),
+                                                                                                 PLACE_OUTPUT);
     Node *const lanes = pure(&bench, OP_iota, type_vector(DTYPE_INDEX, 4), NULL, 0);
     Node *const mask = scalar2(ir, OP_lt, lanes, splat_make(ir, constant(&bench, 2), 4));
     Node *const otherwise = splat_make(ir, const_int(ir, DTYPE_I16, -9), 4);
-    store(&bench, y, constant(&bench, 0), pure(&bench, OP_load, type_vector(DTYPE_I16, 4), (Node *[]){x, constant(&bench, 2), mask, otherwise}, 4));
+    store(&bench, y, constant(&bench, 0),
+          pure(&bench, OP_load, type_vector(DTYPE_I16, 4), (Node *[]){x, constant(&bench, 2), mask, otherwise}, 4));
     compile(&bench, (Node *[]){x, y}, 2);
     int16_t in[4] = {1, 2, 3, 4}, out[4];
     run_ok(&bench, (void *[]){in, out}, (uint64_t[]){sizeof in, sizeof out}, NULL, 0, 1);
@@ -113,8 +122,8 @@ Test(interpret, matrix_product_in_variables)
         left_values[i] = (float)rand() / (float)RAND_MAX - 0.5f;
     for (int i = 0; i < K * N; i++)
         right_values[i] = (float)rand() / (float)RAND_MAX - 0.5f;
-    run_ok(&bench, (void *[]){left_values, right_values, out}, (uint64_t[]){sizeof left_values, sizeof right_values, sizeof out},
-           (int64_t[]){K}, 0, 1);
+    run_ok(&bench, (void *[]){left_values, right_values, out},
+           (uint64_t[]){sizeof left_values, sizeof right_values, sizeof out}, (int64_t[]){K}, 0, 1);
     for (int i = 0; i < M; i++)
         for (int j = 0; j < N; j++) {
             float expected = 0;
@@ -131,7 +140,8 @@ Test(interpret, empty_loop_loads_nothing)
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
     Node *const n = symbol_make(ir, name_intern(ir->arena, "n"));
-    Node *const x = tensor(&bench, "x", DTYPE_F32, n, PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F32, n, PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_F32, n, PLACE_INPUT), *const y =
+                                                                        tensor(&bench, "y", DTYPE_F32, n, PLACE_OUTPUT);
     Block *outer;
     Node *const i = loop_begin(&bench, "i", constant(&bench, 0), n, 1, &outer);
     store(&bench, y, i, load(&bench, x, constant(&bench, 0), 1));
@@ -152,7 +162,10 @@ Test(interpret, branch_guards_its_loads)
 {
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
-    Node *const x = tensor(&bench, "x", DTYPE_I32, constant(&bench, 3), PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_I32, constant(&bench, 6), PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_I32, constant(&bench, 3), PLACE_INPUT), *const y =
+                                                                                          tensor(&bench, "y", DTYPE_I32,
+                                                                                                 constant(&bench, 6),
+                                                                                                 PLACE_OUTPUT);
     Block *outer;
     Node *const i = loop_begin(&bench, "i", constant(&bench, 0), constant(&bench, 6), 1, &outer);
     Block *const then = block_make(ir), *const otherwise = block_make(ir), *const body = bench.block;
@@ -193,7 +206,8 @@ Test(interpret, loop_until_break)
     ordered(&bench, OP_break, no_value, (Node *[]){scalar2(ir, OP_eq, now, one)}, 1);
     Node *const odd = scalar2(ir, OP_eq, scalar2(ir, OP_rem, now, two), one);
     Node *const up = scalar2(ir, OP_add, scalar2(ir, OP_mul, now, const_int(ir, DTYPE_I64, 3)), one);
-    ordered(&bench, OP_set, no_value, (Node *[]){number, scalar3(ir, OP_select, odd, up, scalar2(ir, OP_div, now, two))}, 2);
+    ordered(&bench, OP_set, no_value,
+            (Node *[]){number, scalar3(ir, OP_select, odd, up, scalar2(ir, OP_div, now, two))}, 2);
     Node *const count = ordered(&bench, OP_get, type_scalar(DTYPE_I64), (Node *[]){steps}, 1);
     ordered(&bench, OP_set, no_value, (Node *[]){steps, scalar2(ir, OP_add, count, one)}, 2);
     bench.block = bench.body;
@@ -210,7 +224,10 @@ Test(interpret, break_leaves_the_innermost_loop)
 {
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
-    Node *const x = tensor(&bench, "x", DTYPE_I32, constant(&bench, 9), PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_I32, constant(&bench, 3), PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_I32, constant(&bench, 9), PLACE_INPUT), *const y =
+                                                                                          tensor(&bench, "y", DTYPE_I32,
+                                                                                                 constant(&bench, 3),
+                                                                                                 PLACE_OUTPUT);
     Block *outer, *row;
     Node *const r = loop_begin(&bench, "r", constant(&bench, 0), constant(&bench, 3), 1, &outer);
     Node *const found = ordered(&bench, OP_var, no_value, (Node *[]){const_int(ir, DTYPE_I32, -1)}, 1);
@@ -218,7 +235,13 @@ Test(interpret, break_leaves_the_innermost_loop)
     Node *const value = load(&bench, x, index_add(ir, index_mul(ir, r, constant(&bench, 3)), c), 1);
     Node *const above = scalar2(ir, OP_gt, value, const_int(ir, DTYPE_I32, 4));
     Block *then = block_make(ir);
-    block_append(ir, bench.block, node_make(ir, &(Node){.op = OP_if, .type = no_value, .inputs = (Node *[]){above}, .input_count = 1, .blocks = &then, .block_count = 1}));
+    block_append(ir, bench.block,
+                 node_make(ir, &(Node){.op = OP_if,
+                                       .type = no_value,
+                                       .inputs = (Node *[]){above},
+                                       .input_count = 1,
+                                       .blocks = &then,
+                                       .block_count = 1}));
     bench.block = then;
     ordered(&bench, OP_set, no_value, (Node *[]){found, value}, 2);
     ordered(&bench, OP_break, no_value, (Node *[]){const_bool(ir, true)}, 1);
@@ -255,6 +278,26 @@ Test(interpret, get_is_a_snapshot)
     bench_close(&bench);
 }
 
+/* What is read before a get and set after it must not reach the variable early. */
+Test(interpret, set_takes_effect_in_its_place)
+{
+    Bench bench = bench_open();
+    Ir *const ir = bench.ir;
+    Node *const y = tensor(&bench, "y", DTYPE_I32, constant(&bench, 3), PLACE_OUTPUT);
+    Node *const variable = ordered(&bench, OP_var, no_value, (Node *[]){const_int(ir, DTYPE_I32, 5)}, 1);
+    Node *const read = ordered(&bench, OP_read, type_scalar(DTYPE_I32), (Node *[]){y, constant(&bench, 0)}, 2);
+    Node *const before = ordered(&bench, OP_get, type_scalar(DTYPE_I32), (Node *[]){variable}, 1);
+    store(&bench, y, constant(&bench, 0), before);
+    ordered(&bench, OP_set, no_value, (Node *[]){variable, read}, 2);
+    store(&bench, y, constant(&bench, 1), ordered(&bench, OP_get, type_scalar(DTYPE_I32), (Node *[]){variable}, 1));
+    store(&bench, y, constant(&bench, 2), before);
+    compile(&bench, (Node *[]){y}, 1);
+    int32_t out[3] = {9, 0, 0};
+    run_ok(&bench, (void *[]){out}, (uint64_t[]){sizeof out}, NULL, 0, 1);
+    cr_assert_arr_eq(out, ((int32_t[]){5, 9, 5}), sizeof out);
+    bench_close(&bench);
+}
+
 /* ---- vectors ---- */
 
 /* 16 lanes are added by halves: lane j with j + 8, then 4, 2, 1. */
@@ -262,12 +305,19 @@ Test(interpret, reduce_adds_by_halves)
 {
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
-    Node *const x = tensor(&bench, "x", DTYPE_F32, constant(&bench, 16), PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F32, constant(&bench, 3), PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_F32, constant(&bench, 16), PLACE_INPUT), *const y = tensor(
+                                                                                           &bench, "y", DTYPE_F32,
+                                                                                           constant(&bench, 3),
+                                                                                           PLACE_OUTPUT);
     Node *const vector = load(&bench, x, constant(&bench, 0), 16);
     const FoldKind kinds[] = {FOLD_SUM, FOLD_MAX, FOLD_PROD};
     for (int i = 0; i < 3; i++)
         store(&bench, y, constant(&bench, i),
-              node_make(ir, &(Node){.op = OP_reduce, .type = type_scalar(DTYPE_F32), .inputs = (Node *[]){vector}, .input_count = 1, .payload.fold.kind = (uint8_t)kinds[i]}));
+              node_make(ir, &(Node){.op = OP_reduce,
+                                    .type = type_scalar(DTYPE_F32),
+                                    .inputs = (Node *[]){vector},
+                                    .input_count = 1,
+                                    .payload.fold.kind = (uint8_t)kinds[i]}));
     compile(&bench, (Node *[]){x, y}, 2);
     float in[16], out[3], sum[16], product[16], largest = -INFINITY;
     for (int i = 0; i < 16; i++) {
@@ -291,12 +341,28 @@ Test(interpret, slices_joins_and_extracts)
 {
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
-    Node *const x = tensor(&bench, "x", DTYPE_I32, constant(&bench, 8), PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_I32, constant(&bench, 8), PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_I32, constant(&bench, 8), PLACE_INPUT), *const y =
+                                                                                          tensor(&bench, "y", DTYPE_I32,
+                                                                                                 constant(&bench, 8),
+                                                                                                 PLACE_OUTPUT);
     Node *const vector = load(&bench, x, constant(&bench, 0), 8);
-    Node *const high = node_make(ir, &(Node){.op = OP_slice, .type = type_vector(DTYPE_I32, 4), .inputs = (Node *[]){vector}, .input_count = 1, .payload.integer = 4});
-    Node *const low = node_make(ir, &(Node){.op = OP_slice, .type = type_vector(DTYPE_I32, 2), .inputs = (Node *[]){vector}, .input_count = 1, .payload.integer = 0});
-    Node *const third = node_make(ir, &(Node){.op = OP_extract, .type = type_scalar(DTYPE_I32), .inputs = (Node *[]){vector}, .input_count = 1, .payload.integer = 3});
-    store(&bench, y, constant(&bench, 0), pure(&bench, OP_join, type_vector(DTYPE_I32, 8), (Node *[]){high, low, splat_make(ir, third, 2)}, 3));
+    Node *const high = node_make(ir, &(Node){.op = OP_slice,
+                                             .type = type_vector(DTYPE_I32, 4),
+                                             .inputs = (Node *[]){vector},
+                                             .input_count = 1,
+                                             .payload.integer = 4});
+    Node *const low = node_make(ir, &(Node){.op = OP_slice,
+                                            .type = type_vector(DTYPE_I32, 2),
+                                            .inputs = (Node *[]){vector},
+                                            .input_count = 1,
+                                            .payload.integer = 0});
+    Node *const third = node_make(ir, &(Node){.op = OP_extract,
+                                              .type = type_scalar(DTYPE_I32),
+                                              .inputs = (Node *[]){vector},
+                                              .input_count = 1,
+                                              .payload.integer = 3});
+    store(&bench, y, constant(&bench, 0),
+          pure(&bench, OP_join, type_vector(DTYPE_I32, 8), (Node *[]){high, low, splat_make(ir, third, 2)}, 3));
     compile(&bench, (Node *[]){x, y}, 2);
     int32_t in[8] = {10, 11, 12, 13, 14, 15, 16, 17}, out[8];
     run_ok(&bench, (void *[]){in, out}, (uint64_t[]){sizeof in, sizeof out}, NULL, 0, 1);
@@ -310,8 +376,11 @@ Test(interpret, gather_and_scatter_with_masks)
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
     Node *const eight = constant(&bench, 8);
-    Node *const x = tensor(&bench, "x", DTYPE_F64, eight, PLACE_INPUT), *const index = tensor(&bench, "index", DTYPE_I64, eight, PLACE_INPUT);
-    Node *const keep = tensor(&bench, "keep", DTYPE_BOOL, eight, PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F64, eight, PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_F64, eight, PLACE_INPUT), *const index =
+                                                                            tensor(&bench, "index", DTYPE_I64, eight,
+                                                                                   PLACE_INPUT);
+    Node *const keep = tensor(&bench, "keep", DTYPE_BOOL, eight, PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F64,
+                                                                                                 eight, PLACE_OUTPUT);
     Node *const zero = constant(&bench, 0);
     Node *const lanes = pure(&bench, OP_iota, type_vector(DTYPE_INDEX, 8), NULL, 0);
     Node *const backwards = scalar2(ir, OP_sub, splat_make(ir, constant(&bench, 7), 8), lanes);
@@ -326,7 +395,8 @@ Test(interpret, gather_and_scatter_with_masks)
         in[i] = i * 1.5;
         out[i] = -1;
     }
-    run_ok(&bench, (void *[]){in, where, mask, out}, (uint64_t[]){sizeof in, sizeof where, sizeof mask, sizeof out}, NULL, 0, 1);
+    run_ok(&bench, (void *[]){in, where, mask, out}, (uint64_t[]){sizeof in, sizeof where, sizeof mask, sizeof out},
+           NULL, 0, 1);
     double expected[8] = {-1, -1, -1, -1, -1, -1, -1, -1};
     for (int i = 0; i < 8; i++)
         if (mask[i])
@@ -335,9 +405,11 @@ Test(interpret, gather_and_scatter_with_masks)
     /* The same with all lanes on is an access outside. */
     memset(mask, 1, sizeof mask);
     int32_t error = 0;
-    cr_assert_eq(interpret_run(bench.code, (void *[]){in, where, mask, out}, (uint64_t[]){sizeof in, sizeof where, sizeof mask, sizeof out}, NULL, 0, 1, &error),
+    cr_assert_eq(interpret_run(bench.code, (void *[]){in, where, mask, out},
+                               (uint64_t[]){sizeof in, sizeof where, sizeof mask, sizeof out}, NULL, 0, 1, &error),
                  INTERPRET_RANGE);
-    cr_assert_str_eq(interpret_message(bench.code), "kernel k: scatter of 1 elements at offset 99 of buffer y of 8 elements");
+    cr_assert_str_eq(interpret_message(bench.code),
+                     "kernel k: scatter of 1 elements at offset 99 of buffer y of 8 elements");
     bench_close(&bench);
 }
 
@@ -347,8 +419,10 @@ Test(interpret, packed_elements)
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
     Node *const four = constant(&bench, 4), *const zero = constant(&bench, 0);
-    Node *const x = tensor(&bench, "x", DTYPE_I4, four, PLACE_INPUT), *const u = tensor(&bench, "u", DTYPE_U2, four, PLACE_INPUT);
-    Node *const y = tensor(&bench, "y", DTYPE_I4, four, PLACE_OUTPUT), *const z = tensor(&bench, "z", DTYPE_F32, four, PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_I4, four, PLACE_INPUT), *const u = tensor(&bench, "u", DTYPE_U2, four,
+                                                                                        PLACE_INPUT);
+    Node *const y = tensor(&bench, "y", DTYPE_I4, four, PLACE_OUTPUT), *const z = tensor(&bench, "z", DTYPE_F32, four,
+                                                                                         PLACE_OUTPUT);
     Node *const wide = cast_make(ir, load(&bench, x, zero, 4), DTYPE_I32);
     Node *const more = scalar2(ir, OP_add, wide, splat_make(ir, const_int(ir, DTYPE_I32, 1), 4));
     store(&bench, y, zero, cast_make(ir, more, DTYPE_I4));
@@ -381,7 +455,8 @@ static void build_prefix(Bench *bench, bool initialise, Node **inputs)
     Node *const before = ordered(bench, OP_read, type_scalar(DTYPE_F32), (Node *[]){sums, i}, 2);
     store(bench, sums, index_add(ir, i, constant(bench, 1)), scalar2(ir, OP_add, before, load(bench, x, i, 1)));
     bench->block = outer;
-    store(bench, y, constant(bench, 0), ordered(bench, OP_read, type_vector(DTYPE_F32, 4), (Node *[]){sums, constant(bench, 1)}, 2));
+    store(bench, y, constant(bench, 0),
+          ordered(bench, OP_read, type_vector(DTYPE_F32, 4), (Node *[]){sums, constant(bench, 1)}, 2));
     compile(bench, inputs, 2);
 }
 
@@ -398,8 +473,12 @@ Test(interpret, locals)
     bench_close(&bench);
     bench = bench_open();
     build_prefix(&bench, false, inputs);
-    cr_assert_eq(interpret_run_with(bench.code, buffers, bytes, NULL, 0, 1, NULL, &(RunOptions){.detect_unwritten = true}), INTERPRET_UNWRITTEN);
-    cr_assert_str_eq(interpret_message(bench.code), "kernel k: read of 1 elements at offset 0 of buffer sums reads what was never written, of 5 elements");
+    cr_assert_eq(
+        interpret_run_with(bench.code, buffers, bytes, NULL, 0, 1, NULL, &(RunOptions){.detect_unwritten = true}),
+        INTERPRET_UNWRITTEN);
+    cr_assert_str_eq(
+        interpret_message(bench.code),
+        "kernel k: read of 1 elements at offset 0 of buffer sums reads what was never written, of 5 elements");
     cr_assert_eq(interpret_run(bench.code, buffers, bytes, NULL, 0, 1, NULL), INTERPRET_OK);
     cr_assert(isnan(out[3]));
     bench_close(&bench);
@@ -410,7 +489,10 @@ Test(interpret, locals)
 Test(interpret, accesses_outside_end_the_run)
 {
     Bench bench = bench_open();
-    Node *const x = tensor(&bench, "x", DTYPE_F32, constant(&bench, 8), PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F32, constant(&bench, 8), PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_F32, constant(&bench, 8), PLACE_INPUT), *const y =
+                                                                                          tensor(&bench, "y", DTYPE_F32,
+                                                                                                 constant(&bench, 8),
+                                                                                                 PLACE_OUTPUT);
     store(&bench, y, constant(&bench, 0), load(&bench, x, begin_of(&bench), 4));
     compile(&bench, (Node *[]){x, y}, 2);
     float in[8] = {0}, out[8] = {0};
@@ -421,7 +503,8 @@ Test(interpret, accesses_outside_end_the_run)
     for (int i = 0; i < 6; i++)
         cr_assert_eq(interpret_run(bench.code, buffers, bytes, NULL, outside[i], 0, NULL), INTERPRET_RANGE);
     cr_assert_eq(interpret_run(bench.code, buffers, bytes, NULL, 5, 5, NULL), INTERPRET_RANGE);
-    cr_assert_str_eq(interpret_message(bench.code), "kernel k: load of 4 elements at offset 5 of buffer x of 8 elements");
+    cr_assert_str_eq(interpret_message(bench.code),
+                     "kernel k: load of 4 elements at offset 5 of buffer x of 8 elements");
     bench_close(&bench);
 }
 
@@ -433,16 +516,24 @@ Test(interpret, checks_set_the_first_code)
     Node *const begin = begin_of(&bench);
     const int64_t limits[] = {10, 5, 2};
     for (int i = 0; i < 3; i++)
-        block_append(ir, bench.block, node_make(ir, &(Node){.op = OP_check, .type = no_value, .inputs = (Node *[]){scalar2(ir, OP_lt, begin, constant(&bench, limits[i]))}, .input_count = 1, .payload.integer = -100 - i}));
+        block_append(ir, bench.block,
+                     node_make(ir, &(Node){.op = OP_check,
+                                           .type = no_value,
+                                           .inputs = (Node *[]){scalar2(ir, OP_lt, begin, constant(&bench, limits[i]))},
+                                           .input_count = 1,
+                                           .payload.integer = -100 - i}));
     store(&bench, y, constant(&bench, 0), const_float(ir, DTYPE_F32, 1));
     compile(&bench, (Node *[]){y}, 1);
     float out;
     int32_t error = 0;
-    cr_assert_eq(interpret_run(bench.code, (void *[]){&out}, (uint64_t[]){sizeof out}, NULL, 1, 2, &error), INTERPRET_OK);
+    cr_assert_eq(interpret_run(bench.code, (void *[]){&out}, (uint64_t[]){sizeof out}, NULL, 1, 2, &error),
+                 INTERPRET_OK);
     cr_assert_eq(error, 0);
-    cr_assert_eq(interpret_run(bench.code, (void *[]){&out}, (uint64_t[]){sizeof out}, NULL, 7, 8, &error), INTERPRET_OK);
+    cr_assert_eq(interpret_run(bench.code, (void *[]){&out}, (uint64_t[]){sizeof out}, NULL, 7, 8, &error),
+                 INTERPRET_OK);
     cr_assert_eq(error, -101);
-    cr_assert_eq(interpret_run(bench.code, (void *[]){&out}, (uint64_t[]){sizeof out}, NULL, 100, 101, &error), INTERPRET_OK);
+    cr_assert_eq(interpret_run(bench.code, (void *[]){&out}, (uint64_t[]){sizeof out}, NULL, 100, 101, &error),
+                 INTERPRET_OK);
     cr_assert_eq(error, -101);
     bench_close(&bench);
 }
@@ -452,12 +543,15 @@ Test(interpret, endless_loops_end_at_the_limit)
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
     Block *body = block_make(ir);
-    block_append(ir, bench.block, node_make(ir, &(Node){.op = OP_loop, .type = no_value, .blocks = &body, .block_count = 1}));
+    block_append(ir, bench.block,
+                 node_make(ir, &(Node){.op = OP_loop, .type = no_value, .blocks = &body, .block_count = 1}));
     bench.block = body;
     ordered(&bench, OP_break, no_value, (Node *[]){scalar2(ir, OP_eq, begin_of(&bench), constant(&bench, 5))}, 1);
     compile(&bench, NULL, 0);
-    cr_assert_eq(interpret_run_with(bench.code, NULL, NULL, NULL, 0, 1, NULL, &(RunOptions){.work_limit = 100000}), INTERPRET_LIMIT);
-    cr_assert_eq(interpret_run_with(bench.code, NULL, NULL, NULL, 5, 6, NULL, &(RunOptions){.work_limit = 100000}), INTERPRET_OK);
+    cr_assert_eq(interpret_run_with(bench.code, NULL, NULL, NULL, 0, 1, NULL, &(RunOptions){.work_limit = 100000}),
+                 INTERPRET_LIMIT);
+    cr_assert_eq(interpret_run_with(bench.code, NULL, NULL, NULL, 5, 6, NULL, &(RunOptions){.work_limit = 100000}),
+                 INTERPRET_OK);
     bench_close(&bench);
 }
 
@@ -467,7 +561,9 @@ Test(interpret, storage_types_and_prefetch)
     Bench bench = bench_open();
     Ir *const ir = bench.ir;
     Node *const four = constant(&bench, 4), *const zero = constant(&bench, 0);
-    Node *const x = tensor(&bench, "x", DTYPE_F16, four, PLACE_INPUT), *const y = tensor(&bench, "y", DTYPE_F16, four, PLACE_OUTPUT), *const z = tensor(&bench, "z", DTYPE_BF16, four, PLACE_OUTPUT);
+    Node *const x = tensor(&bench, "x", DTYPE_F16, four, PLACE_INPUT),
+                *const y = tensor(&bench, "y", DTYPE_F16, four, PLACE_OUTPUT),
+                *const z = tensor(&bench, "z", DTYPE_BF16, four, PLACE_OUTPUT);
     ordered(&bench, OP_prefetch, no_value, (Node *[]){x, constant(&bench, 1 << 30)}, 2);
     Node *const value = load(&bench, x, zero, 4);
     store(&bench, y, zero, scalar2(ir, OP_mul, value, value));

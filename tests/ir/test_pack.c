@@ -14,9 +14,18 @@ typedef struct Case {
     Layout layout;
 } Case;
 
-#define WHOLE(axis)        {axis, PART_WHOLE, 0}
-#define OUTER(axis, block) {axis, PART_OUTER, block}
-#define INNER(axis, block) {axis, PART_INNER, block}
+#define WHOLE(axis)                                                                                                    \
+    {                                                                                                                  \
+        axis, PART_WHOLE, 0                                                                                            \
+    }
+#define OUTER(axis, block)                                                                                             \
+    {                                                                                                                  \
+        axis, PART_OUTER, block                                                                                        \
+    }
+#define INNER(axis, block)                                                                                             \
+    {                                                                                                                  \
+        axis, PART_INNER, block                                                                                        \
+    }
 static const Case cases[] = {
     {"scalar", DTYPE_F32, 0, {0}, {0}},
     {"row-major", DTYPE_F32, 3, {3, 4, 5}, {0}},
@@ -53,9 +62,12 @@ static int64_t source_of(const Case *test, uint64_t at)
     int64_t position[4] = {0}, source = 0;
     const int count = test->layout.count ? test->layout.count : test->rank;
     for (int i = count - 1; i >= 0; i--) {
-        const LayoutEntry entry = test->layout.count ? test->layout.entries[i] : (LayoutEntry){(uint8_t)i, PART_WHOLE, 0};
+        const LayoutEntry entry =
+            test->layout.count ? test->layout.entries[i] : (LayoutEntry){(uint8_t)i, PART_WHOLE, 0};
         const uint64_t dim = (uint64_t)test->dims[entry.axis], block = entry.block;
-        const uint64_t extent = entry.part == PART_WHOLE ? dim : entry.part == PART_INNER ? block : (dim + block - 1) / block;
+        const uint64_t extent = entry.part == PART_WHOLE   ? dim
+                                : entry.part == PART_INNER ? block
+                                                           : (dim + block - 1) / block;
         position[entry.axis] += (int64_t)(at % extent * (entry.part == PART_OUTER ? block : 1));
         at /= extent;
     }
@@ -75,7 +87,8 @@ static Type type_of(Ir *ir, const Case *test)
     return type_tensor(ir, test->dtype, test->rank, dims);
 }
 
-static void check_elements(const Case *test, const uint8_t *source, bool splat, const uint8_t *packed, uint64_t first, uint64_t count)
+static void check_elements(const Case *test, const uint8_t *source, bool splat, const uint8_t *packed, uint64_t first,
+                           uint64_t count)
 {
     const int bits = dtype_info[test->dtype].bits;
     for (uint64_t i = 0; i < count; i++) {
@@ -100,7 +113,8 @@ Test(pack, layouts_whole_and_in_pieces)
         uint8_t *const source = malloc(source_bytes + 8);
         for (uint64_t j = 0; j < source_bytes + 8; j++)
             source[j] = (uint8_t)(rand() >> 7 | 1);
-        const uint64_t packed_elements = pack_elements(type, &test->layout), bytes = pack_bytes(test->dtype, packed_elements);
+        const uint64_t packed_elements = pack_elements(type, &test->layout),
+                       bytes = pack_bytes(test->dtype, packed_elements);
         cr_assert_geq(packed_elements, elements);
         uint8_t *const packed = malloc(bytes + 1);
         const unsigned per_byte = dtype_info[test->dtype].bits < 8 ? 8 / (unsigned)dtype_info[test->dtype].bits : 1;
@@ -131,9 +145,15 @@ Test(pack, sizes)
     Arena *const arena = arena_open(0, NULL, NULL);
     Ir *const ir = ir_open(arena, diagnostics_open(arena));
     const Layout panel = {3, {OUTER(1, 16), WHOLE(0), INNER(1, 16)}};
-    cr_assert_eq(pack_elements(type_tensor(ir, DTYPE_F32, 2, (Node *[]){index_const(ir, 5), index_const(ir, 17)}), &panel), 160);
-    cr_assert_eq(pack_elements(type_tensor(ir, DTYPE_F32, 2, (Node *[]){index_const(ir, INT64_MAX), index_const(ir, 17)}), &panel), UINT64_MAX);
-    cr_assert_eq(pack_elements(type_tensor(ir, DTYPE_F32, 1, (Node *[]){symbol_make(ir, name_intern(arena, "n"))}), &(Layout){0}), UINT64_MAX);
+    cr_assert_eq(
+        pack_elements(type_tensor(ir, DTYPE_F32, 2, (Node *[]){index_const(ir, 5), index_const(ir, 17)}), &panel), 160);
+    cr_assert_eq(
+        pack_elements(type_tensor(ir, DTYPE_F32, 2, (Node *[]){index_const(ir, INT64_MAX), index_const(ir, 17)}),
+                      &panel),
+        UINT64_MAX);
+    cr_assert_eq(pack_elements(type_tensor(ir, DTYPE_F32, 1, (Node *[]){symbol_make(ir, name_intern(arena, "n"))}),
+                               &(Layout){0}),
+                 UINT64_MAX);
     cr_assert_eq(pack_bytes(DTYPE_I4, 5), 3);
     cr_assert_eq(pack_bytes(DTYPE_U2, 5), 2);
     cr_assert_eq(pack_bytes(DTYPE_F64, UINT64_MAX / 4), UINT64_MAX);

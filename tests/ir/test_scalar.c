@@ -96,7 +96,8 @@ Test(scalar, widening_equals_ml_dtypes)
             if (wide == 0xffffffff || (wide & 0x7fffffff) == 0x7f800000)
                 continue;
             const uint64_t float_bits = wide;
-            cr_assert_eq(scalar_evaluate(OP_cast, dtype, DTYPE_F32, &float_bits), code, "%s %#x", dtype_info[dtype].name, code);
+            cr_assert_eq(scalar_evaluate(OP_cast, dtype, DTYPE_F32, &float_bits), code, "%s %#x",
+                         dtype_info[dtype].name, code);
         }
         cr_expect_eq(sum, sweep_rows[row].to_f32, "%s to f32", dtype_info[dtype].name);
     }
@@ -107,7 +108,8 @@ typedef struct Values {
     int count;
 } Values;
 #define VALUES(D) [DTYPE_##D] = {values_##D, (int)(sizeof values_##D / sizeof *values_##D)}
-static const Values values_of[DTYPE_COUNT] = {VALUES(F32), VALUES(I8), VALUES(U8), VALUES(I32), VALUES(U32), VALUES(I64), VALUES(U64)};
+static const Values values_of[DTYPE_COUNT] = {VALUES(F32), VALUES(I8),  VALUES(U8), VALUES(I32),
+                                              VALUES(U32), VALUES(I64), VALUES(U64)};
 
 Test(scalar, arithmetic_equals_numpy)
 {
@@ -119,7 +121,8 @@ Test(scalar, arithmetic_equals_numpy)
         uint64_t sum = fnv_start;
         for (int i = 0; i < values.count; i++)
             for (int j = 0; j < values.count; j++) {
-                uint64_t bits = scalar_evaluate(pairs->op, result, pairs->dtype, (uint64_t[]){values.bits[i], values.bits[j]});
+                uint64_t bits =
+                    scalar_evaluate(pairs->op, result, pairs->dtype, (uint64_t[]){values.bits[i], values.bits[j]});
                 if (result == DTYPE_F32 && (bits & 0x7fffffff) > 0x7f800000)
                     bits = 0xffffffff;
                 sum = fnv(sum, &bits, sizeof bits);
@@ -128,9 +131,19 @@ Test(scalar, arithmetic_equals_numpy)
     }
 }
 
-#define F32(x) ((union { float f; uint32_t u; }){x}).u
-#define F64(x) ((union { double f; uint64_t u; }){x}).u
-#define S(x)   ((uint64_t)(int64_t)(x))
+#define F32(x)                                                                                                         \
+    ((union {                                                                                                          \
+        float f;                                                                                                       \
+        uint32_t u;                                                                                                    \
+    }){x})                                                                                                             \
+        .u
+#define F64(x)                                                                                                         \
+    ((union {                                                                                                          \
+        double f;                                                                                                      \
+        uint64_t u;                                                                                                    \
+    }){x})                                                                                                             \
+        .u
+#define S(x) ((uint64_t)(int64_t)(x))
 typedef struct Case {
     const char *what;
     Op op;
@@ -141,8 +154,18 @@ typedef struct Case {
 Test(scalar, defined_edges)
 {
     const Case cases[] = {
-        {"fma rounds once", OP_fma, DTYPE_F32, DTYPE_F32, {F32(1.0f + 0x1p-12f), F32(1.0f + 0x1p-12f), F32(-1.0f - 0x1p-11f)}, F32(0x1p-24f)},
-        {"fma of f64 rounds once", OP_fma, DTYPE_F64, DTYPE_F64, {F64(1 + 0x1p-27), F64(1 + 0x1p-27), F64(-1 - 0x1p-26)}, F64(0x1p-54)},
+        {"fma rounds once",
+         OP_fma,
+         DTYPE_F32,
+         DTYPE_F32,
+         {F32(1.0f + 0x1p-12f), F32(1.0f + 0x1p-12f), F32(-1.0f - 0x1p-11f)},
+         F32(0x1p-24f)},
+        {"fma of f64 rounds once",
+         OP_fma,
+         DTYPE_F64,
+         DTYPE_F64,
+         {F64(1 + 0x1p-27), F64(1 + 0x1p-27), F64(-1 - 0x1p-26)},
+         F64(0x1p-54)},
         {"f32 to i32 truncates", OP_cast, DTYPE_I32, DTYPE_F32, {F32(-2.9f)}, S(-2)},
         {"f32 to i32 saturates", OP_cast, DTYPE_I32, DTYPE_F32, {F32(3e9f)}, INT32_MAX},
         {"f32 to i32 saturates below", OP_cast, DTYPE_I32, DTYPE_F32, {F32(-INFINITY)}, S(INT32_MIN)},
@@ -166,7 +189,12 @@ Test(scalar, defined_edges)
         {"bool to f16", OP_cast, DTYPE_F16, DTYPE_BOOL, {1}, 0x3c00},
         {"u64 to f32 rounds to even", OP_cast, DTYPE_F32, DTYPE_U64, {UINT64_MAX}, F32(0x1p64f)},
         /* 2^62 + 2^54 + 1 is above the tie of bf16's 8 bits, but f64 would round it to the tie. */
-        {"i64 to bf16 rounds once", OP_cast, DTYPE_BF16, DTYPE_I64, {(UINT64_C(1) << 62) + (UINT64_C(1) << 54) + 1}, 0x5e81},
+        {"i64 to bf16 rounds once",
+         OP_cast,
+         DTYPE_BF16,
+         DTYPE_I64,
+         {(UINT64_C(1) << 62) + (UINT64_C(1) << 54) + 1},
+         0x5e81},
         {"i64 to bf16 at the tie", OP_cast, DTYPE_BF16, DTYPE_I64, {(UINT64_C(1) << 62) + (UINT64_C(1) << 54)}, 0x5e80},
         /* 1 + 2^-11 + 2^-40: above the tie of f16, at the tie after rounding to f32. */
         {"f64 to f16 rounds once", OP_cast, DTYPE_F16, DTYPE_F64, {F64(1 + 0x1p-11 + 0x1p-40)}, 0x3c01},
@@ -200,7 +228,8 @@ Test(scalar, defined_edges)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const uint64_t got = scalar_evaluate(cases[i].op, cases[i].result, cases[i].operand, cases[i].in);
-        cr_expect_eq(got, cases[i].out, "%s: %#llx, not %#llx", cases[i].what, (unsigned long long)got, (unsigned long long)cases[i].out);
+        cr_expect_eq(got, cases[i].out, "%s: %#llx, not %#llx", cases[i].what, (unsigned long long)got,
+                     (unsigned long long)cases[i].out);
     }
 }
 
@@ -210,7 +239,8 @@ Test(scalar, rows_equal_elements)
     srand(7);
     for (int op = OP_SCALAR_FIRST + 1; op < OP_SCALAR_END; op++)
         for (int dtype = 1; dtype < DTYPE_COUNT; dtype++) {
-            RowFunction *const row = dtype == DTYPE_STRING || op == OP_cast || op == OP_bitcast ? NULL : row_find((Op)op, (Dtype)dtype);
+            RowFunction *const row =
+                dtype == DTYPE_STRING || op == OP_cast || op == OP_bitcast ? NULL : row_find((Op)op, (Dtype)dtype);
             if (!row)
                 continue;
             const bool boolean = op >= OP_eq && op <= OP_isinf;
@@ -239,13 +269,15 @@ Test(scalar, rows_equal_elements)
                 const uint64_t expected = scalar_evaluate((Op)op, result, (Dtype)dtype, operands);
                 const uint64_t got = element_bits(&out[i * row_bytes(result)], result);
                 const bool both_nan = dtype_is_float(result) && row_find(OP_isnan, result) &&
-                                      scalar_evaluate(OP_isnan, DTYPE_BOOL, result, &got) && scalar_evaluate(OP_isnan, DTYPE_BOOL, result, &expected);
+                                      scalar_evaluate(OP_isnan, DTYPE_BOOL, result, &got) &&
+                                      scalar_evaluate(OP_isnan, DTYPE_BOOL, result, &expected);
                 cr_assert(got == expected || both_nan, "%s of %s, lane %d", op_name((Op)op), dtype_info[dtype].name, i);
             }
             if (boolean || op == OP_select)
                 continue;
             row(in[0], in[0], in[1], in[2], 67);
-            cr_assert_arr_eq(in[0], out, (size_t)(67 * bytes), "%s of %s in place", op_name((Op)op), dtype_info[dtype].name);
+            cr_assert_arr_eq(in[0], out, (size_t)(67 * bytes), "%s of %s in place", op_name((Op)op),
+                             dtype_info[dtype].name);
         }
 }
 
