@@ -136,6 +136,28 @@ PlanNode *plan_lines(const Plan *plan, int item)
     return ITEM(plan, item).first;
 }
 
+int plan_count(const Plan *plan)
+{
+    return plan->order.count;
+}
+
+PlanNode *plan_at(const Plan *plan, int i)
+{
+    return ORDER(plan, i);
+}
+
+int plan_scope_of(const Plan *plan, int item)
+{
+    return ITEM(plan, item).scope;
+}
+
+bool plan_within(const Plan *plan, int inner, int outer)
+{
+    while (inner >= 0 && SCOPE(plan, inner).depth > SCOPE(plan, outer).depth)
+        inner = SCOPE(plan, inner).parent;
+    return inner == outer;
+}
+
 /* ---- shapes of expressions ---- */
 
 bool plan_is_leaf(const Plan *plan, const Node *node)
@@ -547,8 +569,7 @@ static bool needs_line(const Plan *plan, const PlanNode *node)
     return node->weight > WEIGHT_LINE && !(node->root && node->uses <= 1);
 }
 
-/* The item of scope `place` in which use number `use` stands. */
-static int item_around(const Plan *plan, int use, int place)
+int plan_item_around(const Plan *plan, int use, int place)
 {
     int item = USE(plan, use).item;
     while (item >= 0 && ITEM(plan, item).scope != place)
@@ -558,7 +579,7 @@ static int item_around(const Plan *plan, int use, int place)
 
 static void add_line(Plan *plan, PlanNode *node)
 {
-    const int index = item_around(plan, node->first_use, node->place);
+    const int index = plan_item_around(plan, node->first_use, node->place);
     if (index < 0)
         return;
     PlanItem *const item = &ITEM(plan, index);

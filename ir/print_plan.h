@@ -1,5 +1,6 @@
 /* Where the printer puts what: which pure nodes get a line of their own, in which block and before which statement; and an order of the
- * terms of index sums that does not depend on node ids. Private to the printer.
+ * terms of index sums that does not depend on node ids. Private to the printer and the verifier,
+ * which asks the same questions: within what does a value hold, and is it used there?
  *
  * A plan covers one unit: a graph, a stage, a kernel's body, the declarations of a module. First the printer registers the scopes
  * (blocks), the items (statements) in them and the expressions that each item uses, in the order of the text; then plan_settle decides. */
@@ -57,6 +58,13 @@ void plan_settle(Plan *plan);
 PlanNode *plan_find(const Plan *plan, const Node *node); /* NULL when it is not in the plan */
 PlanNode *plan_lines(const Plan *plan, int item);        /* to be printed before the item, in this order */
 int plan_only_item(const Plan *plan, int scope);         /* of a fold's or body's scope */
+
+int plan_count(const Plan *plan);
+PlanNode *plan_at(const Plan *plan, int i); /* the i-th node, operands before users */
+bool plan_within(const Plan *plan, int inner, int outer); /* is scope `inner` the scope `outer` or inside it? */
+int plan_scope_of(const Plan *plan, int item);
+/* The item of scope `place` in which use number `use` stands. */
+int plan_item_around(const Plan *plan, int use, int place);
 
 /* A pure node that never has a line: its text is a name or a literal. */
 bool plan_is_leaf(const Plan *plan, const Node *node);
