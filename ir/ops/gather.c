@@ -51,7 +51,8 @@ bool gather_lower(Lower *lower)
     Node *axes[RANK_MAX], *at[RANK_MAX];
     lower_axes(lower, out->type, axes);
     for (int i = 0; i < data->type.rank; i++)
-        at[i] = axes[i < axis ? i : i + spread - 1];
+        if (i != axis)
+            at[i] = axes[i < axis ? i : i + spread - 1];
     at[axis] = lower_position(ir, lower_at(lower, indices, axes + axis), data->type.dims[axis]);
     lower_define(lower, out, axes, out->type.rank, lower_at(lower, data, at));
     return true;
