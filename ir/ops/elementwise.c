@@ -87,29 +87,13 @@ static Node *power_known(Ir *ir, Node *base, double exponent)
     return exponent == -1 && dtype_is_float(base->type.dtype) ? scalar2(ir, OP_div, one, base) : NULL;
 }
 
-/* Integer to integer power, wrapping: one squaring and one product for each bit of the exponent. Of a negative exponent only the bases 1
- * and -1 leave something. */
-static Node *power_by_squaring(Ir *ir, Node *base, Node *exponent)
+/* The integer type that powers of `base` are computed in: no exponent is cut, and wrapping to the base's type afterwards gives the same
+ * bits as wrapping all along. */
+static Dtype power_type(Dtype base, Dtype exponent)
 {
-    const Dtype dtype = base->type.dtype, counter = exponent->type.dtype;
-    Node *const one = const_int(ir, dtype, 1), *const zero = const_int(ir, dtype, 0), *const none = const_int(ir, counter, 0);
-    Node *power = one, *square = base;
-    const int bits = dtype_info[counter].bits - dtype_is_signed(counter);
-    for (int i = 0; i < bits; i++) {
-        Node *const bit = scalar2(ir, OP_and, exponent, const_int(ir, counter, (int64_t)(UINT64_C(1) << i)));
-        power = scalar3(ir, OP_select, scalar2(ir, OP_ne, bit, none), scalar2(ir, OP_mul, power, square), power);
-        square = scalar2(ir, OP_mul, square, square);
-    }
-    if (!dtype_is_signed(counter))
-        return power;
-    Node *const odd = scalar2(ir, OP_ne, scalar2(ir, OP_and, exponent, const_int(ir, counter, 1)), none);
-    Node *reciprocal = zero;
-    if (dtype_is_signed(dtype)) {
-        Node *const minus = const_int(ir, dtype, -1);
-        reciprocal = scalar3(ir, OP_select, scalar2(ir, OP_eq, base, minus), scalar3(ir, OP_select, odd, minus, one), zero);
-    }
-    reciprocal = scalar3(ir, OP_select, scalar2(ir, OP_eq, base, one), one, reciprocal);
-    return scalar3(ir, OP_select, scalar2(ir, OP_lt, exponent, none), reciprocal, power);
+    if (base == exponent || (dtype_is_signed(base) == dtype_is_signed(exponent) && dtype_info[base].bits >= dtype_info[exponent].bits))
+        return base;
+    return dtype_is_signed(exponent) ? DTYPE_I64 : DTYPE_U64;
 }
 
 /* The result has the base's type. An integer base with a float exponent goes through f64: exact while the result is below 2^53. */
@@ -120,8 +104,10 @@ static Node *power(Ir *ir, Node *base, Node *exponent)
         return scalar2(ir, OP_pow, base, cast_make(ir, exponent, dtype));
     if (exponent->type.dtype == DTYPE_BOOL)
         exponent = cast_make(ir, exponent, DTYPE_U8);
-    if (!dtype_is_float(exponent->type.dtype))
-        return power_by_squaring(ir, base, exponent);
+    if (!dtype_is_float(exponent->type.dtype)) {
+        const Dtype common = power_type(dtype, exponent->type.dtype);
+        return cast_make(ir, scalar2(ir, OP_pow, cast_make(ir, base, common), cast_make(ir, exponent, common)), dtype);
+    }
     Node *const wide = scalar2(ir, OP_pow, cast_make(ir, base, DTYPE_F64), cast_make(ir, exponent, DTYPE_F64));
     return cast_make(ir, wide, dtype);
 }
@@ -137,9 +123,9 @@ bool pow_lower(Lower *lower)
     Node *value = NULL;
     if (constant_number(ir, lower->node->inputs[1], &exponent)) {
         value = power_known(ir, base, exponent);
-        /* A known exponent leaves of the squarings only the products that are needed. */
+        /* An integer base keeps to integers when the exponent is whole; one that is known costs few products. */
         if (!value && !dtype_is_float(base->type.dtype) && exponent == trunc(exponent) && fabs(exponent) < 0x1p53)
-            value = power_by_squaring(ir, base, const_int(ir, DTYPE_I64, (int64_t)exponent));
+            value = power(ir, base, const_int(ir, DTYPE_I64, (int64_t)exponent));
     }
     if (!value)
         value = power(ir, base, lower_at_broadcast(lower, lower_in(lower, 1), axes, out->type.rank));
