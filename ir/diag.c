@@ -151,6 +151,12 @@ void breadcrumb(const char *pass, const char *node)
     current_node = node;
 }
 
+void breadcrumb_read(const char **pass, const char **node)
+{
+    *pass = current_pass;
+    *node = current_node;
+}
+
 void bug_at(const char *file, int line, const char *format, ...)
 {
     va_list arguments;

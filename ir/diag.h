@@ -66,6 +66,7 @@ const char *diag_quote(Arena *arena, const char *text, size_t limit);
 
 /* What the program is doing, for BUG and crash handlers: thread-local, static strings or arena names only. */
 void breadcrumb(const char *pass, const char *node);
+void breadcrumb_read(const char **pass, const char **node); /* of this thread; NULL: none */
 _Noreturn void bug_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 #define BUG(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
 

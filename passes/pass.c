@@ -66,6 +66,21 @@ static double milliseconds(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
 }
 
+static bool dump_wanted(const PassOptions *options, const char *name)
+{
+    const char *at = options->dump_after;
+    const size_t length = strlen(name);
+    if (at && strcmp(at, "all") == 0)
+        return true;
+    for (; at && *at; at += *at == ',') {
+        const size_t part = strcspn(at, ",");
+        if (part == length && memcmp(at, name, length) == 0)
+            return true;
+        at += part;
+    }
+    return false;
+}
+
 static bool run_one(Compilation *compilation, const PassOptions *options, PassContext *context, int number)
 {
     const PassRow *const pass = &pass_rows[number];
@@ -84,8 +99,7 @@ static bool run_one(Compilation *compilation, const PassOptions *options, PassCo
         fprintf(options->stream, "%-9s %8.1f ms %8lld decisions\n", pass->name, milliseconds() - start, (long long)decisions);
     if (options->verify && !verify(compilation))
         BUG("the IR is wrong after pass %s: %s", pass->name, compilation->ir->diagnostics->last->text);
-    const bool wanted = options->dump_after && (strcmp(options->dump_after, "all") == 0 || strcmp(options->dump_after, pass->name) == 0);
-    return !wanted || dump(compilation, options, number, pass->name);
+    return !dump_wanted(options, pass->name) || dump(compilation, options, number, pass->name);
 }
 
 bool passes_run(Compilation *compilation, const PassOptions *options)
@@ -98,6 +112,35 @@ bool passes_run(Compilation *compilation, const PassOptions *options)
             return false;
         if (options->stop_after && strcmp(options->stop_after, pass_rows[i].name) == 0)
             break;
+    }
+    breadcrumb(NULL, NULL);
+    return true;
+}
+
+const PassRow *pass_find(const char *name)
+{
+    for (int i = 0; i < pass_count; i++)
+        if (strcmp(pass_rows[i].name, name) == 0)
+            return &pass_rows[i];
+    return NULL;
+}
+
+bool passes_run_named(Compilation *compilation, const char *const *names, int count, const PassOptions *options)
+{
+    static const char *const forms[] = {"a tensor graph", "a graph of primitive operators", "stages", "placed stages"};
+    Diagnostics *const diagnostics = compilation->ir->diagnostics;
+    PassContext context = {.compilation = compilation, .fuel = options->fuel};
+    for (int i = 0; i < count; i++) {
+        const PassRow *const pass = pass_find(names[i]);
+        if (!pass)
+            return diag_error(diagnostics, EXIT_USAGE, NULL, "no pass is called '%s'", names[i]);
+        /* A graph never turns back into what it was: passes over graphs have no module to work on. */
+        const bool late = compilation->state >= STATE_STAGES && pass->needs < STATE_STAGES;
+        if (late || compilation->state < pass->needs)
+            return diag_error(diagnostics, EXIT_USAGE, NULL, "pass %s works on %s, and this is %s", pass->name, forms[pass->needs],
+                              forms[compilation->state]);
+        if (!run_one(compilation, options, &context, (int)(pass - pass_rows)) || diagnostics->error_count > 0)
+            return false;
     }
     breadcrumb(NULL, NULL);
     return true;

@@ -59,12 +59,16 @@ typedef struct PassOptions {
     int64_t fuel;             /* negative: without limit */
     const char *stop_after;   /* pass name or NULL */
     const char *const *skip;  /* NULL-terminated names of optional passes, or NULL */
-    const char *dump_after;   /* pass name, "all" or NULL */
+    const char *dump_after;   /* pass names with commas between, "all" or NULL */
     const char *dump_folder;  /* numbered files; NULL: `stream` */
     FILE *stream;             /* for dumps and times */
 } PassOptions;
 /* Runs the table from the compilation's state on. False after a diagnostic. */
 bool passes_run(Compilation *compilation, const PassOptions *options);
+/* Runs the passes called `names`, in that order, whatever their least -O; stop_after and skip do not count. A name that no pass has, or a
+ * pass that does not suit the compilation's state, is a diagnostic. */
+bool passes_run_named(Compilation *compilation, const char *const *names, int count, const PassOptions *options);
+const PassRow *pass_find(const char *name); /* NULL: none is called that */
 
 #define PASS(name, needs, leaves, level, why) PassFunction pass_##name;
 #include "passes/passes.def"

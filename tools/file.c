@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* mkostemps */
 #include "tools/file.h"
 
+#include "tools/temporary.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -111,7 +113,7 @@ bool file_writer_open(FileWriter *writer, const char *path, Arena *arena, Diagno
         return writer->file || io_error(arena, diagnostics, path, "write");
     }
     char *const temporary = arena_format(arena, "%s.XXXXXX.tmp", path);
-    const int descriptor = mkostemps(temporary, 4, O_CLOEXEC);
+    const int descriptor = temporary_file_make(temporary, 4);
     if (descriptor < 0)
         return io_error(arena, diagnostics, path, "write");
     /* mkstemp makes files private; outputs get the mode that a plain open would give. */
@@ -124,6 +126,7 @@ bool file_writer_open(FileWriter *writer, const char *path, Arena *arena, Diagno
         return true;
     close(descriptor);
     unlink(temporary);
+    temporary_forget(temporary);
     return io_error(arena, diagnostics, path, "write");
 }
 
@@ -158,23 +161,23 @@ bool file_writer_commit(FileWriter *writer)
     const bool same = flushed && content_is_old(writer);
     writer->file = NULL;
     const bool closed = fclose(file) == 0;
-    if (same) {
+    bool good = same || (flushed && closed && rename(writer->temporary, writer->path) == 0);
+    if (!good)
+        good = io_error(writer->arena, writer->diagnostics, writer->path, "write");
+    if (same || !good)
         unlink(writer->temporary);
-        return true;
-    }
-    if (flushed && closed && rename(writer->temporary, writer->path) == 0)
-        return true;
-    io_error(writer->arena, writer->diagnostics, writer->path, "write");
-    unlink(writer->temporary);
-    return false;
+    temporary_forget(writer->temporary);
+    return good;
 }
 
 void file_writer_abandon(FileWriter *writer)
 {
     if (writer->file && writer->file != stdout)
         fclose(writer->file);
-    if (writer->temporary)
+    if (writer->temporary) {
         unlink(writer->temporary);
+        temporary_forget(writer->temporary);
+    }
     writer->file = NULL;
 }
 

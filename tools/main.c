@@ -1,4 +1,5 @@
 /* The lathe program: scans the command line, calls the verb, prints what was said, leaves with the code. */
+#include "tools/leave.h"
 #include "tools/verbs.h"
 
 #include <locale.h>
@@ -37,6 +38,7 @@ static void messages_print(const Options *options)
 
 int main(int argc, char **argv)
 {
+    leave_cleanly();
     setlocale(LC_CTYPE, ""); /* for the character set alone: numbers keep their points */
     Arena *const arena = arena_open(0, NULL, NULL);
     Diagnostics *const diagnostics = diagnostics_open(arena);

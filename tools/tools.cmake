@@ -3,7 +3,7 @@
 set(lathe_tools_base_sources
   arguments.c cache.c cachefolder.c completion.c element.c file.c generate.c help.c image.c imagedecode.c inputs.c json.c
   npy.c npz.c options.c optionvalues.c outputs.c progress.c resize.c responsefile.c summary.c tensorfile.c tensorpb.c
-  verbhelp.c wav.c)
+  temporary.c verbhelp.c wav.c)
 list(TRANSFORM lathe_tools_base_sources PREPEND ${CMAKE_SOURCE_DIR}/tools/)
 add_library(lathe_tools_base STATIC ${lathe_tools_base_sources})
 target_include_directories(lathe_tools_base PUBLIC ${CMAKE_SOURCE_DIR})
