@@ -1,18 +1,23 @@
-/* AttributeProto becomes Attribute: kinds checked, references to a function's attributes resolved, Constant's value made. */
+/* AttributeProto becomes Attribute: kinds checked, references to a function's attributes resolved, Constant's value
+ * made. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 
 #include <string.h>
 
 static const char *const type_names[] = {
-    [TYPE_FLOAT] = "float",   [TYPE_INT] = "int",   [TYPE_STRING] = "string",   [TYPE_TENSOR] = "tensor",         [TYPE_GRAPH] = "graph",
-    [TYPE_FLOATS] = "floats", [TYPE_INTS] = "ints", [TYPE_STRINGS] = "strings", [TYPE_SPARSE] = "sparse tensor", [TYPE_TYPE] = "type",
+    [TYPE_FLOAT] = "float",          [TYPE_INT] = "int",       [TYPE_STRING] = "string", [TYPE_TENSOR] = "tensor",
+    [TYPE_GRAPH] = "graph",          [TYPE_FLOATS] = "floats", [TYPE_INTS] = "ints",     [TYPE_STRINGS] = "strings",
+    [TYPE_SPARSE] = "sparse tensor", [TYPE_TYPE] = "type",
 };
 enum { TYPE_COUNT = sizeof type_names / sizeof *type_names };
 
 static const char *quoted(Importer *importer, const Text *text)
 {
-    return diag_quote(importer->scratch, arena_format(importer->scratch, "%.*s", (int)(text->len < 200 ? text->len : 200), text->len ? (const char *)text->data : ""), 100);
+    return diag_quote(importer->scratch,
+                      arena_format(importer->scratch, "%.*s", (int)(text->len < 200 ? text->len : 200),
+                                   text->len ? (const char *)text->data : ""),
+                      100);
 }
 
 /* Bit t is set when the value field of type t is there. */
@@ -43,35 +48,39 @@ int attribute_type(Importer *importer, const Where *where, const Onnx__Attribute
     if (!type && present) /* the first format versions did not write it */
         type = __builtin_ctz(present);
     if (type < 1 || type >= TYPE_COUNT || !type_names[type]) {
-        diag_error(importer->diagnostics, type > 0 && type <= 14 ? EXIT_UNSUPPORTED : EXIT_MALFORMED, where, "attribute \"%s\" has %s",
-                   quoted(importer, &attribute->name), type ? "a type that is not supported" : "no value");
+        diag_error(importer->diagnostics, type > 0 && type <= 14 ? EXIT_UNSUPPORTED : EXIT_MALFORMED, where,
+                   "attribute \"%s\" has %s", quoted(importer, &attribute->name),
+                   type ? "a type that is not supported" : "no value");
         return 0;
     }
     const unsigned other = present & ~(1u << type);
     const bool needed = type == TYPE_TENSOR || type == TYPE_GRAPH || type == TYPE_SPARSE || type == TYPE_TYPE;
     if (other || (needed && !present)) {
         diag_error(importer->diagnostics, EXIT_MALFORMED, where, "attribute \"%s\" is declared as %s but holds %s",
-                   quoted(importer, &attribute->name), type_names[type], other ? type_names[__builtin_ctz(other)] : "nothing");
+                   quoted(importer, &attribute->name), type_names[type],
+                   other ? type_names[__builtin_ctz(other)] : "nothing");
         return 0;
     }
     return type;
 }
 
-bool attribute_resolve(Importer *importer, const Context *context, const Where *where, const Onnx__AttributeProto *attribute,
-                       const Onnx__AttributeProto **resolved)
+bool attribute_resolve(Importer *importer, const Context *context, const Where *where,
+                       const Onnx__AttributeProto *attribute, const Onnx__AttributeProto **resolved)
 {
     *resolved = attribute;
     if (!attribute->ref_attr_name.len)
         return true;
     if (!context->attributes)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "attribute \"%s\" refers to an attribute of a function, but stands in none",
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                          "attribute \"%s\" refers to an attribute of a function, but stands in none",
                           quoted(importer, &attribute->name));
     const Name name = text_name(importer, where, &attribute->ref_attr_name, "an attribute's name");
     if (!name)
         return false;
     *resolved = names_get(context->attributes, name);
     if (*resolved && attribute->type && (*resolved)->type && attribute->type != (*resolved)->type)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "attribute \"%s\" gets a value of another type from the call",
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                          "attribute \"%s\" gets a value of another type from the call",
                           quoted(importer, &attribute->name));
     return true;
 }
@@ -114,7 +123,8 @@ static bool value_import(Importer *importer, const Context *context, const Scope
     case TYPE_STRING:
         result->kind = ATTRIBUTE_STRING;
         result->count = (int)attribute->s.len;
-        result->string = name_intern_bytes(arena, attribute->s.len ? (const char *)attribute->s.data : "", attribute->s.len);
+        result->string =
+            name_intern_bytes(arena, attribute->s.len ? (const char *)attribute->s.data : "", attribute->s.len);
         return true;
     case TYPE_INTS:
         result->kind = ATTRIBUTE_INTS;
@@ -142,13 +152,13 @@ static bool value_import(Importer *importer, const Context *context, const Scope
     case 0:
         return false;
     default:
-        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "attribute \"%s\" has a type that is not supported",
-                          quoted(importer, &attribute->name));
+        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
+                          "attribute \"%s\" has a type that is not supported", quoted(importer, &attribute->name));
     }
 }
 
-bool attributes_import(Importer *importer, const Context *context, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
-                       Attribute *attributes, int *count)
+bool attributes_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+                       const Onnx__NodeProto *node, Attribute *attributes, int *count)
 {
     NameMap seen = {.arena = importer->scratch};
     *count = 0;
@@ -158,7 +168,8 @@ bool attributes_import(Importer *importer, const Context *context, const Scope *
         if (!name)
             return false;
         if (!*name || names_add(&seen, name, (void *)(uintptr_t)attribute))
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, *name ? "attribute \"%s\" is given twice" : "an attribute has no name%s",
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                              *name ? "attribute \"%s\" is given twice" : "an attribute has no name%s",
                               *name ? diag_quote(importer->scratch, name, 100) : "");
         if (!attribute_resolve(importer, context, where, attribute, &resolved))
             return false;
@@ -179,10 +190,12 @@ static Node *strings_constant(Importer *importer, const Where *where, int rank, 
     char **list = NEW_ARRAY(importer->ir->arena, char *, count);
     for (size_t i = 0; i < count; i++) {
         if (strings[i].len && memchr(strings[i].data, 0, strings[i].len)) {
-            diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "strings with zero bytes inside are not supported");
+            diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
+                       "strings with zero bytes inside are not supported");
             return NULL;
         }
-        list[i] = arena_format(importer->ir->arena, "%.*s", (int)strings[i].len, strings[i].len ? (const char *)strings[i].data : "");
+        list[i] = arena_format(importer->ir->arena, "%.*s", (int)strings[i].len,
+                               strings[i].len ? (const char *)strings[i].data : "");
     }
     return values_constant(importer, DTYPE_STRING, rank, list, (int64_t)count, NULL);
 }
@@ -192,8 +205,9 @@ static const struct {
     const char *name;
     int type;
 } constant_forms[] = {
-    {"value", TYPE_TENSOR},     {"sparse_value", TYPE_SPARSE}, {"value_float", TYPE_FLOAT},   {"value_floats", TYPE_FLOATS},
-    {"value_int", TYPE_INT},    {"value_ints", TYPE_INTS},     {"value_string", TYPE_STRING}, {"value_strings", TYPE_STRINGS},
+    {"value", TYPE_TENSOR},        {"sparse_value", TYPE_SPARSE},   {"value_float", TYPE_FLOAT},
+    {"value_floats", TYPE_FLOATS}, {"value_int", TYPE_INT},         {"value_ints", TYPE_INTS},
+    {"value_string", TYPE_STRING}, {"value_strings", TYPE_STRINGS},
 };
 
 Node *constant_import(Importer *importer, const Context *context, const Where *where, const Onnx__NodeProto *node)
@@ -202,10 +216,12 @@ Node *constant_import(Importer *importer, const Context *context, const Where *w
     size_t form = 0;
     for (size_t i = 0; i < node->n_attribute; i++) {
         form = 0;
-        while (form < sizeof constant_forms / sizeof *constant_forms && !text_is(&node->attribute[i]->name, constant_forms[form].name))
+        while (form < sizeof constant_forms / sizeof *constant_forms &&
+               !text_is(&node->attribute[i]->name, constant_forms[form].name))
             form++;
         if (form == sizeof constant_forms / sizeof *constant_forms || value) {
-            diag_error(importer->diagnostics, EXIT_MALFORMED, where, value ? "a constant has two values%s" : "there is no attribute \"%s\"",
+            diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                       value ? "a constant has two values%s" : "there is no attribute \"%s\"",
                        value ? "" : quoted(importer, &node->attribute[i]->name));
             return NULL;
         }
@@ -219,8 +235,8 @@ Node *constant_import(Importer *importer, const Context *context, const Where *w
     const int type = attribute_type(importer, where, value);
     if (type != constant_forms[form].type) {
         if (type)
-            diag_error(importer->diagnostics, EXIT_MALFORMED, where, "attribute \"%s\" is %s but must be %s", constant_forms[form].name,
-                       type_names[type], type_names[constant_forms[form].type]);
+            diag_error(importer->diagnostics, EXIT_MALFORMED, where, "attribute \"%s\" is %s but must be %s",
+                       constant_forms[form].name, type_names[type], type_names[constant_forms[form].type]);
         return NULL;
     }
     switch (type) {

@@ -1,4 +1,5 @@
-/* If with a condition that is known when the model is imported: the branch taken stands in its place, the other is not looked at. */
+/* If with a condition that is known when the model is imported: the branch taken stands in its place, the other is not
+ * looked at. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 
@@ -20,8 +21,8 @@ bool condition_known(const Node *condition, bool *value)
     return true;
 }
 
-static bool branch_find(Importer *importer, const Context *context, const Where *where, const Onnx__NodeProto *node, const char *name,
-                        const Onnx__GraphProto **graph)
+static bool branch_find(Importer *importer, const Context *context, const Where *where, const Onnx__NodeProto *node,
+                        const char *name, const Onnx__GraphProto **graph)
 {
     const Onnx__AttributeProto *found = NULL;
     for (size_t i = 0; i < node->n_attribute; i++)
@@ -33,15 +34,17 @@ static bool branch_find(Importer *importer, const Context *context, const Where 
     if (!*graph)
         return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "If has no %s", name);
     if ((*graph)->n_input)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the %s of If has %zu inputs but takes none", name, (*graph)->n_input);
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the %s of If has %zu inputs but takes none",
+                          name, (*graph)->n_input);
     if ((*graph)->n_output != node->n_output)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the %s of If has %zu outputs but the node has %zu", name,
-                          (*graph)->n_output, node->n_output);
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                          "the %s of If has %zu outputs but the node has %zu", name, (*graph)->n_output,
+                          node->n_output);
     return true;
 }
 
-bool if_import(Importer *importer, const Context *context, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
-               const Node *condition, Node **outputs)
+bool if_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+               const Onnx__NodeProto *node, const Node *condition, Node **outputs)
 {
     const Onnx__GraphProto *branches[2];
     if (!branch_find(importer, context, where, node, "else_branch", &branches[0]) ||
@@ -52,7 +55,8 @@ bool if_import(Importer *importer, const Context *context, const Scope *scope, c
                           type_text(importer->ir, condition->type));
     bool taken;
     if (!condition_known(condition, &taken))
-        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "If is supported only with a condition that is known at compile time");
+        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
+                          "If is supported only with a condition that is known at compile time");
     if (!nodes_supported(importer, context, branches[taken]))
         return false;
     const Graph *graph = graph_import(importer, context, scope, branches[taken]);

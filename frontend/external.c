@@ -57,7 +57,8 @@ static bool file_read(Files *files, File *file, int descriptor, uint64_t limit)
             uint8_t *larger = realloc(data, capacity);
             if (!larger) {
                 free(data);
-                return diag_error(files->diagnostics, EXIT_LIMIT, NULL, "out of memory after %zu bytes of %s", used, file->path);
+                return diag_error(files->diagnostics, EXIT_LIMIT, NULL, "out of memory after %zu bytes of %s", used,
+                                  file->path);
             }
             file->data = data = larger;
         }
@@ -70,8 +71,8 @@ static bool file_read(Files *files, File *file, int descriptor, uint64_t limit)
             return true;
         used += (size_t)got;
         if (used > limit)
-            return diag_error(files->diagnostics, EXIT_LIMIT, NULL, "%s: larger than the limit of %llu bytes", file->path,
-                              (unsigned long long)limit);
+            return diag_error(files->diagnostics, EXIT_LIMIT, NULL, "%s: larger than the limit of %llu bytes",
+                              file->path, (unsigned long long)limit);
     }
 }
 
@@ -152,7 +153,8 @@ void files_close(Files *files)
 
 enum { OPEN_FLAGS = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK };
 
-/* The same rules as RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS for kernels without openat2: every component is opened without following it. */
+/* The same rules as RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS for kernels without openat2: every component is opened
+ * without following it. */
 static int open_walking(int folder, const char *path)
 {
     int at = dup(folder);
@@ -167,7 +169,8 @@ static int open_walking(int folder, const char *path)
         memcpy(part, path, length);
         part[length] = 0;
         path += length + strspn(path + length, "/");
-        const int next = openat(at, *part ? part : ".", *path ? O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC : OPEN_FLAGS | O_NOFOLLOW);
+        const int next = openat(at, *part ? part : ".",
+                                *path ? O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC : OPEN_FLAGS | O_NOFOLLOW);
         const int saved = errno;
         close(at);
         errno = saved;
@@ -226,7 +229,8 @@ static const char *status_wrong(const Files *files, const struct stat *status)
 
 static const char *open_wrong(int error)
 {
-    return error == ELOOP || error == EXDEV ? "is a link (links are followed only with --external-data)" : strerror(error);
+    return error == ELOOP || error == EXDEV ? "is a link (links are followed only with --external-data)"
+                                            : strerror(error);
 }
 
 /* The file at `location` beneath the folder, mapped; the one that is there already when it is the same file. */
@@ -254,7 +258,10 @@ static const File *external_file(Files *files, const char *location, const char 
     }
     if (!*wrong && !file) {
         const size_t length = strlen(files->folder);
-        file = file_add(files, arena_format(files->arena, "%s%s%s", files->folder, length && files->folder[length - 1] == '/' ? "" : "/", location), &status);
+        file = file_add(files,
+                        arena_format(files->arena, "%s%s%s", files->folder,
+                                     length && files->folder[length - 1] == '/' ? "" : "/", location),
+                        &status);
         if (!file_map(files, file, descriptor, status.st_size))
             *wrong = "cannot be mapped";
     }
@@ -278,15 +285,16 @@ typedef enum ExternalKey { KEY_LOCATION, KEY_OFFSET, KEY_LENGTH, KEY_CHECKSUM, K
 
 static const char *const key_names[KEY_COUNT] = {"location", "offset", "length", "checksum"};
 
-const uint8_t *external_data(Files *files, const Where *where, const char *tensor, ProtobufCMessage *const *entries, size_t count,
-                             uint64_t bytes)
+const uint8_t *external_data(Files *files, const Where *where, const char *tensor, ProtobufCMessage *const *entries,
+                             size_t count, uint64_t bytes)
 {
     Diagnostics *diagnostics = files->diagnostics;
     const ProtobufCBinaryData *values[KEY_COUNT] = {0};
     for (size_t i = 0; i < count; i++) {
         const Onnx__StringStringEntryProto *entry = (const Onnx__StringStringEntryProto *)entries[i];
         int key = 0;
-        while (key < KEY_COUNT && (entry->key.len != strlen(key_names[key]) || memcmp(entry->key.data, key_names[key], entry->key.len) != 0))
+        while (key < KEY_COUNT && (entry->key.len != strlen(key_names[key]) ||
+                                   memcmp(entry->key.data, key_names[key], entry->key.len) != 0))
             key++;
         if (key == KEY_COUNT || values[key]) {
             diag_error(diagnostics, EXIT_MALFORMED, where, "the external data of \"%s\" has %s", tensor,
@@ -296,12 +304,15 @@ const uint8_t *external_data(Files *files, const Where *where, const char *tenso
         values[key] = &entry->value;
     }
     uint64_t offset = 0, length = bytes, end;
-    if ((values[KEY_OFFSET] && !size_parse(values[KEY_OFFSET], &offset)) || (values[KEY_LENGTH] && !size_parse(values[KEY_LENGTH], &length))) {
-        diag_error(diagnostics, EXIT_MALFORMED, where, "the external data of \"%s\" has an offset or length that is not a number of bytes", tensor);
+    if ((values[KEY_OFFSET] && !size_parse(values[KEY_OFFSET], &offset)) ||
+        (values[KEY_LENGTH] && !size_parse(values[KEY_LENGTH], &length))) {
+        diag_error(diagnostics, EXIT_MALFORMED, where,
+                   "the external data of \"%s\" has an offset or length that is not a number of bytes", tensor);
         return NULL;
     }
     if (length != bytes) {
-        diag_error(diagnostics, EXIT_MALFORMED, where, "the external data of \"%s\" has %llu bytes but its shape and type need %llu", tensor,
+        diag_error(diagnostics, EXIT_MALFORMED, where,
+                   "the external data of \"%s\" has %llu bytes but its shape and type need %llu", tensor,
                    (unsigned long long)length, (unsigned long long)bytes);
         return NULL;
     }
@@ -310,7 +321,10 @@ const uint8_t *external_data(Files *files, const Where *where, const char *tenso
         wrong = location_wrong(values[KEY_LOCATION]);
     if (!wrong && !files->folder)
         wrong = "has no folder to lie in: the model does not come from a file, so name the folder with --external-data";
-    const char *location = values[KEY_LOCATION] ? arena_format(files->arena, "%.*s", (int)(wrong ? 0 : values[KEY_LOCATION]->len), (const char *)values[KEY_LOCATION]->data) : "";
+    const char *location = values[KEY_LOCATION]
+                               ? arena_format(files->arena, "%.*s", (int)(wrong ? 0 : values[KEY_LOCATION]->len),
+                                              (const char *)values[KEY_LOCATION]->data)
+                               : "";
     const File *file = wrong ? NULL : external_file(files, location, &wrong);
     if (!file) {
         diag_error(diagnostics, EXIT_MALFORMED, where, "the external data of \"%s\": the location \"%s\" %s", tensor,
@@ -318,8 +332,10 @@ const uint8_t *external_data(Files *files, const Where *where, const char *tenso
         return NULL;
     }
     if (__builtin_add_overflow(offset, length, &end) || end > file->size) {
-        diag_error(diagnostics, EXIT_MALFORMED, where, "the external data of \"%s\": bytes %llu to %llu are asked of \"%s\", which has %zu",
-                   tensor, (unsigned long long)offset, (unsigned long long)(offset + length), diag_quote(files->arena, location, 200), file->size);
+        diag_error(diagnostics, EXIT_MALFORMED, where,
+                   "the external data of \"%s\": bytes %llu to %llu are asked of \"%s\", which has %zu", tensor,
+                   (unsigned long long)offset, (unsigned long long)(offset + length),
+                   diag_quote(files->arena, location, 200), file->size);
         return NULL;
     }
     return file->data + offset;

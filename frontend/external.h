@@ -1,8 +1,9 @@
 /* The files of a model: the one place that opens them.
  *
- * The model itself is what the user named, and may be a pipe. Files that the model names (external data) are opened beneath one folder,
- * never through a link, a device or a second name (hard link), because the model is not trusted. `links` lifts the last three rules for
- * a folder that the user named. Every file is mapped once and stays until files_close; what is mapped must not be changed meanwhile. */
+ * The model itself is what the user named, and may be a pipe. Files that the model names (external data) are opened
+ * beneath one folder, never through a link, a device or a second name (hard link), because the model is not trusted.
+ * `links` lifts the last three rules for a folder that the user named. Every file is mapped once and stays until
+ * files_close; what is mapped must not be changed meanwhile. */
 #ifndef LATHE_FRONTEND_EXTERNAL_H
 #define LATHE_FRONTEND_EXTERNAL_H
 
@@ -32,7 +33,8 @@ typedef struct Files {
     File *first, *last;
 } Files;
 
-/* Starts the list with the model; NULL after a diagnostic. `external` is the folder the user named, or NULL for the model's own. */
+/* Starts the list with the model; NULL after a diagnostic. `external` is the folder the user named, or NULL for the
+ * model's own. */
 Files *files_open(Arena *arena, Diagnostics *diagnostics, const char *path, const char *external, uint64_t limit);
 /* The same for a model that stands in memory, which stays the caller's. */
 Files *files_memory(Arena *arena, Diagnostics *diagnostics, const void *data, size_t size, const char *external);
@@ -41,7 +43,7 @@ void files_rest(const Files *files);
 void files_close(Files *files);
 
 /* The `bytes` bytes that a tensor's external_data list names; NULL after a diagnostic. */
-const uint8_t *external_data(Files *files, const Where *where, const char *tensor, ProtobufCMessage *const *entries, size_t count,
-                             uint64_t bytes);
+const uint8_t *external_data(Files *files, const Where *where, const char *tensor, ProtobufCMessage *const *entries,
+                             size_t count, uint64_t bytes);
 
 #endif

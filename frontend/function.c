@@ -34,7 +34,8 @@ bool functions_import(Importer *importer)
         function->proto = proto;
         if (!opsets_import(importer, proto->opset_import, proto->n_opset_import, &function->opsets))
             return false;
-        if (!*name || names_add(&importer->functions, function_key(importer, &proto->domain, &proto->name, &proto->overload), function))
+        if (!*name || names_add(&importer->functions,
+                                function_key(importer, &proto->domain, &proto->name, &proto->overload), function))
             return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file,
                               *name ? "the function \"%s\" is there twice" : "a function has no name%s",
                               *name ? diag_quote(importer->scratch, name, 100) : "");
@@ -59,7 +60,8 @@ static bool attributes_bind(Importer *importer, const Context *context, const Wh
         if (!name || !attribute_resolve(importer, context, where, attribute, &attribute))
             return false;
         if (attribute && names_add(attributes, name, (void *)(uintptr_t)attribute))
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "attribute \"%s\" is given twice", diag_quote(importer->scratch, name, 100));
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "attribute \"%s\" is given twice",
+                              diag_quote(importer->scratch, name, 100));
     }
     for (size_t i = 0; i < proto->n_attribute_proto; i++) {
         const Name name = text_name(importer, where, &proto->attribute_proto[i]->name, "an attribute's name");
@@ -70,8 +72,8 @@ static bool attributes_bind(Importer *importer, const Context *context, const Wh
     return true;
 }
 
-static bool parameters_bind(Importer *importer, const Where *where, const Onnx__FunctionProto *proto, Node *const *inputs, int input_count,
-                            Scope *scope)
+static bool parameters_bind(Importer *importer, const Where *where, const Onnx__FunctionProto *proto,
+                            Node *const *inputs, int input_count, Scope *scope)
 {
     for (size_t i = 0; i < proto->n_input; i++) {
         const Name name = text_name(importer, where, &proto->input[i], "a parameter's name");
@@ -87,22 +89,27 @@ static bool parameters_bind(Importer *importer, const Where *where, const Onnx__
 static Name call_path(Importer *importer, const Where *where)
 {
     enum { PATH_LIMIT = 256 };
-    return strlen(where->node) < PATH_LIMIT ? name_intern(importer->ir->arena, arena_format(importer->scratch, "%s/", where->node)) : "";
+    return strlen(where->node) < PATH_LIMIT
+               ? name_intern(importer->ir->arena, arena_format(importer->scratch, "%s/", where->node))
+               : "";
 }
 
-bool function_inline(Importer *importer, const Context *context, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
-                     Function *function, Node *const *inputs, int input_count, Node **outputs)
+bool function_inline(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+                     const Onnx__NodeProto *node, Function *function, Node *const *inputs, int input_count,
+                     Node **outputs)
 {
     (void)scope; /* a function does not see the values around its call */
     const Onnx__FunctionProto *proto = function->proto;
     if ((size_t)input_count > proto->n_input || node->n_output > proto->n_output)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the function has %zu inputs and %zu outputs but is called with %d and %zu",
-                          proto->n_input, proto->n_output, input_count, node->n_output);
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                          "the function has %zu inputs and %zu outputs but is called with %d and %zu", proto->n_input,
+                          proto->n_output, input_count, node->n_output);
     NameMap attributes = {.arena = importer->scratch};
     Scope inside = {NULL, {.arena = importer->scratch}};
     const Context called = {&function->opsets, &attributes, call_path(importer, where), context->depth + 1};
     if (called.depth > importer->limits.nesting)
-        return diag_error(importer->diagnostics, EXIT_LIMIT, where, "graphs and functions are nested more than %d deep", importer->limits.nesting);
+        return diag_error(importer->diagnostics, EXIT_LIMIT, where, "graphs and functions are nested more than %d deep",
+                          importer->limits.nesting);
     if (!attributes_bind(importer, context, where, node, proto, &attributes) ||
         !parameters_bind(importer, where, proto, inputs, input_count, &inside) ||
         !nodes_import(importer, &called, &inside, proto->node, proto->n_node))
@@ -111,7 +118,8 @@ bool function_inline(Importer *importer, const Context *context, const Scope *sc
         const Name name = text_name(importer, where, &proto->output[i], "an output's name");
         outputs[i] = name && *name ? scope_find(&inside, name) : NULL;
         if (!outputs[i])
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the function does not make its output \"%s\"",
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                              "the function does not make its output \"%s\"",
                               name ? diag_quote(importer->scratch, name, 100) : "");
     }
     return true;

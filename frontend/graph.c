@@ -1,4 +1,5 @@
-/* Graphs: scopes, initialisers, declared types and symbolic dims, inputs and outputs. The same code serves the model and its bodies. */
+/* Graphs: scopes, initialisers, declared types and symbolic dims, inputs and outputs. The same code serves the model
+ * and its bodies. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 
@@ -16,7 +17,8 @@ Node *scope_find(const Scope *scope, Name name)
 bool scope_add(Importer *importer, const Where *where, Scope *scope, Name name, Node *node)
 {
     return !names_add(&scope->values, name, node) ||
-           diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the value \"%s\" is made twice", diag_quote(importer->scratch, name, 100));
+           diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the value \"%s\" is made twice",
+                      diag_quote(importer->scratch, name, 100));
 }
 
 /* Sparse and dense initialisers become values of the scope. */
@@ -26,7 +28,8 @@ static bool initializers_import(Importer *importer, const Onnx__GraphProto *grap
         const bool dense = i < graph->n_initializer;
         const Onnx__SparseTensorProto *sparse = dense ? NULL : graph->sparse_initializer[i - graph->n_initializer];
         const Onnx__TensorProto *tensor = dense ? graph->initializer[i] : sparse->values;
-        Node *node = dense ? tensor_import(importer, &importer->file, tensor) : sparse_import(importer, &importer->file, sparse);
+        Node *node =
+            dense ? tensor_import(importer, &importer->file, tensor) : sparse_import(importer, &importer->file, sparse);
         const Name name = node ? text_name(importer, &importer->file, &tensor->name, "a tensor's name") : NULL;
         if (!name)
             return false;
@@ -40,7 +43,8 @@ static bool initializers_import(Importer *importer, const Onnx__GraphProto *grap
 
 /* ---- symbolic dims ---- */
 
-/* A symbol's text is letters, digits, '_' and '.', so that it can stand in IR text and in C comments; other bytes become _xHH. */
+/* A symbol's text is letters, digits, '_' and '.', so that it can stand in IR text and in C comments; other bytes
+ * become _xHH. */
 static Name symbol_text(Importer *importer, Name name)
 {
     Arena *arena = importer->scratch;
@@ -108,7 +112,8 @@ static const ShapeOption *shape_option(const Importer *importer, Name name)
     return NULL;
 }
 
-static Node *dim_import(Importer *importer, const Where *where, const Onnx__TensorShapeProto__Dimension *dim, Name value, int i)
+static Node *dim_import(Importer *importer, const Where *where, const Onnx__TensorShapeProto__Dimension *dim,
+                        Name value, int i)
 {
     if (dim && dim->has_dim_value)
         return index_const(importer->ir, dim->dim_value);
@@ -119,7 +124,8 @@ static Node *dim_import(Importer *importer, const Where *where, const Onnx__Tens
 }
 
 /* Type of a declared value; symbolic dims where model and option (which may be NULL) leave them open. */
-static bool type_import(Importer *importer, const Onnx__ValueInfoProto *value, Name name, const ShapeOption *option, Type *type)
+static bool type_import(Importer *importer, const Onnx__ValueInfoProto *value, Name name, const ShapeOption *option,
+                        Type *type)
 {
     const Where *where = &importer->file;
     const char *what = arena_format(importer->scratch, "value \"%s\"", diag_quote(importer->scratch, name, 100));
@@ -127,7 +133,8 @@ static bool type_import(Importer *importer, const Onnx__ValueInfoProto *value, N
         return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s has no type", what);
     const Onnx__TypeProto__Tensor *tensor = value->type->tensor_type;
     if (!tensor)
-        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "%s is not a tensor but a %s, which is not supported", what,
+        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
+                          "%s is not a tensor but a %s, which is not supported", what,
                           value->type->sequence_type   ? "sequence"
                           : value->type->optional_type ? "optional"
                           : value->type->map_type      ? "map"
@@ -137,10 +144,12 @@ static bool type_import(Importer *importer, const Onnx__ValueInfoProto *value, N
         return false;
     const Onnx__TensorShapeProto *shape = tensor->shape;
     if (!shape && !option)
-        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "%s has no shape: give one with --shape", what);
+        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "%s has no shape: give one with --shape",
+                          what);
     const size_t rank = shape ? shape->n_dim : (size_t)option->rank;
     if (option && (size_t)option->rank != rank)
-        return diag_error(importer->diagnostics, EXIT_USAGE, where, "%s has %zu dims, --shape gives %d", what, rank, option->rank);
+        return diag_error(importer->diagnostics, EXIT_USAGE, where, "%s has %zu dims, --shape gives %d", what, rank,
+                          option->rank);
     int64_t fixed[RANK_MAX];
     Node *dims[RANK_MAX];
     uint64_t elements, bytes;
@@ -175,7 +184,8 @@ static bool inputs_import(Importer *importer, const Onnx__GraphProto *proto, Sco
         if (!name)
             return false;
         if (!*name || names_add(&seen, name, proto->input[i]))
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, *name ? "the input \"%s\" is there twice" : "an input has no name%s",
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                              *name ? "the input \"%s\" is there twice" : "an input has no name%s",
                               *name ? diag_quote(importer->scratch, name, 100) : "");
         if (names_get(&scope->values, name)) /* an input with a default: the default is what we compile */
             continue;
@@ -200,21 +210,23 @@ static bool output_check(Importer *importer, const Onnx__ValueInfoProto *declare
         return true;
     const Onnx__TypeProto__Tensor *tensor = declared->type->tensor_type;
     if (!tensor)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s is declared as something else than the tensor it is", what);
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                          "%s is declared as something else than the tensor it is", what);
     if (tensor->elem_type && dtype_from_onnx(tensor->elem_type) != type.dtype)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s is declared with element type %d but is %s", what, tensor->elem_type,
-                          type_text(importer->ir, type));
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s is declared with element type %d but is %s",
+                          what, tensor->elem_type, type_text(importer->ir, type));
     if (!tensor->shape || importer->options->shape_count)
         return true;
     if (tensor->shape->n_dim != (size_t)type.rank)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s is declared with %zu dims but is %s", what, tensor->shape->n_dim,
-                          type_text(importer->ir, type));
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s is declared with %zu dims but is %s", what,
+                          tensor->shape->n_dim, type_text(importer->ir, type));
     for (int i = 0; i < type.rank; i++) {
         const Onnx__TensorShapeProto__Dimension *dim = tensor->shape->dim[i];
         int64_t is;
         if (dim->has_dim_value && const_is_int(type.dims[i], &is) && is != dim->dim_value)
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s is declared with dim %d = %lld but is %s", what, i,
-                              (long long)dim->dim_value, type_text(importer->ir, type));
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                              "%s is declared with dim %d = %lld but is %s", what, i, (long long)dim->dim_value,
+                              type_text(importer->ir, type));
     }
     return true;
 }
@@ -231,13 +243,16 @@ static bool outputs_import(Importer *importer, const Onnx__GraphProto *proto, co
         if (!name)
             return false;
         const char *quoted = diag_quote(importer->scratch, name, 100);
-        const bool twice = names_add(&seen, name, proto->output[i]) && !scope->outer; /* a body may give one value twice */
+        const bool twice =
+            names_add(&seen, name, proto->output[i]) && !scope->outer; /* a body may give one value twice */
         if (!*name || twice)
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, *name ? "the output \"%s\" is there twice" : "an output has no name%s",
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                              *name ? "the output \"%s\" is there twice" : "an output has no name%s",
                               *name ? quoted : "");
         Node *output = scope_find(scope, name);
         if (!output)
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the output \"%s\" is made by no node", quoted);
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the output \"%s\" is made by no node",
+                              quoted);
         if (!output_check(importer, proto->output[i], name, output->type))
             return false;
         names[i] = name;
@@ -255,10 +270,12 @@ Graph *graph_import(Importer *importer, const Context *context, const Scope *out
     Graph *graph = NEW(importer->ir->arena, Graph);
     graph->name = text_name(importer, where, &proto->name, "a graph's name");
     if (inside.depth > importer->limits.nesting) {
-        diag_error(importer->diagnostics, EXIT_LIMIT, where, "graphs and functions are nested more than %d deep", importer->limits.nesting);
+        diag_error(importer->diagnostics, EXIT_LIMIT, where, "graphs and functions are nested more than %d deep",
+                   importer->limits.nesting);
         return NULL;
     }
-    const bool good = graph->name && initializers_import(importer, proto, &scope) && inputs_import(importer, proto, &scope, graph) &&
+    const bool good = graph->name && initializers_import(importer, proto, &scope) &&
+                      inputs_import(importer, proto, &scope, graph) &&
                       nodes_import(importer, &inside, &scope, proto->node, proto->n_node) &&
                       outputs_import(importer, proto, &scope, graph);
     return good ? graph : NULL;

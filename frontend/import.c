@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { IR_VERSION_MAX = 14, DEPTH_MEMORY = 24 };
-#define MEMORY_FLOOR ((size_t)64 << 20)
+#define MEMORY_FLOOR   ((size_t)64 << 20)
 #define MEMORY_CEILING ((size_t)3 << 29)
 
 bool text_is(const Text *text, const char *word)
@@ -19,7 +19,8 @@ bool text_is(const Text *text, const char *word)
 Name text_name(Importer *importer, const Where *where, const Text *text, const char *what)
 {
     if (text->len > importer->limits.name) {
-        diag_error(importer->diagnostics, EXIT_LIMIT, where, "%s has %zu bytes, the limit is %u", what, text->len, importer->limits.name);
+        diag_error(importer->diagnostics, EXIT_LIMIT, where, "%s has %zu bytes, the limit is %u", what, text->len,
+                   importer->limits.name);
         return NULL;
     }
     return name_intern_bytes(importer->ir->arena, text->len ? (const char *)text->data : "", text->len);
@@ -46,7 +47,8 @@ bool opsets_import(Importer *importer, Onnx__OperatorSetIdProto *const *entries,
     enum { DOMAINS_MAX = 1000 };
     const Where *where = &importer->file;
     if (count > DOMAINS_MAX)
-        return diag_error(importer->diagnostics, EXIT_LIMIT, where, "%zu operator sets are imported, the limit is %d", count, DOMAINS_MAX);
+        return diag_error(importer->diagnostics, EXIT_LIMIT, where, "%zu operator sets are imported, the limit is %d",
+                          count, DOMAINS_MAX);
     ImportedOpset *list = NEW_ARRAY(importer->ir->arena, ImportedOpset, count);
     opsets->count = 0;
     opsets->entries = list;
@@ -58,12 +60,15 @@ bool opsets_import(Importer *importer, Onnx__OperatorSetIdProto *const *entries,
         const char *quoted = diag_quote(importer->scratch, *domain ? domain : "ai.onnx", 100);
         const int64_t version = entries[i]->version, newest = *domain ? INT32_MAX : NEWEST_OPSET;
         if (opset_version(opsets, domain))
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the operator set %s is imported twice", quoted);
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the operator set %s is imported twice",
+                              quoted);
         if (version < 1)
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the operator set %s is imported in version %lld", quoted, (long long)version);
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                              "the operator set %s is imported in version %lld", quoted, (long long)version);
         if (version > newest)
-            return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "the operator set %s is imported in version %lld; the newest supported is %lld",
-                              quoted, (long long)version, (long long)newest);
+            return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
+                              "the operator set %s is imported in version %lld; the newest supported is %lld", quoted,
+                              (long long)version, (long long)newest);
         list[opsets->count++] = (ImportedOpset){domain, (int)version};
     }
     return true;
@@ -73,7 +78,8 @@ bool opsets_import(Importer *importer, Onnx__OperatorSetIdProto *const *entries,
 
 static ImportLimits limits_complete(ImportLimits limits)
 {
-    const ImportLimits standard = {.file = 2ull << 30, .nodes = 1000000, .name = 1 << 17, .nesting = 64, .fold = 256ull << 20};
+    const ImportLimits standard = {
+        .file = 2ull << 30, .nodes = 1000000, .name = 1 << 17, .nesting = 64, .fold = 256ull << 20};
     limits.file = limits.file ? limits.file : standard.file;
     limits.nodes = limits.nodes ? limits.nodes : standard.nodes;
     limits.name = limits.name ? limits.name : standard.name;
@@ -87,8 +93,8 @@ static bool dim_bind(Importer *importer, Name name, int64_t value)
     int64_t before;
     Node *node = names_add(&importer->bound, name, index_const(importer->ir, value));
     return !node || !const_is_int(node, &before) || before == value ||
-           diag_error(importer->diagnostics, EXIT_USAGE, &importer->file, "the dim \"%s\" is given as %lld and as %lld", diag_quote(importer->scratch, name, 100),
-                      (long long)before, (long long)value);
+           diag_error(importer->diagnostics, EXIT_USAGE, &importer->file, "the dim \"%s\" is given as %lld and as %lld",
+                      diag_quote(importer->scratch, name, 100), (long long)before, (long long)value);
 }
 
 /* A shape that an option gives decides the model's names of those dims everywhere. */
@@ -136,9 +142,11 @@ static bool options_bind(Importer *importer)
 {
     const ImportOptions *options = importer->options;
     for (int i = 0; i < options->dim_count; i++)
-        if (options->dims[i].value < 0 || !dim_bind(importer, name_intern(importer->ir->arena, options->dims[i].name), options->dims[i].value))
+        if (options->dims[i].value < 0 ||
+            !dim_bind(importer, name_intern(importer->ir->arena, options->dims[i].name), options->dims[i].value))
             return diag_error(importer->diagnostics, EXIT_USAGE, &importer->file, "--dim %s: %lld is not a size",
-                              diag_quote(importer->scratch, options->dims[i].name, 100), (long long)options->dims[i].value);
+                              diag_quote(importer->scratch, options->dims[i].name, 100),
+                              (long long)options->dims[i].value);
     for (int i = 0; i < options->shape_count; i++)
         if (!shape_bind(importer, &options->shapes[i]))
             return false;
@@ -168,27 +176,32 @@ static bool model_read(Importer *importer)
     else
         memory += MEMORY_CEILING;
     const WireLimits limits = {.graphs = importer->limits.nesting, .memory = memory};
-    importer->model = wire_read(importer->scratch, importer->diagnostics, &importer->file, &onnx__model_proto__descriptor, file->data, file->size, &limits);
+    importer->model = wire_read(importer->scratch, importer->diagnostics, &importer->file,
+                                &onnx__model_proto__descriptor, file->data, file->size, &limits);
     if (!importer->model)
         return false;
     if (!importer->model->graph)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file, "not an ONNX model: there is no graph");
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file,
+                          "not an ONNX model: there is no graph");
     const int64_t version = importer->model->ir_version;
     if (version < 1 || version > IR_VERSION_MAX)
         return diag_error(importer->diagnostics, version < 1 ? EXIT_MALFORMED : EXIT_UNSUPPORTED, &importer->file,
-                          "the format version is %lld; versions 1 to %d are supported", (long long)version, IR_VERSION_MAX);
+                          "the format version is %lld; versions 1 to %d are supported", (long long)version,
+                          IR_VERSION_MAX);
     return true;
 }
 
 static bool model_opsets(Importer *importer, Opsets *opsets)
 {
     static const ImportedOpset first = {"", 1};
-    if (importer->model->ir_version < 3 && importer->model->n_opset_import == 0) { /* from before there were operator sets */
+    if (importer->model->ir_version < 3 &&
+        importer->model->n_opset_import == 0) { /* from before there were operator sets */
         *opsets = (Opsets){1, &first};
         return true;
     }
     return opsets_import(importer, importer->model->opset_import, importer->model->n_opset_import, opsets) &&
-           (opsets->count || diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file, "the model imports no operator set"));
+           (opsets->count ||
+            diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file, "the model imports no operator set"));
 }
 
 static const ImportedValue *values_list(Arena *arena, Node *const *nodes, const Name *names, int count)
@@ -231,7 +244,8 @@ static const Name *files_list(Importer *importer, int *count)
 static bool model_import(Importer *importer, ImportedModel *model)
 {
     Opsets opsets;
-    if (!model_read(importer) || !dims_declare(importer) || !options_bind(importer) || !model_opsets(importer, &opsets) || !functions_import(importer))
+    if (!model_read(importer) || !dims_declare(importer) || !options_bind(importer) ||
+        !model_opsets(importer, &opsets) || !functions_import(importer))
         return false;
     const Context context = {&opsets, NULL, "", 0};
     if (!nodes_supported(importer, &context, importer->model->graph) || !metadata_import(importer, model))
@@ -288,15 +302,18 @@ bool onnx_import(Ir *ir, const char *path, const ImportOptions *options, Importe
 {
     options = options ? options : &no_options;
     *model = (ImportedModel){0};
-    Files *files = files_open(ir->arena, ir->diagnostics, path, options->external, limits_complete(options->limits).file);
+    Files *files =
+        files_open(ir->arena, ir->diagnostics, path, options->external, limits_complete(options->limits).file);
     return files && files_import(ir, files, path, options, model);
 }
 
-bool onnx_import_memory(Ir *ir, const char *name, const void *data, size_t size, const ImportOptions *options, ImportedModel *model)
+bool onnx_import_memory(Ir *ir, const char *name, const void *data, size_t size, const ImportOptions *options,
+                        ImportedModel *model)
 {
     options = options ? options : &no_options;
     *model = (ImportedModel){0};
-    return files_import(ir, files_memory(ir->arena, ir->diagnostics, data, size, options->external), name, options, model);
+    return files_import(ir, files_memory(ir->arena, ir->diagnostics, data, size, options->external), name, options,
+                        model);
 }
 
 void onnx_close(ImportedModel *model)

@@ -1,7 +1,9 @@
-/* An ONNX model becomes a tensor graph: names resolved, operators raised to the newest opset, functions inlined, everything checked.
+/* An ONNX model becomes a tensor graph: names resolved, operators raised to the newest opset, functions inlined,
+ * everything checked.
  *
- * Weights are not copied: constants point into the mapped files, which stay open until onnx_close. A model that is wrong gets one
- * diagnostic that names the node; the operators that are not supported are reported together before anything is built. */
+ * Weights are not copied: constants point into the mapped files, which stay open until onnx_close. A model that is
+ * wrong gets one diagnostic that names the node; the operators that are not supported are reported together before
+ * anything is built. */
 #ifndef LATHE_FRONTEND_IMPORT_H
 #define LATHE_FRONTEND_IMPORT_H
 
@@ -30,7 +32,8 @@ typedef struct DimOption {
 } DimOption;
 
 typedef struct ImportOptions {
-    const char *external; /* folder of the external data, in which links are followed; NULL: the model's folder, without links */
+    const char *external; /* folder of the external data, in which links are followed; NULL: the model's folder, without
+                             links */
     int shape_count, dim_count;
     const ShapeOption *shapes;
     const DimOption *dims;
@@ -66,17 +69,19 @@ typedef struct ImportedModel {
     const ImportedValue *inputs, *outputs; /* in the order of the model, without inputs that are constants */
     const ImportedDim *dims;               /* symbolic dims */
     const ImportedText *metadata;
-    const Name *files;                     /* everything that was read, the model first */
-    struct Files *open;                    /* private */
+    const Name *files;  /* everything that was read, the model first */
+    struct Files *open; /* private */
 } ImportedModel;
 
 /* path "-" is standard input. options may be NULL. False after diagnostics; the model then needs no closing. */
 bool onnx_import(Ir *ir, const char *path, const ImportOptions *options, ImportedModel *model);
 /* The same from memory, which must outlive the graph. `name` stands for the file in messages. */
-bool onnx_import_memory(Ir *ir, const char *name, const void *data, size_t size, const ImportOptions *options, ImportedModel *model);
+bool onnx_import_memory(Ir *ir, const char *name, const void *data, size_t size, const ImportOptions *options,
+                        ImportedModel *model);
 /* Unmaps the files: no constant of the graph may be read after this. */
 void onnx_close(ImportedModel *model);
-/* SHA-256 of the model file as 64 hexadecimal digits, in the arena. Reads the whole file, so it is computed only when asked. */
+/* SHA-256 of the model file as 64 hexadecimal digits, in the arena. Reads the whole file, so it is computed only when
+ * asked. */
 Name onnx_sha256(Ir *ir, const ImportedModel *model);
 
 #endif

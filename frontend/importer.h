@@ -80,22 +80,35 @@ Node *tensor_import(Importer *importer, const Where *where, const Onnx__TensorPr
 Node *sparse_import(Importer *importer, const Where *where, const Onnx__SparseTensorProto *sparse);
 /* dtype of a TensorProto.DataType; DTYPE_NONE after a diagnostic. */
 Dtype dtype_import(Importer *importer, const Where *where, const char *what, int32_t number);
-/* Bytes of a tensor of constant dims; false after a diagnostic when they are negative, too many, or their product overflows. */
-bool dims_check(Importer *importer, const Where *where, const char *what, const int64_t *dims, size_t rank, Dtype dtype, uint64_t *elements,
-                uint64_t *bytes);
+/* Bytes of a tensor of constant dims; false after a diagnostic when they are negative, too many, or their product
+ * overflows. */
+bool dims_check(Importer *importer, const Where *where, const char *what, const int64_t *dims, size_t rank, Dtype dtype,
+                uint64_t *elements, uint64_t *bytes);
 /* rank-0 and rank-1 constants from numbers in memory. */
 Node *values_constant(Importer *importer, Dtype dtype, int rank, const void *values, int64_t count, Name name);
 
 /* ---- attribute.c ---- */
 /* The attributes of a node, references resolved and absent ones left out; false after a diagnostic. */
-bool attributes_import(Importer *importer, const Context *context, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
-                       Attribute *attributes, int *count);
-/* The attribute that stands there or that the call gives for it; NULL when the call gives none. Reports references outside functions. */
-bool attribute_resolve(Importer *importer, const Context *context, const Where *where, const Onnx__AttributeProto *attribute,
-                       const Onnx__AttributeProto **resolved);
+bool attributes_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+                       const Onnx__NodeProto *node, Attribute *attributes, int *count);
+/* The attribute that stands there or that the call gives for it; NULL when the call gives none. Reports references
+ * outside functions. */
+bool attribute_resolve(Importer *importer, const Context *context, const Where *where,
+                       const Onnx__AttributeProto *attribute, const Onnx__AttributeProto **resolved);
 /* Its AttributeType, checked against the value it holds; 0 after a diagnostic. */
 int attribute_type(Importer *importer, const Where *where, const Onnx__AttributeProto *attribute);
-enum { TYPE_FLOAT = 1, TYPE_INT, TYPE_STRING, TYPE_TENSOR, TYPE_GRAPH, TYPE_FLOATS, TYPE_INTS, TYPE_STRINGS, TYPE_SPARSE = 11, TYPE_TYPE = 13 };
+enum {
+    TYPE_FLOAT = 1,
+    TYPE_INT,
+    TYPE_STRING,
+    TYPE_TENSOR,
+    TYPE_GRAPH,
+    TYPE_FLOATS,
+    TYPE_INTS,
+    TYPE_STRINGS,
+    TYPE_SPARSE = 11,
+    TYPE_TYPE = 13
+};
 /* Constant: its attributes are its value. */
 Node *constant_import(Importer *importer, const Context *context, const Where *where, const Onnx__NodeProto *node);
 
@@ -105,9 +118,11 @@ bool scope_add(Importer *importer, const Where *where, Scope *scope, Name name, 
 /* Bodies have the scope `outer` around them; the model has NULL. */
 Graph *graph_import(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *graph);
 /* The nodes of a graph or function body, in an order in which values are made before they are used. */
-bool nodes_import(Importer *importer, const Context *context, Scope *scope, Onnx__NodeProto *const *nodes, size_t count);
+bool nodes_import(Importer *importer, const Context *context, Scope *scope, Onnx__NodeProto *const *nodes,
+                  size_t count);
 /* order[i] is the i-th node to import; false after a diagnostic: two nodes make one value, or a cycle. */
-bool nodes_order(Importer *importer, const Context *context, const Scope *scope, Onnx__NodeProto *const *nodes, size_t count, uint32_t *order);
+bool nodes_order(Importer *importer, const Context *context, const Scope *scope, Onnx__NodeProto *const *nodes,
+                 size_t count, uint32_t *order);
 /* Where of a node: its name, or that of its first output. */
 const Where *node_where(Importer *importer, const Context *context, const Onnx__NodeProto *node);
 
@@ -122,18 +137,20 @@ bool functions_import(Importer *importer);
 /* The function that a node calls, NULL when it is an operator. */
 Function *function_find(Importer *importer, const Onnx__NodeProto *node);
 /* Imports the body with the given inputs; fills in `outputs`, NULL where the function has fewer. */
-bool function_inline(Importer *importer, const Context *context, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
-                     Function *function, Node *const *inputs, int input_count, Node **outputs);
+bool function_inline(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+                     const Onnx__NodeProto *node, Function *function, Node *const *inputs, int input_count,
+                     Node **outputs);
 
 /* ---- support.c ---- */
-/* Looks through nodes, bodies and functions for what cannot be imported, reports all of it at once, and counts nodes. */
+/* Looks through nodes, bodies and functions for what cannot be imported, reports all of it at once, and counts nodes.
+ */
 bool nodes_supported(Importer *importer, const Context *context, const Onnx__GraphProto *graph);
 
 /* ---- control.c ---- */
 bool is_if(const Onnx__NodeProto *node);
 /* If with a condition known now: the branch taken, inlined. */
-bool if_import(Importer *importer, const Context *context, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
-               const Node *condition, Node **outputs);
+bool if_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+               const Onnx__NodeProto *node, const Node *condition, Node **outputs);
 /* Is the value of this bool known, and which? */
 bool condition_known(const Node *condition, bool *value);
 

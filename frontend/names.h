@@ -1,4 +1,5 @@
-/* A map from interned names to pointers. Equal text is one pointer, so keys are hashed by address; order is never exposed. */
+/* A map from interned names to pointers. Equal text is one pointer, so keys are hashed by address; order is never
+ * exposed. */
 #ifndef LATHE_FRONTEND_NAMES_H
 #define LATHE_FRONTEND_NAMES_H
 

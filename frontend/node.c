@@ -14,16 +14,22 @@ const Where *node_where(Importer *importer, const Context *context, const Onnx__
     if (!name->len && node->n_output)
         name = &node->output[0];
     Arena *arena = importer->ir->arena;
-    where->node = name->len ? name_intern_bytes(arena, (const char *)name->data, name->len < importer->limits.name ? name->len : importer->limits.name) : "";
+    where->node = name->len ? name_intern_bytes(arena, (const char *)name->data,
+                                                name->len < importer->limits.name ? name->len : importer->limits.name)
+                            : "";
     if (*context->path && strlen(where->node) < PATH_LIMIT)
         where->node = name_intern(arena, arena_format(importer->scratch, "%s%s", context->path, where->node));
-    where->op = node->op_type.len ? name_intern_bytes(arena, (const char *)node->op_type.data, node->op_type.len < PATH_LIMIT ? node->op_type.len : PATH_LIMIT) : "";
-    const Name domain = name_intern_bytes(arena, node->domain.len ? (const char *)node->domain.data : "", node->domain.len);
+    where->op = node->op_type.len ? name_intern_bytes(arena, (const char *)node->op_type.data,
+                                                      node->op_type.len < PATH_LIMIT ? node->op_type.len : PATH_LIMIT)
+                                  : "";
+    const Name domain =
+        name_intern_bytes(arena, node->domain.len ? (const char *)node->domain.data : "", node->domain.len);
     where->opset = opset_version(context->opsets, domain);
     return where;
 }
 
-static bool inputs_resolve(Importer *importer, const Scope *scope, const Where *where, const Onnx__NodeProto *node, Node **inputs)
+static bool inputs_resolve(Importer *importer, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
+                           Node **inputs)
 {
     for (size_t i = 0; i < node->n_input; i++) {
         const Name name = text_name(importer, where, &node->input[i], "an input's name");
@@ -31,16 +37,18 @@ static bool inputs_resolve(Importer *importer, const Scope *scope, const Where *
             return false;
         inputs[i] = *name ? scope_find(scope, name) : omitted_make(importer->ir);
         if (!inputs[i])
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
-                              "the input \"%s\" is made by no node before it and is no input or initializer of the graph",
-                              diag_quote(importer->scratch, name, 100));
+            return diag_error(
+                importer->diagnostics, EXIT_MALFORMED, where,
+                "the input \"%s\" is made by no node before it and is no input or initializer of the graph",
+                diag_quote(importer->scratch, name, 100));
     }
     return true;
 }
 
 /* An operator of the table, in the newest opset's terms. */
-static bool operator_import(Importer *importer, const Context *context, const Scope *scope, const Where *where, const Onnx__NodeProto *node,
-                            Node **inputs, int input_count, int output_count, Node **outputs)
+static bool operator_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+                            const Onnx__NodeProto *node, Node **inputs, int input_count, int output_count,
+                            Node **outputs)
 {
     Draft draft = {
         .importer = importer,
@@ -66,7 +74,8 @@ static bool operator_import(Importer *importer, const Context *context, const Sc
     const Op op = op_find(draft.domain, draft.op);
     if (op == OP_NONE)
         return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "the operator is not supported");
-    Node *made = tensor_make(importer->ir, op, draft.inputs, draft.input_count, draft.output_count, draft.attributes, draft.attribute_count);
+    Node *made = tensor_make(importer->ir, op, draft.inputs, draft.input_count, draft.output_count, draft.attributes,
+                             draft.attribute_count);
     for (int i = 0; made && i < output_count; i++)
         outputs[i] = node_result(made, i);
     return made;
@@ -99,7 +108,8 @@ static bool node_import(Importer *importer, const Context *context, Scope *scope
         if (input_count || output_count != 1)
             return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "a constant has no inputs and one output");
         good = (outputs[0] = constant_import(importer, context, where, node));
-    } else if (is_if(node) && input_count == 1 && (op_find("", "If") == OP_NONE || condition_known(inputs[0], &(bool){false}))) {
+    } else if (is_if(node) && input_count == 1 &&
+               (op_find("", "If") == OP_NONE || condition_known(inputs[0], &(bool){false}))) {
         good = if_import(importer, context, scope, where, node, inputs[0], outputs);
     } else {
         good = operator_import(importer, context, scope, where, node, inputs, input_count, output_count, outputs);

@@ -1,4 +1,5 @@
-/* An order of nodes in which every value is made before it is used. ONNX demands it of the file; files that lack it are sorted. */
+/* An order of nodes in which every value is made before it is used. ONNX demands it of the file; files that lack it are
+ * sorted. */
 #include "frontend/importer.h"
 
 #include <string.h>
@@ -26,7 +27,8 @@ static bool hidden(const Inside *inside, Name name)
 
 static void use_add(Uses *uses, const Inside *inside, const Text *text)
 {
-    const Name name = text->len ? name_intern_bytes(uses->importer->ir->arena, (const char *)text->data, text->len) : NULL;
+    const Name name =
+        text->len ? name_intern_bytes(uses->importer->ir->arena, (const char *)text->data, text->len) : NULL;
     const uintptr_t maker = name && !hidden(inside, name) ? (uintptr_t)names_get(uses->makers, name) : 0;
     if (!maker)
         return;
@@ -74,8 +76,8 @@ static void body_uses(Uses *uses, const Inside *outer, const Onnx__GraphProto *b
         use_add(uses, &inside, &body->output[i]->name);
 }
 
-static bool makers_collect(Importer *importer, const Context *context, const Scope *scope, Onnx__NodeProto *const *nodes, size_t count,
-                           NameMap *makers)
+static bool makers_collect(Importer *importer, const Context *context, const Scope *scope,
+                           Onnx__NodeProto *const *nodes, size_t count, NameMap *makers)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < nodes[i]->n_output; k++) {
@@ -83,8 +85,8 @@ static bool makers_collect(Importer *importer, const Context *context, const Sco
             if (!name)
                 return false;
             if (*name && (names_get(&scope->values, name) || names_add(makers, name, (void *)(uintptr_t)(i + 1))))
-                return diag_error(importer->diagnostics, EXIT_MALFORMED, node_where(importer, context, nodes[i]), "the value \"%s\" is made twice",
-                                  diag_quote(importer->scratch, name, 100));
+                return diag_error(importer->diagnostics, EXIT_MALFORMED, node_where(importer, context, nodes[i]),
+                                  "the value \"%s\" is made twice", diag_quote(importer->scratch, name, 100));
         }
     return true;
 }
@@ -92,8 +94,8 @@ static bool makers_collect(Importer *importer, const Context *context, const Sco
 enum { WHITE, GREY, BLACK }; /* not seen, on the stack, in the order */
 
 /* Depth first with a stack of our own; starts[i]..starts[i + 1] are the needs of node i. */
-static bool sort(Importer *importer, const Context *context, Onnx__NodeProto *const *nodes, size_t count, const Uses *uses, size_t *starts,
-                 uint32_t *order)
+static bool sort(Importer *importer, const Context *context, Onnx__NodeProto *const *nodes, size_t count,
+                 const Uses *uses, size_t *starts, uint32_t *order)
 {
     size_t *next = arena_copy(importer->scratch, starts, count * sizeof *starts);
     uint32_t *stack = NEW_ARRAY(importer->scratch, uint32_t, count);
@@ -125,7 +127,8 @@ static bool sort(Importer *importer, const Context *context, Onnx__NodeProto *co
     return true;
 }
 
-bool nodes_order(Importer *importer, const Context *context, const Scope *scope, Onnx__NodeProto *const *nodes, size_t count, uint32_t *order)
+bool nodes_order(Importer *importer, const Context *context, const Scope *scope, Onnx__NodeProto *const *nodes,
+                 size_t count, uint32_t *order)
 {
     NameMap makers = {.arena = importer->scratch};
     if (!makers_collect(importer, context, scope, nodes, count, &makers))

@@ -1,4 +1,5 @@
-/* Before anything is built: which operators of the model are not supported, all at once; and does inlining end, within the limits? */
+/* Before anything is built: which operators of the model are not supported, all at once; and does inlining end, within
+ * the limits? */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 
@@ -7,7 +8,7 @@
 
 /* An operator that is not supported. */
 typedef struct Refusal {
-    const char *operator;
+    const char *name;
     int opset;
     uint64_t count;
     const char *first; /* node */
@@ -23,14 +24,17 @@ typedef struct Survey {
 } Survey;
 enum { REFUSALS_SHOWN = 20 };
 
-static bool graph_survey(Survey *survey, const Context *context, Onnx__NodeProto *const *nodes, size_t count, uint64_t *size);
+static bool graph_survey(Survey *survey, const Context *context, Onnx__NodeProto *const *nodes, size_t count,
+                         uint64_t *size);
 
-static void refuse(Survey *survey, Name operator, const Where *where)
+static void refuse(Survey *survey, Name name, const Where *where)
 {
     Importer *importer = survey->importer;
     Refusal *refusal = NEW(importer->scratch, Refusal);
-    *refusal = (Refusal){.operator= diag_quote(importer->scratch, operator, 100), .opset = where->opset, .first = diag_quote(importer->scratch, where->node, 100)};
-    names_set(&survey->known, operator, refusal);
+    *refusal = (Refusal){.name = diag_quote(importer->scratch, name, 100),
+                         .opset = where->opset,
+                         .first = diag_quote(importer->scratch, where->node, 100)};
+    names_set(&survey->known, name, refusal);
     *(survey->last ? &survey->last->next : &survey->first) = refusal;
     survey->last = refusal;
     survey->refusals++;
@@ -48,19 +52,22 @@ static bool operator_survey(Survey *survey, const Context *context, const Onnx__
     const char *normal = domain_normal(domain);
     const int version = opset_version(context->opsets, normal);
     if (!*op)
-        return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node), "the node has no operator type");
+        return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node),
+                          "the node has no operator type");
     if (!version)
-        return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node), "the model does not import %s%s",
-                          *normal ? "the domain " : "the default operator set", diag_quote(importer->scratch, normal, 100));
-    const Name key = name_intern(importer->ir->arena, *normal ? arena_format(importer->scratch, "%s:%s", normal, op) : op);
+        return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node),
+                          "the model does not import %s%s", *normal ? "the domain " : "the default operator set",
+                          diag_quote(importer->scratch, normal, 100));
+    const Name key =
+        name_intern(importer->ir->arena, *normal ? arena_format(importer->scratch, "%s:%s", normal, op) : op);
     Refusal *known = names_get(&survey->known, key);
     if (!known) {
         const char *wrong;
         int since;
         const bool standard = !*normal && operator_exists(op, version, &wrong, &since);
         if (!*normal && !standard && since)
-            return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node), "%s in opset %d, and the model imports opset %d",
-                              wrong, since, version);
+            return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node),
+                              "%s in opset %d, and the model imports opset %d", wrong, since, version);
         const char *newest = *normal ? op : operator_newest(op);
         if (op_find(normal, newest) != OP_NONE || (standard && (strcmp(op, "Constant") == 0 || strcmp(op, "If") == 0)))
             names_add(&survey->known, key, &survey->mark);
@@ -73,14 +80,16 @@ static bool operator_survey(Survey *survey, const Context *context, const Onnx__
 }
 
 /* Every function is looked at once; `size` gets the nodes of one call. */
-static bool function_survey(Survey *survey, const Context *context, const Onnx__NodeProto *node, Function *function, uint64_t *size)
+static bool function_survey(Survey *survey, const Context *context, const Onnx__NodeProto *node, Function *function,
+                            uint64_t *size)
 {
     Importer *importer = survey->importer;
     if (function->state == FUNCTION_OPEN)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, node_where(importer, context, node), "the function calls itself");
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, node_where(importer, context, node),
+                          "the function calls itself");
     if (context->depth >= importer->limits.nesting)
-        return diag_error(importer->diagnostics, EXIT_LIMIT, node_where(importer, context, node), "functions are nested more than %d deep",
-                          importer->limits.nesting);
+        return diag_error(importer->diagnostics, EXIT_LIMIT, node_where(importer, context, node),
+                          "functions are nested more than %d deep", importer->limits.nesting);
     if (function->state == FUNCTION_NEW) {
         static const NameMap no_attributes;
         const Context inside = {&function->opsets, &no_attributes, "", context->depth + 1};
@@ -94,24 +103,28 @@ static bool function_survey(Survey *survey, const Context *context, const Onnx__
     return true;
 }
 
-/* Bodies are looked into, but not those of If: which one is needed may be known only later. Recursion is limited by the reader (bodies) and
- * by the check above (functions). */
-static bool graph_survey(Survey *survey, const Context *context, Onnx__NodeProto *const *nodes, size_t count, uint64_t *size)
+/* Bodies are looked into, but not those of If: which one is needed may be known only later. Recursion is limited by the
+ * reader (bodies) and by the check above (functions). */
+static bool graph_survey(Survey *survey, const Context *context, Onnx__NodeProto *const *nodes, size_t count,
+                         uint64_t *size)
 {
     Importer *importer = survey->importer;
     const bool branches = op_find("", "If") != OP_NONE;
     for (size_t i = 0; i < count; i++) {
         ++*size;
         Function *function = function_find(importer, nodes[i]);
-        if (!(function ? function_survey(survey, context, nodes[i], function, size) : operator_survey(survey, context, nodes[i])))
+        if (!(function ? function_survey(survey, context, nodes[i], function, size)
+                       : operator_survey(survey, context, nodes[i])))
             return false;
         for (size_t k = 0; k < nodes[i]->n_attribute; k++) {
             const Onnx__GraphProto *body = nodes[i]->attribute[k]->g;
-            if (body && (branches || !is_if(nodes[i])) && !graph_survey(survey, context, body->node, body->n_node, size))
+            if (body && (branches || !is_if(nodes[i])) &&
+                !graph_survey(survey, context, body->node, body->n_node, size))
                 return false;
         }
         if (*size > importer->limits.nodes)
-            return diag_error(importer->diagnostics, EXIT_LIMIT, &importer->file, "the model has more than %llu nodes when its functions are inlined",
+            return diag_error(importer->diagnostics, EXIT_LIMIT, &importer->file,
+                              "the model has more than %llu nodes when its functions are inlined",
                               (unsigned long long)importer->limits.nodes);
     }
     return true;
@@ -123,15 +136,18 @@ static bool report(const Survey *survey)
     const char *list = "";
     int shown = 0;
     for (const Refusal *refusal = survey->first; refusal && shown < REFUSALS_SHOWN; refusal = refusal->next, shown++)
-        list = arena_format(importer->scratch, "%s%s%s (opset %d, %llu node%s, first \"%s\")", list, shown ? ", " : "", refusal->operator,
-                            refusal->opset, (unsigned long long)refusal->count, refusal->count == 1 ? "" : "s", refusal->first);
+        list = arena_format(importer->scratch, "%s%s%s (opset %d, %llu node%s, first \"%s\")", list, shown ? ", " : "",
+                            refusal->name, refusal->opset, (unsigned long long)refusal->count,
+                            refusal->count == 1 ? "" : "s", refusal->first);
     if (survey->refusals > shown)
         list = arena_format(importer->scratch, "%s and %d more", list, survey->refusals - shown);
-    const char *nearest = survey->refusals == 1 && !operator_exists(survey->first->operator, NEWEST_OPSET, &(const char *){0}, &(int){0})
-                              ? op_nearest(survey->first->operator)
-                              : NULL;
-    return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, &importer->file, "%d operator%s not supported: %s%s%s%s", survey->refusals,
-                      survey->refusals == 1 ? " is" : "s are", list, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    const char *nearest =
+        survey->refusals == 1 && !operator_exists(survey->first->name, NEWEST_OPSET, &(const char *){0}, &(int){0})
+            ? op_nearest(survey->first->name)
+            : NULL;
+    return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, &importer->file, "%d operator%s not supported: %s%s%s%s",
+                      survey->refusals, survey->refusals == 1 ? " is" : "s are", list, nearest ? "; did you mean " : "",
+                      nearest ? nearest : "", nearest ? "?" : "");
 }
 
 bool nodes_supported(Importer *importer, const Context *context, const Onnx__GraphProto *graph)

@@ -22,32 +22,36 @@ Dtype dtype_import(Importer *importer, const Where *where, const char *what, int
     if (dtype != DTYPE_NONE && number > 0)
         return dtype;
     if (number == ONNX_COMPLEX64 || number == ONNX_COMPLEX128 || number == ONNX_FLOAT6A || number == ONNX_FLOAT6B)
-        diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "%s has elements of type %s, which is not supported", what,
-                   number >= ONNX_FLOAT6A ? "float6" : "complex");
+        diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "%s has elements of type %s, which is not supported",
+                   what, number >= ONNX_FLOAT6A ? "float6" : "complex");
     else
         diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s has the unknown element type %d", what, number);
     return DTYPE_NONE;
 }
 
-bool dims_check(Importer *importer, const Where *where, const char *what, const int64_t *dims, size_t rank, Dtype dtype, uint64_t *elements,
-                uint64_t *bytes)
+bool dims_check(Importer *importer, const Where *where, const char *what, const int64_t *dims, size_t rank, Dtype dtype,
+                uint64_t *elements, uint64_t *bytes)
 {
     if (rank > RANK_MAX)
-        return diag_error(importer->diagnostics, EXIT_LIMIT, where, "%s has %zu dims, the limit is %d", what, rank, RANK_MAX);
+        return diag_error(importer->diagnostics, EXIT_LIMIT, where, "%s has %zu dims, the limit is %d", what, rank,
+                          RANK_MAX);
     bool empty = false, overflow = false;
     *elements = 1;
     for (size_t i = 0; i < rank; i++) {
         if (dims[i] < 0)
-            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s has the negative dim %lld", what, (long long)dims[i]);
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s has the negative dim %lld", what,
+                              (long long)dims[i]);
         empty |= dims[i] == 0;
         overflow |= !empty && __builtin_mul_overflow(*elements, (uint64_t)dims[i], elements);
     }
     if (empty)
         *elements = 0;
     uint64_t bits = 0;
-    overflow = (!empty && overflow) || __builtin_mul_overflow(*elements, (uint64_t)dtype_info[dtype].bits, &bits) || bits > INT64_MAX - 7;
+    overflow = (!empty && overflow) || __builtin_mul_overflow(*elements, (uint64_t)dtype_info[dtype].bits, &bits) ||
+               bits > INT64_MAX - 7;
     if (overflow)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s has more bytes than 63 bits can count", what);
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "%s has more bytes than 63 bits can count",
+                          what);
     *bytes = (bits + 7) / 8;
     return true;
 }
@@ -88,11 +92,12 @@ static bool element_fits(uint64_t element, int bits)
 }
 
 /* The numbers of a list, each `bits` wide (8 for packed elements below a byte), one after the other. */
-static const void *numbers_decode(Importer *importer, const Where *where, const Onnx__TensorProto *tensor, uint32_t field, int bits,
-                                  uint64_t bytes, Name name)
+static const void *numbers_decode(Importer *importer, const Where *where, const Onnx__TensorProto *tensor,
+                                  uint32_t field, int bits, uint64_t bytes, Name name)
 {
     size_t length;
-    const uint8_t *packed = field == FIELD_FLOAT || field == FIELD_DOUBLE ? wire_packed(&tensor->base, field, &length) : NULL;
+    const uint8_t *packed =
+        field == FIELD_FLOAT || field == FIELD_DOUBLE ? wire_packed(&tensor->base, field, &length) : NULL;
     if (packed && length == bytes)
         return packed;
     uint8_t *data = arena_alloc(importer->ir->arena, bytes);
@@ -106,7 +111,8 @@ static const void *numbers_decode(Importer *importer, const Where *where, const 
     }
     if (at == bytes && list.at == list.end)
         return data;
-    diag_error(importer->diagnostics, EXIT_MALFORMED, where, "tensor \"%s\" holds a number that does not fit its type", name);
+    diag_error(importer->diagnostics, EXIT_MALFORMED, where, "tensor \"%s\" holds a number that does not fit its type",
+               name);
     return NULL;
 }
 
@@ -129,7 +135,8 @@ static char **strings_decode(Importer *importer, const Where *where, const Text 
     char **list = NEW_ARRAY(importer->ir->arena, char *, count);
     for (size_t i = 0; i < count; i++) {
         if (strings[i].len && memchr(strings[i].data, 0, strings[i].len)) {
-            diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "strings with zero bytes inside are not supported");
+            diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
+                       "strings with zero bytes inside are not supported");
             return NULL;
         }
         list[i] = arena_alloc(importer->ir->arena, strings[i].len + 1);
@@ -139,42 +146,50 @@ static char **strings_decode(Importer *importer, const Where *where, const Text 
 }
 
 /* Every list but `field` is empty; else the message names what is there too much. */
-static bool lists_empty_but(Importer *importer, const Where *where, const Onnx__TensorProto *tensor, uint32_t field, Name name)
+static bool lists_empty_but(Importer *importer, const Where *where, const Onnx__TensorProto *tensor, uint32_t field,
+                            Name name)
 {
     bool extra = field != FIELD_STRING && tensor->n_string_data;
     for (size_t i = 0; i < sizeof number_fields; i++)
         extra |= number_fields[i] != field && wire_count(&tensor->base, number_fields[i]) > 0;
-    return !extra || diag_error(importer->diagnostics, EXIT_MALFORMED, where, "tensor \"%s\" has data in a field that is not its type's", name);
+    return !extra || diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                                "tensor \"%s\" has data in a field that is not its type's", name);
 }
 
-static bool size_wrong(Importer *importer, const Where *where, Name name, uint64_t has, const char *unit, uint64_t needs)
+static bool size_wrong(Importer *importer, const Where *where, Name name, uint64_t has, const char *unit,
+                       uint64_t needs)
 {
     if (has == UINT64_MAX)
         return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the data of tensor \"%s\" is cut off", name);
-    return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "tensor \"%s\" has %llu %s but its shape and type need %llu", name,
-                      (unsigned long long)has, unit, (unsigned long long)needs);
+    return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                      "tensor \"%s\" has %llu %s but its shape and type need %llu", name, (unsigned long long)has, unit,
+                      (unsigned long long)needs);
 }
 
 /* Fills in data and bytes of the constant. */
-static bool data_import(Importer *importer, const Where *where, const Onnx__TensorProto *tensor, Dtype dtype, uint64_t elements,
-                        Constant *constant)
+static bool data_import(Importer *importer, const Where *where, const Onnx__TensorProto *tensor, Dtype dtype,
+                        uint64_t elements, Constant *constant)
 {
     const uint64_t bytes = constant->bytes;
     const Name name = constant->name;
     const uint32_t field = field_of[dtype] ? field_of[dtype] : FIELD_INT32;
     if (tensor->segment || (uint32_t)tensor->data_location > 1)
-        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "tensor \"%s\" is stored in %s, which is not supported", name,
+        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
+                          "tensor \"%s\" is stored in %s, which is not supported", name,
                           tensor->segment ? "segments" : "an unknown place");
     const bool external = tensor->data_location == 1;
     if ((external || tensor->has_raw_data) && dtype == DTYPE_STRING)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "tensor \"%s\" holds strings, which cannot be raw data", name);
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                          "tensor \"%s\" holds strings, which cannot be raw data", name);
     if (!lists_empty_but(importer, where, tensor, external || tensor->has_raw_data ? 0 : field, name))
         return false;
     if (external && tensor->raw_data.len)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "tensor \"%s\" has data both in the model and outside", name);
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
+                          "tensor \"%s\" has data both in the model and outside", name);
     if (external) {
-        constant->data = external_data(importer->files, where, diag_quote(importer->scratch, name, 100),
-                                       (ProtobufCMessage *const *)tensor->external_data, tensor->n_external_data, bytes);
+        constant->data =
+            external_data(importer->files, where, diag_quote(importer->scratch, name, 100),
+                          (ProtobufCMessage *const *)tensor->external_data, tensor->n_external_data, bytes);
     } else if (tensor->has_raw_data) {
         if (tensor->raw_data.len != bytes)
             return size_wrong(importer, where, name, tensor->raw_data.len, "bytes of raw data", bytes);
@@ -204,7 +219,8 @@ Node *tensor_import(Importer *importer, const Where *where, const Onnx__TensorPr
     const Dtype dtype = dtype_import(importer, where, what, tensor->data_type);
     Constant constant = {.name = name};
     uint64_t elements;
-    if (dtype == DTYPE_NONE || !dims_check(importer, where, what, tensor->dims, tensor->n_dims, dtype, &elements, &constant.bytes) ||
+    if (dtype == DTYPE_NONE ||
+        !dims_check(importer, where, what, tensor->dims, tensor->n_dims, dtype, &elements, &constant.bytes) ||
         !data_import(importer, where, tensor, dtype, elements, &constant))
         return NULL;
     return constant_new(importer, dims_type(importer->ir, dtype, tensor->dims, tensor->n_dims), constant);
@@ -219,9 +235,10 @@ static int64_t index_at(const Constant *indices, uint64_t i)
     return index;
 }
 
-/* Linear position of element i: its indices are one linear number, or one number per dim. False when they are out of range. */
-static bool sparse_position(const Onnx__SparseTensorProto *sparse, const Constant *indices, bool linear, uint64_t i, uint64_t elements,
-                            uint64_t *position)
+/* Linear position of element i: its indices are one linear number, or one number per dim. False when they are out of
+ * range. */
+static bool sparse_position(const Onnx__SparseTensorProto *sparse, const Constant *indices, bool linear, uint64_t i,
+                            uint64_t elements, uint64_t *position)
 {
     *position = 0;
     if (linear) {
@@ -241,7 +258,8 @@ Node *sparse_import(Importer *importer, const Where *where, const Onnx__SparseTe
 {
     Diagnostics *diagnostics = importer->diagnostics;
     if (!sparse->values || !sparse->indices) {
-        diag_error(diagnostics, EXIT_MALFORMED, where, "a sparse tensor has no %s", sparse->values ? "indices" : "values");
+        diag_error(diagnostics, EXIT_MALFORMED, where, "a sparse tensor has no %s",
+                   sparse->values ? "indices" : "values");
         return NULL;
     }
     const Node *values = tensor_import(importer, where, sparse->values);
@@ -252,27 +270,31 @@ Node *sparse_import(Importer *importer, const Where *where, const Onnx__SparseTe
     const Dtype dtype = values->type.dtype;
     uint64_t elements, position, next = 0;
     Constant constant = {.name = from->name};
-    if (!dims_check(importer, where, "a sparse tensor", sparse->dims, sparse->n_dims, dtype, &elements, &constant.bytes))
+    if (!dims_check(importer, where, "a sparse tensor", sparse->dims, sparse->n_dims, dtype, &elements,
+                    &constant.bytes))
         return NULL;
     const size_t size = (size_t)dtype_info[dtype].bits / 8;
     if (size == 0 || dtype == DTYPE_STRING || constant.bytes > importer->limits.fold) {
         diag_error(diagnostics, constant.bytes > importer->limits.fold ? EXIT_LIMIT : EXIT_UNSUPPORTED, where,
-                   "sparse tensor \"%s\" of type %s takes %llu bytes when dense, which is not supported", from->name, dtype_info[dtype].name,
-                   (unsigned long long)constant.bytes);
+                   "sparse tensor \"%s\" of type %s takes %llu bytes when dense, which is not supported", from->name,
+                   dtype_info[dtype].name, (unsigned long long)constant.bytes);
         return NULL;
     }
     int64_t count = 0, rows = 0, columns = (int64_t)sparse->n_dims;
     const bool linear = indices->type.rank == 1;
-    if (values->type.rank != 1 || indices->type.dtype != DTYPE_I64 || indices->type.rank < 1 || indices->type.rank > 2 ||
-        !const_is_int(values->type.dims[0], &count) || !const_is_int(indices->type.dims[0], &rows) || rows != count ||
+    if (values->type.rank != 1 || indices->type.dtype != DTYPE_I64 || indices->type.rank < 1 ||
+        indices->type.rank > 2 || !const_is_int(values->type.dims[0], &count) ||
+        !const_is_int(indices->type.dims[0], &rows) || rows != count ||
         (!linear && !index_is(indices->type.dims[1], columns))) {
-        diag_error(diagnostics, EXIT_MALFORMED, where, "sparse tensor \"%s\": the shapes of values and indices do not match", from->name);
+        diag_error(diagnostics, EXIT_MALFORMED, where,
+                   "sparse tensor \"%s\": the shapes of values and indices do not match", from->name);
         return NULL;
     }
     uint8_t *data = arena_alloc(importer->ir->arena, constant.bytes);
     for (uint64_t i = 0; i < (uint64_t)count; i++) {
         if (!sparse_position(sparse, at, linear, i, elements, &position) || position < next) {
-            diag_error(diagnostics, EXIT_MALFORMED, where, "sparse tensor \"%s\": index %llu is out of range or out of order", from->name,
+            diag_error(diagnostics, EXIT_MALFORMED, where,
+                       "sparse tensor \"%s\": index %llu is out of range or out of order", from->name,
                        (unsigned long long)i);
             return NULL;
         }

@@ -1,7 +1,8 @@
 /* Old versions of operators, raised to the newest where they enter; everything after knows one version.
  *
- * A row says: nodes of an opset below `below` are changed by `raise` until they mean the same there. Rows of one operator stand in order of
- * `below` and are applied one after the other, so a row only bridges one change. Operators outside the default domain are not raised. */
+ * A row says: nodes of an opset below `below` are changed by `raise` until they mean the same there. Rows of one
+ * operator stand in order of `below` and are applied one after the other, so a row only bridges one change. Operators
+ * outside the default domain are not raised. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 
@@ -33,7 +34,8 @@ static Attribute *find_kind(Draft *draft, const char *name, AttributeKind kind, 
         return attribute;
     const bool list = kind == ATTRIBUTE_INTS && attribute->kind >= ATTRIBUTE_INTS && attribute->count == 0;
     if (!list)
-        *good = diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "attribute '%s' of %s has the wrong type", name, draft->op);
+        *good = diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                           "attribute '%s' of %s has the wrong type", name, draft->op);
     return NULL;
 }
 
@@ -74,7 +76,8 @@ static void input_set(Draft *draft, int i, Node *node)
 }
 
 /* Another operator of the newest opset; NULL after a diagnostic. */
-static Node *make(Draft *draft, const char *name, Node *const *inputs, int count, const Attribute *attributes, int attribute_count)
+static Node *make(Draft *draft, const char *name, Node *const *inputs, int count, const Attribute *attributes,
+                  int attribute_count)
 {
     const Op op = op_find("", name);
     if (op == OP_NONE) {
@@ -98,7 +101,8 @@ static bool ints_to_input(Draft *draft, const Raise *row)
     if (!good)
         return false;
     if (find(draft, row->name) && input(draft, row->number))
-        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s is given as attribute and as input", row->name);
+        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                          "%s is given as attribute and as input", row->name);
     if (list)
         input_set(draft, row->number, constant_ints(ir_of(draft), list->integers, list->count));
     drop(draft, row->name);
@@ -109,7 +113,8 @@ static bool ints_to_input(Draft *draft, const Raise *row)
 static bool required_to_input(Draft *draft, const Raise *row)
 {
     if (!find(draft, row->name) && !input(draft, row->number))
-        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s has no %s", draft->op, row->name);
+        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s has no %s", draft->op,
+                          row->name);
     return ints_to_input(draft, row);
 }
 
@@ -118,7 +123,8 @@ static bool int_to_input(Draft *draft, const Raise *row)
     bool good = true;
     const Attribute *value = find_kind(draft, row->name, ATTRIBUTE_INT, &good);
     if (!value)
-        return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s has no %s", draft->op, row->name);
+        return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s has no %s", draft->op,
+                                  row->name);
     input_set(draft, row->number, constant_ints(ir_of(draft), &value->integer, 1));
     drop(draft, row->name);
     return true;
@@ -163,7 +169,8 @@ static bool drop_int(Draft *draft, const Raise *row)
     bool good = true;
     const Attribute *value = find_kind(draft, row->name, ATTRIBUTE_INT, &good);
     if (value && value->integer != row->number)
-        return unsupported(draft, arena_format(draft->importer->scratch, "%s = %lld", row->name, (long long)value->integer));
+        return unsupported(draft,
+                           arena_format(draft->importer->scratch, "%s = %lld", row->name, (long long)value->integer));
     drop(draft, row->name);
     return good;
 }
@@ -209,7 +216,9 @@ static bool selu_defaults(Draft *draft, const Raise *row)
 
 static bool cast_from_name(Draft *draft, const Raise *row)
 {
-    static const char *const names[] = {"UNDEFINED", "FLOAT", "UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "STRING", "BOOL", "FLOAT16", "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128"};
+    static const char *const names[] = {"UNDEFINED", "FLOAT",  "UINT8",     "INT8",      "UINT16",  "INT16",
+                                        "INT32",     "INT64",  "STRING",    "BOOL",      "FLOAT16", "DOUBLE",
+                                        "UINT32",    "UINT64", "COMPLEX64", "COMPLEX128"};
     bool good = true;
     Attribute *to = find_kind(draft, row->name, ATTRIBUTE_STRING, &good);
     for (size_t i = 1; to && i < sizeof names / sizeof *names; i++)
@@ -217,7 +226,8 @@ static bool cast_from_name(Draft *draft, const Raise *row)
             *to = attr_int(ir_of(draft), row->name, (int64_t)i);
             return true;
         }
-    return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "Cast has no known type in its attribute 'to'");
+    return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                              "Cast has no known type in its attribute 'to'");
 }
 
 static bool roi_align_corners(Draft *draft, const Raise *row)
@@ -248,7 +258,8 @@ static bool split_count(Draft *draft, const Raise *row)
 
 /* ---- broadcasting before there was broadcasting (opset 7) ---- */
 
-/* B stands at `axis` of A, or at its end: dims of 1 behind B say the same to today's rule. Without `broadcast` the shapes are equal. */
+/* B stands at `axis` of A, or at its end: dims of 1 behind B say the same to today's rule. Without `broadcast` the
+ * shapes are equal. */
 static bool broadcast_axis(Draft *draft, const Raise *row)
 {
     (void)row;
@@ -259,8 +270,9 @@ static bool broadcast_axis(Draft *draft, const Raise *row)
         const int rank = draft->inputs[0]->type.rank, inner = draft->inputs[1]->type.rank;
         const int64_t at = axis->integer < 0 ? axis->integer + rank : axis->integer;
         if (at < 0 || at > rank - inner)
-            return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "the axis %lld does not fit inputs of rank %d and %d",
-                              (long long)axis->integer, rank, inner);
+            return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                              "the axis %lld does not fit inputs of rank %d and %d", (long long)axis->integer, rank,
+                              inner);
         int64_t axes[RANK_MAX];
         const int count = rank - inner - (int)at;
         for (int i = 0; i < count; i++)
@@ -299,7 +311,8 @@ static bool softmax_flatten(Draft *draft, const Raise *row)
     Node *x = draft->inputs[0];
     const int rank = x->type.rank;
     if (axis < -rank || axis > rank)
-        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "axis %lld is outside the rank %d", (long long)axis, rank);
+        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                          "axis %lld is outside the rank %d", (long long)axis, rank);
     const int first = (int)(axis < 0 ? axis + rank : axis);
     const Attribute last = attr_int(ir_of(draft), "axis", -1);
     if (first == rank - 1) {
@@ -336,12 +349,14 @@ static bool tile_axis(Draft *draft, const Raise *row)
 {
     (void)row;
     int64_t tiles, axis, repeats[RANK_MAX];
-    if (draft->input_count != 3 || !draft->inputs[1]->contents || !draft->inputs[2]->contents || draft->inputs[1]->type.rank > 1 ||
-        !const_is_int(draft->inputs[1]->contents[0], &tiles) || !const_is_int(draft->inputs[2]->contents[0], &axis))
+    if (draft->input_count != 3 || !draft->inputs[1]->contents || !draft->inputs[2]->contents ||
+        draft->inputs[1]->type.rank > 1 || !const_is_int(draft->inputs[1]->contents[0], &tiles) ||
+        !const_is_int(draft->inputs[2]->contents[0], &axis))
         return unsupported(draft, "Tile with tiles or axis that are not constants");
     const int rank = draft->inputs[0]->type.rank;
     if (axis < 0 || axis >= rank)
-        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "axis %lld is outside the rank %d", (long long)axis, rank);
+        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                          "axis %lld is outside the rank %d", (long long)axis, rank);
     for (int i = 0; i < rank; i++)
         repeats[i] = i == axis ? tiles : 1;
     draft->inputs[1] = constant_ints(ir_of(draft), repeats, rank);
@@ -356,12 +371,15 @@ static bool upsample_scales_list(Draft *draft, const Raise *row)
     const Attribute *height = find_kind(draft, "height_scale", ATTRIBUTE_FLOAT, &good);
     const Attribute *width = find_kind(draft, "width_scale", ATTRIBUTE_FLOAT, &good);
     if (!height || !width)
-        return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "Upsample has no height_scale or width_scale");
+        return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                                  "Upsample has no height_scale or width_scale");
     double *scales = NEW_ARRAY(ir_of(draft)->arena, double, 4);
     memcpy(scales, (double[]){1, 1, height->real, width->real}, 4 * sizeof *scales);
     drop(draft, "height_scale");
     drop(draft, "width_scale");
-    add(draft, (Attribute){.name = name_intern(ir_of(draft)->arena, "scales"), .kind = ATTRIBUTE_FLOATS, .count = 4, .reals = scales});
+    add(draft,
+        (Attribute){
+            .name = name_intern(ir_of(draft)->arena, "scales"), .kind = ATTRIBUTE_FLOATS, .count = 4, .reals = scales});
     return true;
 }
 
@@ -391,7 +409,8 @@ static bool resize_asymmetric(Draft *draft, const Raise *row)
     add(draft, attr_string(ir, "coordinate_transformation_mode", "asymmetric"));
     add(draft, attr_string(ir, "nearest_mode", "floor"));
     if (draft->input_count != 2)
-        return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s takes 2 inputs but has %d", draft->op, draft->input_count);
+        return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
+                                  "%s takes 2 inputs but has %d", draft->op, draft->input_count);
     Node *scales = draft->inputs[1];
     draft->inputs[1] = omitted_make(ir);
     input_set(draft, 2, scales);
@@ -414,7 +433,8 @@ static bool group_channels(Draft *draft, const Raise *row)
     if (!good || !groups || groups->integer < 1 || draft->input_count != 3 || draft->inputs[0]->type.rank < 2)
         return good;
     if (!const_is_int(draft->inputs[0]->type.dims[1], &channels) || channels % groups->integer)
-        return unsupported(draft, "GroupNormalization with channels that the groups do not divide or that are not constant");
+        return unsupported(draft,
+                           "GroupNormalization with channels that the groups do not divide or that are not constant");
     Ir *ir = ir_of(draft);
     Node *wide = constant_ints(ir, (int64_t[]){groups->integer, channels / groups->integer}, 2);
     Node *flat = constant_ints(ir, &channels, 1);
@@ -433,6 +453,7 @@ static bool refuse(Draft *draft, const Raise *row)
     return unsupported(draft, row->name);
 }
 
+/* clang-format off */
 /*    operator                below  function               name                number */
 static const Raise raises[] = {
     {"Add",                   7,     broadcast_axis,        NULL,               0},
@@ -499,6 +520,7 @@ static const Raise raises[] = {
     {"Upsample",              10,    resize_asymmetric,     NULL,               0},
     {"Xor",                   7,     broadcast_axis,        NULL,               0},
 };
+/* clang-format on */
 enum { RAISE_COUNT = sizeof raises / sizeof *raises };
 
 bool draft_raise(Draft *draft)

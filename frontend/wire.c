@@ -38,7 +38,8 @@ typedef struct Reader {
     Frame frames[MESSAGE_DEPTH];
 } Reader;
 
-/* What kind of token holds one element, and how many bytes a fixed one takes (0: a varint; bytes and messages have their length). */
+/* What kind of token holds one element, and how many bytes a fixed one takes (0: a varint; bytes and messages have
+ * their length). */
 static const struct {
     uint8_t kind, bytes, memory;
 } type_info[] = {
@@ -113,8 +114,8 @@ static const char *token_read(const uint8_t *at, const uint8_t *end, Token *toke
 
 static bool broken(Reader *reader, const uint8_t *at, const ProtobufCMessageDescriptor *type, const char *what)
 {
-    return diag_error(reader->diagnostics, EXIT_MALFORMED, reader->where, "not a valid ONNX file: %s (%s, byte %zu)", what,
-                      type->short_name, (size_t)(at - reader->base));
+    return diag_error(reader->diagnostics, EXIT_MALFORMED, reader->where, "not a valid ONNX file: %s (%s, byte %zu)",
+                      what, type->short_name, (size_t)(at - reader->base));
 }
 
 static bool is_raw(const ProtobufCMessageDescriptor *type, const ProtobufCFieldDescriptor *field)
@@ -151,8 +152,8 @@ static void *reader_alloc(Reader *reader, uint64_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > reader->limits->memory - reader->memory) {
-        diag_error(reader->diagnostics, EXIT_LIMIT, reader->where, "the model's structure needs more than %zu MiB when decoded",
-                   reader->limits->memory >> 20);
+        diag_error(reader->diagnostics, EXIT_LIMIT, reader->where,
+                   "the model's structure needs more than %zu MiB when decoded", reader->limits->memory >> 20);
         return NULL;
     }
     reader->memory += bytes;
@@ -222,9 +223,11 @@ static bool message_push(Reader *reader, const ProtobufCMessageDescriptor *type,
                          ProtobufCMessage **made)
 {
     if (reader->depth == MESSAGE_DEPTH)
-        return diag_error(reader->diagnostics, EXIT_LIMIT, reader->where, "messages are nested more than %d deep", MESSAGE_DEPTH);
+        return diag_error(reader->diagnostics, EXIT_LIMIT, reader->where, "messages are nested more than %d deep",
+                          MESSAGE_DEPTH);
     if (type == &onnx__graph_proto__descriptor && reader->graphs++ > reader->limits->graphs)
-        return diag_error(reader->diagnostics, EXIT_LIMIT, reader->where, "graphs are nested more than %d deep", reader->limits->graphs);
+        return diag_error(reader->diagnostics, EXIT_LIMIT, reader->where, "graphs are nested more than %d deep",
+                          reader->limits->graphs);
     ProtobufCMessage *message = reader_alloc(reader, 1, type->sizeof_message);
     if (!message)
         return false;
@@ -335,8 +338,9 @@ static bool frame_fill(Reader *reader)
     return true;
 }
 
-const void *wire_read(Arena *arena, Diagnostics *diagnostics, const Where *where, const ProtobufCMessageDescriptor *type,
-                      const uint8_t *bytes, size_t length, const WireLimits *limits)
+const void *wire_read(Arena *arena, Diagnostics *diagnostics, const Where *where,
+                      const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t length,
+                      const WireLimits *limits)
 {
     Reader *reader = NEW(arena, Reader);
     *reader = (Reader){.arena = arena, .diagnostics = diagnostics, .where = where, .limits = limits, .base = bytes};

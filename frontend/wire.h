@@ -1,8 +1,9 @@
 /* Reads protobuf's wire format into the structs that protoc-c generates, without copying anything large.
  *
- * The reader follows the generated descriptors with a stack of its own, so depth is bounded and deep files cannot overflow ours. Bytes
- * fields point into the file. The numeric lists of TensorProto stay undecoded as WireList: a model's weights are never copied here.
- * Refused: groups, lengths past the end, numbers that do not fit, a single field given twice, nesting and memory over the limits. */
+ * The reader follows the generated descriptors with a stack of its own, so depth is bounded and deep files cannot
+ * overflow ours. Bytes fields point into the file. The numeric lists of TensorProto stay undecoded as WireList: a
+ * model's weights are never copied here. Refused: groups, lengths past the end, numbers that do not fit, a single field
+ * given twice, nesting and memory over the limits. */
 #ifndef LATHE_FRONTEND_WIRE_H
 #define LATHE_FRONTEND_WIRE_H
 
@@ -17,8 +18,9 @@ typedef struct WireLimits {
 } WireLimits;
 
 /* The message in `bytes`, which must outlive it; NULL after a diagnostic. Belongs to `arena`. */
-const void *wire_read(Arena *arena, Diagnostics *diagnostics, const Where *where, const ProtobufCMessageDescriptor *type,
-                      const uint8_t *bytes, size_t length, const WireLimits *limits);
+const void *wire_read(Arena *arena, Diagnostics *diagnostics, const Where *where,
+                      const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t length,
+                      const WireLimits *limits);
 
 /* The numbers of one undecoded list, in order. Start with wire_list. */
 typedef struct WireList {
@@ -30,7 +32,8 @@ typedef struct WireList {
     ProtobufCType type;
 } WireList;
 WireList wire_list(const ProtobufCMessage *message, uint32_t field);
-/* The next number's bits: floats as they stand, integers sign-extended. False at the end and when the bytes are broken: then at < end. */
+/* The next number's bits: floats as they stand, integers sign-extended. False at the end and when the bytes are broken:
+ * then at < end. */
 bool wire_next(WireList *list, uint64_t *bits);
 /* How many numbers there are, without decoding them; UINT64_MAX when the bytes are broken. */
 uint64_t wire_count(const ProtobufCMessage *message, uint32_t field);

@@ -1,4 +1,5 @@
-/* External data: what a model may name and what not. Files are made here; the models are those of tests/data/onnx/external. */
+/* External data: what a model may name and what not. Files are made here; the models are those of
+ * tests/data/onnx/external. */
 #include "imported.h"
 
 #include "frontend/importer.h"
@@ -160,8 +161,14 @@ Test(external, files_that_are_refused)
         void (*make)(void);
         const char *words;
     } cases[] = {
-        {link_outside, "is a link"}, {link_to_device, "is a link"},     {link_to_itself, "is a link"},          {hard_link, "more than one name"},
-        {fifo, "not a regular file"}, {a_folder, "not a regular file"}, {nothing, "No such file or directory"}, {too_short, "which has 60"},
+        {link_outside, "is a link"},
+        {link_to_device, "is a link"},
+        {link_to_itself, "is a link"},
+        {hard_link, "more than one name"},
+        {fifo, "not a regular file"},
+        {a_folder, "not a regular file"},
+        {nothing, "No such file or directory"},
+        {too_short, "which has 60"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cases[i].make();
@@ -229,8 +236,14 @@ Test(external, walking_has_the_same_rules)
     static const struct {
         const char *location, *words; /* NULL: opened */
     } cases[] = {
-        {"w.bin", NULL},          {"./w.bin", NULL}, {"sub//w.bin", NULL},         {"link", "is a link"}, {"linked/w.bin", "Not a directory"},
-        {"sub", "not a regular"}, {"sub/", "not a regular"}, {"none/w.bin", "No such file"},
+        {"w.bin", NULL},
+        {"./w.bin", NULL},
+        {"sub//w.bin", NULL},
+        {"link", "is a link"},
+        {"linked/w.bin", "Not a directory"},
+        {"sub", "not a regular"},
+        {"sub/", "not a regular"},
+        {"none/w.bin", "No such file"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Arena *arena = arena_open(0, NULL, NULL);
@@ -243,8 +256,8 @@ Test(external, walking_has_the_same_rules)
         const uint8_t *data = external_data(files, NULL, "w", (ProtobufCMessage *const *)entries, 1, 64);
         cr_expect_eq(data != NULL, cases[i].words == NULL, "%s", cases[i].location);
         if (cases[i].words)
-            cr_expect(diagnostics->first && strstr(diagnostics->first->text, cases[i].words), "%s: %s", cases[i].location,
-                      diagnostics->first ? diagnostics->first->text : "");
+            cr_expect(diagnostics->first && strstr(diagnostics->first->text, cases[i].words), "%s: %s",
+                      cases[i].location, diagnostics->first ? diagnostics->first->text : "");
         files_close(files);
         arena_close(arena);
     }

@@ -25,7 +25,8 @@ Test(import, names_shapes_and_weights)
     cr_assert_str_eq(imported.model.outputs[0].name, "y");
     assert_type(&imported, imported.model.inputs[0].type, "f32[batch,3]");
     assert_type(&imported, imported.model.outputs[0].type, "f32[batch,4]");
-    cr_assert_eq(imported.model.inputs[0].type.dims[0], imported.model.inputs[1].type.dims[0], "one name is one symbol");
+    cr_assert_eq(imported.model.inputs[0].type.dims[0], imported.model.inputs[1].type.dims[0],
+                 "one name is one symbol");
     cr_assert_eq(imported.model.dim_count, 1);
     cr_assert_str_eq(imported.model.name, "g");
     cr_assert_eq(imported.model.ir_version, 8);
@@ -90,7 +91,8 @@ Test(import, options_fix_dims)
 Test(import, options_that_do_not_fit_are_usage_errors)
 {
     const int64_t shape[] = {2, 3, 4};
-    const ShapeOption unknown[] = {{"z", 2, shape}}, rank[] = {{"x", 3, shape}}, two[] = {{"x", 2, shape}, {"b", 2, shape + 1}};
+    const ShapeOption unknown[] = {{"z", 2, shape}}, rank[] = {{"x", 3, shape}},
+                      two[] = {{"x", 2, shape}, {"b", 2, shape + 1}};
     const DimOption dim[] = {{"time", 5}}, negative[] = {{"batch", -5}};
     const struct {
         ImportOptions options;
@@ -118,18 +120,12 @@ Test(import, every_way_to_store_elements)
         int bytes;
         const void *data;
     } cases[] = {
-        {DTYPE_F32, 8, (const float[]){1.5f, -2}},
-        {DTYPE_F64, 16, (const double[]){1.5, -2}},
-        {DTYPE_I32, 8, (const int32_t[]){1, -2}},
-        {DTYPE_I64, 16, (const int64_t[]){1, -2}},
-        {DTYPE_U8, 2, (const uint8_t[]){1, 254}},
-        {DTYPE_I8, 2, (const int8_t[]){1, -2}},
-        {DTYPE_U32, 8, (const uint32_t[]){1, 0xfffffffe}},
-        {DTYPE_U64, 16, (const uint64_t[]){1, 0xfffffffffffffffe}},
-        {DTYPE_BOOL, 2, (const uint8_t[]){1, 0}},
-        {DTYPE_I16, 4, (const int16_t[]){1, -2}},
-        {DTYPE_U16, 4, (const uint16_t[]){1, 65534}},
-        {DTYPE_F16, 4, (const uint16_t[]){0x3e00, 0xc000}},
+        {DTYPE_F32, 8, (const float[]){1.5f, -2}},         {DTYPE_F64, 16, (const double[]){1.5, -2}},
+        {DTYPE_I32, 8, (const int32_t[]){1, -2}},          {DTYPE_I64, 16, (const int64_t[]){1, -2}},
+        {DTYPE_U8, 2, (const uint8_t[]){1, 254}},          {DTYPE_I8, 2, (const int8_t[]){1, -2}},
+        {DTYPE_U32, 8, (const uint32_t[]){1, 0xfffffffe}}, {DTYPE_U64, 16, (const uint64_t[]){1, 0xfffffffffffffffe}},
+        {DTYPE_BOOL, 2, (const uint8_t[]){1, 0}},          {DTYPE_I16, 4, (const int16_t[]){1, -2}},
+        {DTYPE_U16, 4, (const uint16_t[]){1, 65534}},      {DTYPE_F16, 4, (const uint16_t[]){0x3e00, 0xc000}},
         {DTYPE_I4, 2, (const uint8_t[]){0xe1, 0x07}}, /* 1, -2, 7: low bits first */
         {DTYPE_F32, 8, (const float[]){1.5f, -2}},
     };
@@ -139,7 +135,8 @@ Test(import, every_way_to_store_elements)
         if (node->op == OP_Identity)
             node = node->inputs[0];
         cr_assert_eq(node->type.dtype, cases[i].dtype, "tensor %d", i);
-        cr_assert_arr_eq(bytes_of(node, (uint64_t)cases[i].bytes), cases[i].data, (size_t)cases[i].bytes, "tensor %d", i);
+        cr_assert_arr_eq(bytes_of(node, (uint64_t)cases[i].bytes), cases[i].data, (size_t)cases[i].bytes, "tensor %d",
+                         i);
     }
     imported_close(&imported);
 }
@@ -236,8 +233,9 @@ Test(import, limits_are_options)
         ImportLimits limits;
         const char *words; /* NULL: accepted */
     } cases[] = {
-        {{.nodes = 3}, NULL},     {{.nodes = 2}, "more than 2 nodes"},    {{.name = 7}, NULL},
-        {{.name = 6}, "limit is 6"}, {{.file = 4096}, NULL}, {{.file = 20}, "more than the limit of 20"},
+        {{.nodes = 3}, NULL},   {{.nodes = 2}, "more than 2 nodes"},
+        {{.name = 7}, NULL},    {{.name = 6}, "limit is 6"},
+        {{.file = 4096}, NULL}, {{.file = 20}, "more than the limit of 20"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ImportOptions options = {.limits = cases[i].limits};

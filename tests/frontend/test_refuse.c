@@ -17,14 +17,18 @@ static const struct {
     {"opset_29", EXIT_UNSUPPORTED, "in version 29; the newest supported is 28"},
     {"ir_0", EXIT_MALFORMED, "the format version is 0"},
     {"ir_15", EXIT_UNSUPPORTED, "the format version is 15"},
-    {"unknown_op", EXIT_UNSUPPORTED, "1 operator is not supported: Relux (opset 17, 2 nodes, first \"one\"); did you mean Relu?"},
-    {"unknown_ops", EXIT_UNSUPPORTED, "2 operators are not supported: com.foo:Bar (opset 1, 2 nodes, first \"Bar_1\"), Baz (opset 17, 1 node, first \"q\")"},
+    {"unknown_op", EXIT_UNSUPPORTED,
+     "1 operator is not supported: Relux (opset 17, 2 nodes, first \"one\"); did you mean Relu?"},
+    {"unknown_ops", EXIT_UNSUPPORTED,
+     "2 operators are not supported: com.foo:Bar (opset 1, 2 nodes, first \"Bar_1\"), Baz (opset 17, 1 node, first "
+     "\"q\")"},
     {"unknown_in_function", EXIT_UNSUPPORTED, "Quux (opset 17, 1 node, first \"deep\")"},
     {"empty_op", EXIT_MALFORMED, "node \"n\" (, opset 17): error: the node has no operator type"},
     {"domain_missing", EXIT_MALFORMED, "does not import the domain not.imported"},
     {"op_too_new", EXIT_MALFORMED, "the operator came in opset 20, and the model imports opset 13"},
     {"op_removed", EXIT_MALFORMED, "the operator was removed in opset 10, and the model imports opset 17"},
-    {"cycle", EXIT_MALFORMED, "node \"first\" (Add, opset 17): error: the node needs its own result: the graph has a cycle"},
+    {"cycle", EXIT_MALFORMED,
+     "node \"first\" (Add, opset 17): error: the node needs its own result: the graph has a cycle"},
     {"self", EXIT_MALFORMED, "node \"n\" (Add, opset 17): error: the node needs its own result"},
     {"dangling", EXIT_MALFORMED, "node \"n\" (Add, opset 17): error: the input \"nowhere\" is made by no node"},
     {"output_missing", EXIT_MALFORMED, "the output \"y\" is made by no node"},
@@ -66,7 +70,8 @@ static const struct {
     {"constant_two", EXIT_MALFORMED, "a constant has two values"},
     {"sparse_range", EXIT_MALFORMED, "index 1 is out of range"},
     {"sparse_large", EXIT_LIMIT, "takes 17179869184 bytes when dense"},
-    {"if_unknown", EXIT_UNSUPPORTED, "node \"n\" (If, opset 17): error: If is supported only with a condition that is known"},
+    {"if_unknown", EXIT_UNSUPPORTED,
+     "node \"n\" (If, opset 17): error: If is supported only with a condition that is known"},
     {"if_one_branch", EXIT_MALFORMED, "If has no else_branch"},
     {"function_recursive", EXIT_MALFORMED, "the function calls itself"},
     {"function_bomb", EXIT_LIMIT, "more than 1000000 nodes when its functions are inlined"},
@@ -84,7 +89,8 @@ Test(refuse, every_case)
         snprintf(name, sizeof name, "bad/%s", cases[i].name);
         Imported imported = import_file(name, NULL);
         cr_expect_not(imported.good, "%s was accepted", cases[i].name);
-        cr_expect_eq(imported.code, cases[i].code, "%s: code %d, not %d: %s", cases[i].name, imported.code, cases[i].code, imported.text);
+        cr_expect_eq(imported.code, cases[i].code, "%s: code %d, not %d: %s", cases[i].name, imported.code,
+                     cases[i].code, imported.text);
         cr_expect(strstr(imported.text, cases[i].words), "%s: %s", cases[i].name, imported.text);
         cr_expect(strstr(imported.text, ".onnx: "), "%s does not name the file: %s", cases[i].name, imported.text);
         imported_close(&imported);

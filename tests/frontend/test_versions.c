@@ -1,5 +1,6 @@
 /* Old operators against the newest: for each pair of models in tests/data/onnx/versions both must give the same graph.
- * The newer one of each pair is written by hand after the ONNX changelog; make_models.py compares their numbers where it can. */
+ * The newer one of each pair is written by hand after the ONNX changelog; make_models.py compares their numbers where
+ * it can. */
 #include "imported.h"
 
 #include <dirent.h>
@@ -25,7 +26,8 @@ static bool attributes_equal(const Node *a, const Node *b)
             return false;
         if (left->kind == ATTRIBUTE_STRING && strcmp(left->string, right->string) != 0)
             return false;
-        if (left->kind == ATTRIBUTE_INTS && memcmp(left->integers, right->integers, (size_t)left->count * sizeof *left->integers) != 0)
+        if (left->kind == ATTRIBUTE_INTS &&
+            memcmp(left->integers, right->integers, (size_t)left->count * sizeof *left->integers) != 0)
             return false;
     }
     return true;
@@ -34,7 +36,8 @@ static bool attributes_equal(const Node *a, const Node *b)
 /* The graphs are small and without many paths, so recursion over them is fine here. */
 static bool same(Imported *one, const Node *a, Imported *two, const Node *b)
 {
-    if (a->op != b->op || a->input_count != b->input_count || a->result_count != b->result_count || !attributes_equal(a, b))
+    if (a->op != b->op || a->input_count != b->input_count || a->result_count != b->result_count ||
+        !attributes_equal(a, b))
         return false;
     if (a->op != OP_omitted && a->type.dtype && strcmp(type_text(one->ir, a->type), type_text(two->ir, b->type)) != 0)
         return false;
@@ -61,7 +64,8 @@ static void pair_check(const char *name)
     if (one.good && two.good) {
         cr_expect_eq(one.model.output_count, two.model.output_count);
         for (int i = 0; i < one.model.output_count; i++)
-            cr_expect(same(&one, output_of(&one, i), &two, output_of(&two, i)), "%s: output %d is not the same graph", name, i);
+            cr_expect(same(&one, output_of(&one, i), &two, output_of(&two, i)), "%s: output %d is not the same graph",
+                      name, i);
     }
     imported_close(&one);
     imported_close(&two);

@@ -80,7 +80,8 @@ Test(wire, packed_floats_stay_where_they_are)
 
 Test(wire, messages_bytes_and_unknown_fields)
 {
-    /* node { op_type: "Op" input: "a" input: "" attribute { name: "n" f: 1 } } and unknown fields 100 (bytes), 101 (fixed64) */
+    /* node { op_type: "Op" input: "a" input: "" attribute { name: "n" f: 1 } } and unknown fields 100 (bytes), 101
+     * (fixed64) */
     Read read = READ(node_proto, "\x22\x02Op\x0a\x01"
                                  "a\x0a\x00\x2a\x08\x0a\x01n\x15\x00\x00\x80\x3f\xa2\x06\x03xyz\xa9\x06"
                                  "12345678");
@@ -131,12 +132,14 @@ Test(wire, broken_bytes_are_refused)
         cr_expect_null(read.message, "case %zu", i);
         cr_expect_eq(read.diagnostics->code, EXIT_MALFORMED);
         if (read.diagnostics->first)
-            cr_expect(strstr(read.diagnostics->first->text, cases[i].words), "case %zu: %s", i, read.diagnostics->first->text);
+            cr_expect(strstr(read.diagnostics->first->text, cases[i].words), "case %zu: %s", i,
+                      read.diagnostics->first->text);
         arena_close(read.arena);
     }
 }
 
-/* graph { node { attribute { g { node { attribute { g {} } } } } } }: two graphs inside the first are the limit here. */
+/* graph { node { attribute { g { node { attribute { g {} } } } } } }: two graphs inside the first are the limit here.
+ */
 Test(wire, nesting_is_limited)
 {
     char bytes[64] = "";
