@@ -107,6 +107,8 @@ bool batch_norm_shape(Infer *infer)
     const Type x = infer_type(infer, 0);
     if (attribute_int(infer->node, "training_mode", 0) != 0)
         return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "BatchNormalization with training_mode = 1 is not supported");
+    if (infer->output_count > 1)
+        return infer_error(infer, "BatchNormalization has %d outputs, but more than 1 only with training_mode = 1", infer->output_count);
     if (x.rank < 1)
         return infer_error(infer, "BatchNormalization takes [N,C,...], not %s", type_text(ir, x));
     for (int i = 1; i < 5; i++) {

@@ -37,6 +37,8 @@ bool pool_shape(Infer *infer)
     for (int d = 0; d < window.rank; d++)
         dims[2 + d] = window.out[d];
     infer->types[0] = type_tensor(infer->ir, x.dtype, x.rank, dims);
+    if (infer->output_count > 1)
+        infer->types[1] = type_tensor(infer->ir, DTYPE_I64, x.rank, dims);
     return true;
 }
 
@@ -80,6 +82,41 @@ static Node *window_fold(Lower *lower, const Window *window, FoldKind kind, Node
     return fold_make(ir, kind, 1, taps, window->rank, value);
 }
 
+/* Kernel taps of number `tap`, the last spatial axis running fastest. */
+static void taps_of(Ir *ir, const Window *window, Node *tap, Node **taps)
+{
+    for (int d = window->rank - 1; d >= 0; d--) {
+        Node *const rest = d ? index_floordiv(ir, tap, window->kernel[d]) : index_const(ir, 0);
+        taps[d] = index_sub(ir, tap, index_mul(ir, rest, window->kernel[d]));
+        tap = rest;
+    }
+}
+
+/* Where in the flat input each maximum stands: taps are numbered, the fold gives the number, and the number the position. With
+ * storage_order 1 the spatial axes count as if the first ran fastest. */
+static void indices_define(Lower *lower, const Window *window)
+{
+    Ir *const ir = lower->ir;
+    Node *const x = lower_in(lower, 0);
+    Node *axes[RANK_MAX], *taps[RANK_MAX], *from[RANK_MAX];
+    lower_axes(lower, lower_out(lower, 1)->type, axes);
+    from[0] = axes[0];
+    from[1] = axes[1];
+    Node *const tap = lower_axis(lower, "t", dims_product(ir, window->kernel, window->rank));
+    taps_of(ir, window, tap, taps);
+    Node *const inside = window_indices(ir, window, axes + 2, taps, from + 2);
+    Node *const value = guard_make(ir, inside, lower_at(lower, x, from), lowest(ir, dtype_compute(x->type.dtype)));
+    taps_of(ir, window, fold_make(ir, FOLD_ARGMAX, 1, &tap, 1, value), taps);
+    window_indices(ir, window, axes + 2, taps, from + 2);
+    const bool column_major = attribute_int(lower->node, "storage_order", 0) != 0;
+    Node *flat = index_add(ir, index_mul(ir, axes[0], x->type.dims[1]), axes[1]);
+    for (int i = 0; i < window->rank; i++) {
+        const int d = column_major ? window->rank - 1 - i : i;
+        flat = index_add(ir, index_mul(ir, flat, window->in[d]), from[2 + d]);
+    }
+    lower_define(lower, lower_out(lower, 1), axes, x->type.rank, flat);
+}
+
 bool max_pool_lower(Lower *lower)
 {
     const Infer infer = lower_infer(lower);
@@ -90,6 +127,8 @@ bool max_pool_lower(Lower *lower)
         return false;
     Node *const value = window_fold(lower, &window, FOLD_MAX, lowest(lower->ir, dtype_compute(x.dtype)), axes);
     lower_define(lower, lower_out(lower, 0), axes, x.rank, value);
+    if (lower->node->result_count > 1)
+        indices_define(lower, &window);
     return true;
 }
 

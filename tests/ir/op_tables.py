@@ -150,6 +150,7 @@ case("max-pool-ceil-starts-in-padding", "MaxPool", real(1, 1, 2, 2), kernel_shap
 case("max-pool-dilations", "MaxPool", real(1, 1, 5, 5), kernel_shape=[2, 2], dilations=[2, 2])
 case("max-pool-same-lower", "MaxPool", real(1, 1, 5, 5), kernel_shape=[2, 2], auto_pad="SAME_LOWER")
 case("max-pool-u8", "MaxPool", whole(1, 1, 4, 4, dtype=np.uint8, low=0, high=255), kernel_shape=[3, 3], pads=[1, 1, 1, 1],)
+case("max-pool-indices", "MaxPool", real(2, 2, 5, 5), outputs=2, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 1, 1, 0])
 case("average-pool-2d", "AveragePool", real(1, 2, 5, 6), kernel_shape=[3, 2], strides=[2, 1])
 case("average-pool-pads", "AveragePool", real(1, 1, 5, 5), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 case("average-pool-count-pads", "AveragePool", real(1, 1, 5, 5), kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)
