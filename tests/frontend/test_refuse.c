@@ -66,6 +66,7 @@ static const struct {
     {"attr_lies", EXIT_MALFORMED, "attribute \"axis\" is declared as string but holds int"},
     {"attr_kind", EXIT_MALFORMED, "'axis' of Softmax has the wrong type"},
     {"attr_reference", EXIT_MALFORMED, "refers to an attribute of a function, but stands in none"},
+    {"batchnorm_training", EXIT_UNSUPPORTED, "BatchNormalization in training is not supported"},
     {"constant_none", EXIT_MALFORMED, "a constant has no value"},
     {"constant_two", EXIT_MALFORMED, "a constant has two values"},
     {"sparse_range", EXIT_MALFORMED, "index 1 is out of range"},

@@ -86,5 +86,5 @@ Test(versions, every_pair_gives_the_same_graph)
         pairs++;
     }
     closedir(folder);
-    cr_assert_geq(pairs, 43);
+    cr_assert_geq(pairs, 49);
 }

@@ -207,6 +207,8 @@ def bad():
     write("bad", "attr_lies", changed(model([N("Softmax", ["x"], ["y"], axis=1)]), lambda m: setattr(m.graph.node[0].attribute[0], "type", 3)))
     write("bad", "attr_kind", model([N("Softmax", ["x"], ["y"], axis=1.5)]))
     write("bad", "attr_reference", model([refer(N("Softmax", ["x"], ["y"]), "axis", "axis", 2)]))
+    statistics = [tensor(n, np.ones(4, "f4")) for n in "sbmv"]
+    write("bad", "batchnorm_training", model([N("BatchNormalization", ["x", "s", "b", "m", "v"], ["y", "p", "q"], name="n")], inits=statistics, opset=9))
     write("bad", "constant_none", model([N("Constant", [], ["y"])]))
     write("bad", "constant_two", model([N("Constant", [], ["y"], value_float=1.0, value_int=1)]))
     write("bad", "sparse_range", model([N("Constant", [], ["y"], sparse_value=h.make_sparse_tensor(h.make_tensor("v", T.FLOAT, [2], [1, 2]), h.make_tensor("i", T.INT64, [2], [3, 10**12]), [4, 4]))]))
@@ -277,6 +279,9 @@ def versions():
     bias = f4("b", [1, 2, 3])
     for op in ("Add", "Sub", "Mul", "Div"):
         pair(op.lower() + "_axis", [N(op, ["x", "b"], ["y"], broadcast=1, axis=1)], [N("Unsqueeze", ["b", "a"], ["c"]), N(op, ["x", "c"], ["y"])], {"x": x}, [bias], new_inits=[i8("a", 1)], opset=6, check=False)
+    for op, dtype in (("Equal", "i4"), ("Greater", "f4"), ("Less", "f4"), ("And", "?"), ("Or", "?"), ("Xor", "?")):
+        pair(op.lower() + "_axis", [N(op, ["x", "b"], ["y"], broadcast=1, axis=1)], [N("Unsqueeze", ["b", "a"], ["c"]), N(op, ["x", "c"], ["y"])], {"x": x.astype(dtype)},
+             [tensor("b", [1, 0, 1], dtype)], new_inits=[i8("a", 1)], opset=6, check=False)
     pair("pow_suffix", [N("Pow", ["x", "b"], ["y"], broadcast=1)], [N("Pow", ["x", "b"], ["y"])], {"x": np.abs(x)}, [f4("b", [1, 2, 3, 4])], opset=1, check=False)
     pair("add_same", [N("Add", ["x", "x"], ["y"], consumed_inputs=[0, 0])], [N("Add", ["x", "x"], ["y"])], {"x": x}, opset=1, check=False)
     pair("gemm", [N("Gemm", ["x", "w", "b"], ["y"], broadcast=1, transB=1)], [N("Gemm", ["x", "w", "b"], ["y"], transB=1)], {"x": x[0]}, [f4("w", np.ones((5, 4))), f4("b", np.arange(5))], opset=6, check=False)
