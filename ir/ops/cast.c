@@ -73,6 +73,9 @@ static Node *cast_value(Lower *lower, Node *x, Dtype dtype)
     const char *const mode = attribute_string(lower->node, "round_mode", "up");
     if (!dtype_is_float(x->type.dtype))
         return cast_make(ir, x, dtype);
+    /* Out of range is undefined for integers; of those below a byte ONNX's own cases keep the low bits, as integers do. */
+    if (dtype_is_integer(dtype) && dtype_info[dtype].bits < 8)
+        return cast_make(ir, cast_make(ir, x, DTYPE_I32), dtype);
     for (int i = 0; dtype == DTYPE_F8E8M0 && i < 3; i++)
         if (strcmp(mode, power_rows[i].mode) == 0)
             return cast_power(ir, x, &power_rows[i], saturate);
