@@ -44,12 +44,14 @@ typedef struct Emitter {
     NodeMap written;         /* buffers, and what they alias, that the kernel writes */
     const LineTable *lines;
     LLVMMetadataRef subprogram; /* NULL without debug information */
+    LLVMMetadataRef line;       /* of the ordered node that is being emitted */
 } Emitter;
 
 /* ---- llvm.c: scopes and values ---- */
 LLVMValueRef emit_value(Emitter *emitter, Node *node);
 void emit_block(Emitter *emitter, const Block *block);
-void emit_at(Emitter *emitter, const Scope *scope); /* the builder's next instruction goes to `scope` */
+void emit_in(Emitter *emitter, LLVMBasicBlockRef block); /* the builder's next instruction goes to `block`, before its terminator */
+void emit_at(Emitter *emitter, const Scope *scope);      /* ... or to `scope` */
 Value *emit_remember(Emitter *emitter, const Node *node, LLVMValueRef value, Scope *scope);
 Scope *emit_scope_of(Emitter *emitter, Node *node); /* of a node that has a value */
 Scope *emit_hoist(Emitter *emitter, Scope *available); /* where a pure value goes whose operands are in `available` */

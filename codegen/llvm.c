@@ -9,13 +9,21 @@ enum { NESTING_MAX = 400 };
 
 /* ---- scopes ---- */
 
-void emit_at(Emitter *emitter, const Scope *scope)
+void emit_in(Emitter *emitter, LLVMBasicBlockRef block)
 {
-    LLVMValueRef const terminator = LLVMGetBasicBlockTerminator(scope->block);
+    LLVMValueRef const terminator = LLVMGetBasicBlockTerminator(block);
     if (terminator)
         LLVMPositionBuilderBefore(emitter->builder, terminator);
     else
-        LLVMPositionBuilderAtEnd(emitter->builder, scope->block);
+        LLVMPositionBuilderAtEnd(emitter->builder, block);
+    /* Standing before an instruction took over its line. */
+    if (emitter->line)
+        LLVMSetCurrentDebugLocation2(emitter->builder, emitter->line);
+}
+
+void emit_at(Emitter *emitter, const Scope *scope)
+{
+    emit_in(emitter, scope->block);
 }
 
 static Scope *scope_open(Emitter *emitter, ScopeKind kind, LLVMBasicBlockRef block, LLVMBasicBlockRef exit)
@@ -102,7 +110,7 @@ static LLVMValueRef emit_symbol(Emitter *emitter, const Node *node)
         BUG("the symbol %s is no parameter of kernel %s", node->payload.name, emitter->kernel->payload.kernel->name);
     LLVMTypeRef const type = emit_int_type(emitter, 64, 1);
     LLVMValueRef const index = emit_int(type, (int64_t)position - 1);
-    LLVMPositionBuilderBefore(emitter->builder, LLVMGetBasicBlockTerminator(emitter->entry));
+    emit_in(emitter, emitter->entry);
     LLVMValueRef const address = 
         LLVMBuildGEP2(emitter->builder, type, LLVMGetParam(emitter->function, 1), (LLVMValueRef[]){index}, 1, "");
     LLVMValueRef const value = LLVMBuildLoad2(emitter->builder, type, address, node->payload.name);
@@ -368,7 +376,7 @@ static void emit_break(Emitter *emitter, const Node *node)
 static void emit_var(Emitter *emitter, const Node *node)
 {
     LLVMValueRef const initial = emit_value(emitter, node->inputs[0]);
-    LLVMPositionBuilderBefore(emitter->builder, LLVMGetBasicBlockTerminator(emitter->entry));
+    emit_in(emitter, emitter->entry);
     LLVMValueRef const slot = LLVMBuildAlloca(emitter->builder, LLVMTypeOf(initial), "");
     emit_at(emitter, emitter->scope);
     LLVMBuildStore(emitter->builder, initial, slot);

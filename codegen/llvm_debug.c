@@ -45,7 +45,6 @@ void emit_debug_line(Emitter *emitter, const Node *node)
     if (!emitter->subprogram)
         return;
     const int line = line_of(emitter, node);
-    LLVMMetadataRef const place =
-        LLVMDIBuilderCreateDebugLocation(emitter->context, (unsigned)line, 0, emitter->subprogram, NULL);
-    LLVMSetCurrentDebugLocation2(emitter->builder, place);
+    emitter->line = LLVMDIBuilderCreateDebugLocation(emitter->context, (unsigned)line, 0, emitter->subprogram, NULL);
+    LLVMSetCurrentDebugLocation2(emitter->builder, emitter->line);
 }

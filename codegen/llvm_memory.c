@@ -18,7 +18,7 @@ LLVMValueRef emit_buffer(Emitter *emitter, const Node *buffer)
     while (function->parent)
         function = function->parent;
     LLVMTypeRef const pointer = LLVMPointerTypeInContext(emitter->context, 0);
-    LLVMPositionBuilderBefore(emitter->builder, LLVMGetBasicBlockTerminator(emitter->entry));
+    emit_in(emitter, emitter->entry);
     LLVMValueRef value;
     if (buffer->payload.buffer->place == PLACE_LOCAL) {
         LLVMValueRef const offset = emit_int(emit_int_type(emitter, 64, 1), buffer->payload.buffer->offset);
