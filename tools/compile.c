@@ -1,13 +1,15 @@
 /* lathe compile: a model becomes a library, with its header, or text of any level. */
 #include "tools/verbs.h"
 
-#include "codegen/scratch.h"
 #include "ir/print.h"
+#include "tools/answer.h"
 #include "tools/pipeline.h"
+#include "tools/report.h"
+#include "tools/staging.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 typedef struct EmitRow {
     const char *name, *ending;
@@ -20,7 +22,7 @@ static const EmitRow emit_rows[] = {
     {"kernels", ".kernels", false, 0},  {"llvm", ".ll", false, 0},             {"asm", ".s", false, 0},
     {"report", ".json", false, 0},
 };
-enum { EMIT_ROWS = sizeof emit_rows / sizeof *emit_rows };
+enum { EMIT_ROWS = sizeof emit_rows / sizeof *emit_rows, PREFIX_LONGEST = 200 };
 
 static bool ends_with(const char *text, const char *ending)
 {
@@ -54,128 +56,228 @@ static const char *path_of(Arena *arena, const char *output, const EmitRow *row,
     return arena_format(arena, "%.*s%s", (int)stem, output, row->ending);
 }
 
-static bool write_text(Pipeline *pipeline, const char *path, const char *text, size_t length)
+/* Text of one level of the compiler. */
+static bool write_level(Pipeline *pipeline, const char *name, FILE *file)
 {
-    if (strcmp(path, "-") == 0)
-        return fwrite(text, 1, length, stdout) == length;
-    Scratch scratch;
-    bool good = scratch_open(&scratch, pipeline->arena, path);
-    if (good) {
-        const char *const made = scratch_path(&scratch, "text");
-        good = scratch_write(made, text, length) && scratch_commit(made, path);
-        const int saved = errno;
-        scratch_close(&scratch);
-        errno = saved;
-    }
-    return good || diag_error(pipeline->diagnostics, EXIT_IO, NULL, "%s: %s", path, strerror(errno));
-}
-
-static bool write_level(Pipeline *pipeline, const char *name, const char *path)
-{
-    size_t length;
     Program *const program = &pipeline->program;
-    if (strcmp(name, "ir") == 0) {
-        const char *const text = print_graph(pipeline->arena, pipeline->compilation.graph, &length);
-        return write_text(pipeline, path, text, length);
-    }
-    if (strcmp(name, "stages") == 0) {
-        const char *const text = print_module(pipeline->arena, pipeline->compilation.module, &length);
-        return write_text(pipeline, path, text, length);
-    }
-    if (strcmp(name, "header") == 0) {
-        pipeline->build.info.sha256 = onnx_sha256(pipeline->ir, &pipeline->model);
-        const char *const text = model_header(program, &pipeline->build.info);
-        return write_text(pipeline, path, text, strlen(text));
-    }
-    char *memory = NULL;
-    FILE *const file = open_memstream(&memory, &length);
-    bool good = file != NULL;
-    if (good && strcmp(name, "kernels") == 0) {
-        for (int i = 0; i < program->kernel_count && good; i++)
+    Arena *const arena = pipeline->arena;
+    size_t length;
+    const char *text = NULL;
+    if (strcmp(name, "llvm") == 0 || strcmp(name, "asm") == 0)
+        return build_text(program, &pipeline->build, strcmp(name, "asm") == 0 ? FORMAT_ASSEMBLY : FORMAT_LLVM, file);
+    if (strcmp(name, "kernels") == 0) {
+        for (int i = 0; i < program->kernel_count; i++)
             for (int level = 0; level < program->level_count; level++)
-                good = fprintf(file, "%s\n", print_kernel(pipeline->arena, program->kernels[i].scheduled[level], PRINT_PLAIN, NULL)) >= 0;
-    } else if (good) {
-        good = build_text(program, &pipeline->build, strcmp(name, "asm") == 0 ? FORMAT_ASSEMBLY : FORMAT_LLVM, file);
+                fprintf(file, "%s\n", print_kernel(arena, program->kernels[i].scheduled[level], PRINT_PLAIN, NULL));
+        return true;
     }
-    if (file)
-        fclose(file);
-    good = good && write_text(pipeline, path, memory, length);
-    free(memory);
-    return good;
+    if (strcmp(name, "ir") == 0)
+        text = print_graph(arena, pipeline->compilation.graph, &length);
+    else if (strcmp(name, "stages") == 0)
+        text = print_module(arena, pipeline->compilation.module, &length);
+    if (!text) {
+        pipeline->build.info.sha256 = pipeline_sha256(pipeline);
+        text = model_header(program, &pipeline->build.info);
+        length = strlen(text);
+    }
+    fwrite(text, 1, length, file); /* errors are found when the file is closed */
+    return true;
 }
 
-static bool write_kinds(Pipeline *pipeline, const char *output, const bool *want)
+static void write_report(const Pipeline *pipeline, const BuildFacts *facts, FILE *file)
 {
-    int kinds = 0;
-    for (int row = 0; row < EMIT_ROWS; row++)
-        kinds += want[row];
+    JsonWriter json = json_writer(file, false);
+    json_document(&json, "lathe.model/1", LATHE_VERSION);
+    report_write(&json, pipeline, facts);
+    json_close(&json);
+}
+
+typedef struct Compile {
+    Pipeline pipeline;
+    Staging staging;
+    const char *output; /* NULL: none was given, only --stop-after can do without */
+    bool want[EMIT_ROWS];
+    int kinds;
+    bool library;
+    BuildFacts facts; /* of the last library */
+    const char *library_path;
+} Compile;
+
+/* Libraries first: the report tells of them. */
+static bool write_libraries(Compile *compile)
+{
     for (int row = 0; row < EMIT_ROWS; row++) {
-        const char *const path = path_of(pipeline->arena, output, &emit_rows[row], kinds);
-        BuildFacts facts;
-        if (!want[row])
+        if (!compile->want[row] || !emit_rows[row].library)
             continue;
-        if (emit_rows[row].library ? !pipeline_output(pipeline, emit_rows[row].kind, path, &facts) : !write_level(pipeline, emit_rows[row].name, path))
+        compile->library_path = path_of(compile->pipeline.arena, compile->output, &emit_rows[row], compile->kinds);
+        const char *const made = staging_path(&compile->staging, compile->library_path, emit_rows[row].ending);
+        if (!made || !pipeline_output(&compile->pipeline, emit_rows[row].kind, made, &compile->facts))
             return false;
     }
     return true;
 }
 
-static bool compile(Pipeline *pipeline, const char *output)
+/* Header and report stand beside every library, whether they were asked for or not. */
+static bool write_texts(Compile *compile)
 {
-    const Options *const options = pipeline->options;
-    bool want[EMIT_ROWS] = {false};
-    if (!pipeline_passes(pipeline))
-        return false;
-    if (pipeline->compilation.state < STATE_PLACED)
-        return true; /* --stop-after */
-    wanted(options, output, want);
-    const bool library = want[0] || want[1] || want[2];
-    if (!pipeline_program(pipeline) || !write_kinds(pipeline, output, want))
-        return false;
-    const char *header = option_text(options, OPTION_HEADER);
-    if (!header && library)
-        header = path_of(pipeline->arena, output, &emit_rows[3], 2);
-    return !header || write_level(pipeline, "header", header);
+    Pipeline *const pipeline = &compile->pipeline;
+    const bool beside = compile->library && strcmp(compile->output, "-") != 0;
+    const char *const header = option_text(pipeline->options, OPTION_HEADER);
+    for (int row = 0; row < EMIT_ROWS; row++) {
+        const bool is_header = strcmp(emit_rows[row].name, "header") == 0, is_report = strcmp(emit_rows[row].name, "report") == 0;
+        const bool want = compile->want[row] || (beside && (is_header || is_report)) || (is_header && header);
+        if (!want || emit_rows[row].library)
+            continue;
+        const char *path = path_of(pipeline->arena, compile->output, &emit_rows[row], compile->kinds + !compile->want[row]);
+        if (is_header && header)
+            path = header;
+        FILE *const file = staging_stream(&compile->staging, path);
+        if (!file)
+            return false;
+        if (is_report)
+            write_report(pipeline, compile->library ? &compile->facts : NULL, file);
+        else if (!write_level(pipeline, emit_rows[row].name, file))
+            return false;
+    }
+    return true;
 }
 
-static bool write_depfile(const Pipeline *pipeline, const char *path, const char *output)
+/* One rule for make: blanks, # and $ are escaped. */
+static bool write_depfile(Compile *compile, const char *path)
 {
-    FILE *const file = fopen(path, "w");
+    const ImportedModel *const model = &compile->pipeline.model;
+    FILE *const file = staging_stream(&compile->staging, path);
     if (!file)
-        return diag_error(pipeline->diagnostics, EXIT_IO, NULL, "%s: %s", path, strerror(errno));
-    for (int i = -1; i < pipeline->model.file_count; i++) {
-        for (const char *c = i < 0 ? output : pipeline->model.files[i]; *c; c++) {
+        return false;
+    for (int i = -1; i < model->file_count; i++) {
+        for (const char *c = i < 0 ? compile->output : model->files[i]; *c; c++) {
             if (*c == ' ' || *c == '#')
                 fputc('\\', file);
             if (*c == '$')
                 fputc('$', file);
             fputc(*c, file);
         }
-        fputs(i < 0 ? ":" : i + 1 < pipeline->model.file_count ? " \\\n  " : "\n", file);
+        fputs(i < 0 ? ":" : i + 1 < model->file_count ? " \\\n  " : "\n", file);
         if (i < 0)
             fputc(' ', file);
     }
-    return fclose(file) == 0 || diag_error(pipeline->diagnostics, EXIT_IO, NULL, "%s: %s", path, strerror(errno));
+    return true;
+}
+
+/* ---- what the command line must hold ---- */
+
+static bool is_identifier(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", digits[] = "0123456789";
+    if (!*text || !strchr(letters, *text))
+        return false;
+    for (; *text; text++)
+        if (!strchr(letters, *text) && !strchr(digits, *text))
+            return false;
+    return true;
+}
+
+static bool check_prefix(const Options *options)
+{
+    const char *const prefix = option_text(options, OPTION_PREFIX);
+    if (!prefix || (is_identifier(prefix) && strlen(prefix) <= PREFIX_LONGEST))
+        return true;
+    return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--prefix '%s' is no C identifier of at most %d letters, digits and underscores",
+                      diag_quote(options->arena, prefix, 80), PREFIX_LONGEST);
+}
+
+static bool check_outputs(Compile *compile)
+{
+    const Options *const options = compile->pipeline.options;
+    const bool none = option_given(options, OPTION_PRINT_DEPS) || option_given(options, OPTION_STOP_AFTER);
+    if (option_count(options, OPTION_OUTPUT) > 1)
+        return diag_error(options->diagnostics, EXIT_USAGE, NULL, "compile takes one -o, not %d", option_count(options, OPTION_OUTPUT));
+    if (!compile->output)
+        return none || diag_error(options->diagnostics, EXIT_USAGE, NULL, "compile needs -o OUT");
+    wanted(options, compile->output, compile->want);
+    for (int row = 0; row < EMIT_ROWS; row++) {
+        compile->kinds += compile->want[row];
+        compile->library = compile->library || (compile->want[row] && emit_rows[row].library);
+    }
+    return compile->kinds == 1 || strcmp(compile->output, "-") != 0 ||
+           diag_error(options->diagnostics, EXIT_USAGE, NULL, "only one kind can go to the standard output, not %d", compile->kinds);
+}
+
+static bool check_usage(Compile *compile)
+{
+    const Options *const options = compile->pipeline.options;
+    const char *const folder = option_text(options, OPTION_DUMP_DIR);
+    return check_outputs(compile) && check_prefix(options) && pass_names_check(options, OPTION_SKIP) && pass_names_check(options, OPTION_STOP_AFTER) &&
+           pass_names_check(options, OPTION_DUMP_AFTER) && (!folder || folder_make(folder, options->arena, options->diagnostics));
+}
+
+/* ---- the verb ---- */
+
+static void print_summary(const Compile *compile, double seconds)
+{
+    const Pipeline *const pipeline = &compile->pipeline;
+    const Options *const options = pipeline->options;
+    struct stat facts;
+    const char *levels = "";
+    if (option_given(options, OPTION_QUIET) || !compile->library_path)
+        return;
+    for (int i = 0; i < pipeline->build.level_count; i++)
+        levels = arena_format(pipeline->arena, "%s%s%s", levels, i ? ", " : "", pipeline->levels[i]->name);
+    const bool sized = stat(compile->library_path, &facts) == 0 && S_ISREG(facts.st_mode);
+    fprintf(stderr, "lathe: %s: %d kernels (%d from the cache) for %s, ", compile->library_path, compile->facts.kernels, compile->facts.from_cache, levels);
+    if (sized)
+        fprintf(stderr, "%.1f KiB, ", (double)facts.st_size / 1024);
+    fprintf(stderr, "%.2f s\n", seconds);
+}
+
+static bool print_files(const Pipeline *pipeline)
+{
+    for (int i = 0; i < pipeline->model.file_count; i++)
+        puts(pipeline->model.files[i]);
+    return true;
+}
+
+static bool print_json(const Compile *compile)
+{
+    const Options *const options = compile->pipeline.options;
+    Answer answer;
+    if (!answer_wants_json(options))
+        return true;
+    if (!answer_open(&answer, options, "lathe.model/1"))
+        return false;
+    report_write(&answer.json, &compile->pipeline, compile->library ? &compile->facts : NULL);
+    return answer_close(&answer);
+}
+
+static bool compile_model(Compile *compile)
+{
+    Pipeline *const pipeline = &compile->pipeline;
+    const char *const depfile = option_text(pipeline->options, OPTION_DEPFILE);
+    struct timespec start, end;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    if (!pipeline_import(pipeline, pipeline->options->arguments[0]))
+        return false;
+    if (option_given(pipeline->options, OPTION_PRINT_DEPS))
+        return print_files(pipeline);
+    if (!pipeline_passes(pipeline))
+        return false;
+    if (pipeline->compilation.state < STATE_PLACED || !compile->output)
+        return true; /* --stop-after */
+    if (!pipeline_program(pipeline) || !write_libraries(compile) || !write_texts(compile) || (depfile && !write_depfile(compile, depfile)) ||
+        !staging_commit(&compile->staging) || !print_json(compile))
+        return false;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    print_summary(compile, (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9);
+    return true;
 }
 
 int verb_compile(const Options *options)
 {
-    const char *const output = option_text(options, OPTION_OUTPUT);
-    Pipeline pipeline;
-    if (!output && !option_given(options, OPTION_PRINT_DEPS) && !option_given(options, OPTION_STOP_AFTER)) {
-        diag_error(options->diagnostics, EXIT_USAGE, NULL, "compile needs -o OUT");
-        return EXIT_USAGE;
-    }
-    bool good = pipeline_open(&pipeline, options, options->arguments[0]);
-    if (good && option_given(options, OPTION_PRINT_DEPS)) {
-        for (int i = 0; i < pipeline.model.file_count; i++)
-            puts(pipeline.model.files[i]);
-    } else if (good) {
-        good = compile(&pipeline, output ? output : "-");
-        const char *const depfile = option_text(options, OPTION_DEPFILE);
-        if (good && depfile)
-            good = write_depfile(&pipeline, depfile, output);
-    }
-    pipeline_close(&pipeline);
+    Compile *const compile = NEW(options->arena, Compile);
+    compile->output = option_text(options, OPTION_OUTPUT);
+    staging_open(&compile->staging, options->arena, options->diagnostics);
+    const bool good = pipeline_start(&compile->pipeline, options) && check_usage(compile) && compile_model(compile);
+    staging_close(&compile->staging);
+    pipeline_close(&compile->pipeline);
     return good ? EXIT_OK : options->diagnostics->code;
 }

@@ -1,13 +1,12 @@
 /* See library.h. */
 #include "tools/library.h"
 
-#include "tools/pipeline.h"
+#include "tools/temporary.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static bool is_library(const char *path)
 {
@@ -33,21 +32,28 @@ static bool load(Library *library)
     return true;
 }
 
+bool library_build(Library *library, Pipeline *pipeline)
+{
+    const Options *const options = pipeline->options;
+    const char *const base = getenv("TMPDIR");
+    char *const folder = arena_format(options->arena, "%s/lathe-XXXXXX", base && *base ? base : "/tmp");
+    BuildFacts facts;
+    *library = (Library){.arena = options->arena, .diagnostics = options->diagnostics};
+    if (!pipeline_passes(pipeline) || !pipeline_program(pipeline))
+        return false;
+    if (!temporary_folder_make(folder))
+        return diag_error(library->diagnostics, EXIT_IO, NULL, "%s: %s", folder, strerror(errno));
+    library->path = arena_format(options->arena, "%s/model.so", folder);
+    const bool good = pipeline_output(pipeline, OUTPUT_SHARED, library->path, &facts) && load(library);
+    temporary_folder_remove(folder); /* the mapping keeps the library */
+    return good;
+}
+
 static bool compile_and_load(Library *library, const Options *options, const char *path)
 {
-    const char *const base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char *const folder = arena_format(library->arena, "%s/lathe-XXXXXX", base);
-    if (!mkdtemp(folder))
-        return diag_error(library->diagnostics, EXIT_IO, NULL, "%s: %s", folder, strerror(errno));
     Pipeline pipeline;
-    BuildFacts facts;
-    library->path = arena_format(library->arena, "%s/model.so", folder);
-    bool good = pipeline_open(&pipeline, options, path) && pipeline_passes(&pipeline) && pipeline_program(&pipeline) &&
-                pipeline_output(&pipeline, OUTPUT_SHARED, library->path, &facts);
+    const bool good = pipeline_open(&pipeline, options, path) && library_build(library, &pipeline);
     pipeline_close(&pipeline);
-    good = good && load(library);
-    unlink(library->path); /* the mapping keeps it */
-    rmdir(folder);
     return good;
 }
 
@@ -67,7 +73,8 @@ bool library_start(Library *library, int threads)
     char message[400] = "";
     const lathe_options options = {.size = sizeof options, .threads = threads, .message = message, .message_size = sizeof message};
     library->context = library->model->api->open(library->model, &options, &error);
-    return library->context || diag_error(library->diagnostics, EXIT_DEVICE, NULL, "%s cannot be opened: %s", library->model->name, *message ? message : library->model->api->code_text(error));
+    const int exit_code = error == LATHE_E_MEMORY ? EXIT_LIMIT : EXIT_DEVICE;
+    return library->context || diag_error(library->diagnostics, exit_code, NULL, "%s cannot be opened: %s", library->model->name, *message ? message : library->model->api->code_text(error));
 }
 
 void library_close(Library *library)
@@ -125,30 +132,27 @@ static lathe_tensor **tensors_of(const Library *library, const lathe_tensor_info
 bool library_prepare(Library *library, const HostValue *inputs, HostValue *outputs)
 {
     const lathe_model_v1 *const model = library->model;
-    lathe_tensor **const in = tensors_of(library, model->inputs, model->input_count, inputs);
-    lathe_tensor **const out = tensors_of(library, model->outputs, model->output_count, NULL);
-    const int code = model->api->output_dims_dl(library->context, in, (int)model->input_count, out, (int)model->output_count);
+    library->in = tensors_of(library, model->inputs, model->input_count, inputs);
+    library->out = tensors_of(library, model->outputs, model->output_count, NULL);
+    const int code = model->api->output_dims_dl(library->context, library->in, (int)model->input_count, library->out, (int)model->output_count);
     if (code)
         return run_failed(library, code);
     for (uint32_t i = 0; i < model->output_count; i++) {
         const Source source = source_of_bytes(NULL, 0, model->outputs[i].name, library->arena, library->diagnostics);
         HostTensor tensor;
-        if (!host_tensor_make(&tensor, &source, model->outputs[i].dtype, out[i]->ndim, out[i]->shape))
+        if (!host_tensor_make(&tensor, &source, model->outputs[i].dtype, library->out[i]->ndim, library->out[i]->shape))
             return false;
         tensor.name = name_intern(library->arena, model->outputs[i].name);
         outputs[i] = host_value_of_tensor(tensor);
         outputs[i].name = tensor.name;
+        library->out[i]->data = tensor.data;
     }
     return true;
 }
 
-bool library_run(Library *library, const HostValue *inputs, const HostValue *outputs)
+bool library_run(Library *library)
 {
     const lathe_model_v1 *const model = library->model;
-    const ArenaMark mark = arena_mark(library->arena);
-    lathe_tensor **const in = tensors_of(library, model->inputs, model->input_count, inputs);
-    lathe_tensor **const out = tensors_of(library, model->outputs, model->output_count, outputs);
-    const int code = model->api->run_dl(library->context, in, (int)model->input_count, out, (int)model->output_count);
-    arena_reset(library->arena, mark);
+    const int code = model->api->run_dl(library->context, library->in, (int)model->input_count, library->out, (int)model->output_count);
     return code == 0 || run_failed(library, code);
 }

@@ -3,7 +3,7 @@
 #define LATHE_TOOLS_LIBRARY_H
 
 #include "runtime/lathe_model.h"
-#include "tools/options.h"
+#include "tools/pipeline.h"
 #include "tools/tensorfile.h"
 
 typedef struct Library {
@@ -13,18 +13,21 @@ typedef struct Library {
     void *handle;
     const lathe_model_v1 *model;
     lathe_context *context;
+    lathe_tensor **in, **out; /* of the call that was prepared */
 } Library;
 
 /* `path`: a library (by its first bytes) or a model, which is compiled into a temporary library as the target options say. */
 bool library_open(Library *library, const Options *options, const char *path);
+/* The same from a pipeline that has its graph; the library outlives the pipeline. */
+bool library_build(Library *library, Pipeline *pipeline);
 /* Makes the context with `threads` (0: automatic). */
 bool library_start(Library *library, int threads);
 void library_close(Library *library);
 
 /* What the model wants as inputs, in `library->arena`. */
 HostSpec *library_specs(const Library *library);
-/* Outputs of the right shapes for these inputs, then one run. */
+/* Makes outputs of the right shapes for these inputs, and the call that library_run repeats. */
 bool library_prepare(Library *library, const HostValue *inputs, HostValue *outputs);
-bool library_run(Library *library, const HostValue *inputs, const HostValue *outputs);
+bool library_run(Library *library);
 
 #endif

@@ -1,6 +1,10 @@
 /* See pipeline.h. */
 #include "tools/pipeline.h"
 
+#include "ir/ops/ops.h"
+#include "tools/arguments.h"
+#include "tools/cachefolder.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,155 +16,273 @@ static const size_t memory_budget = (size_t)3 << 29;
 
 static bool parse_shape(Pipeline *pipeline, const char *text, ShapeOption *shape)
 {
-    const char *const equal = strrchr(text, '=');
-    if (!equal)
-        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--shape takes INPUT=1x3x224x224, not '%s'", text);
-    int64_t *const dims = NEW_ARRAY(pipeline->arena, int64_t, RANK_MAX);
-    int rank = 0;
-    for (const char *at = equal + 1; *at;) {
-        char *end;
-        const long long dim = strtoll(at, &end, 10);
-        if (end == at || rank == RANK_MAX || (*end && *end != 'x' && *end != ',') || dim < -1)
-            return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--shape takes INPUT=1x3x224x224, not '%s'", text);
-        dims[rank++] = dim;
-        at = *end ? end + 1 : end;
-    }
-    *shape = (ShapeOption){arena_format(pipeline->arena, "%.*s", (int)(equal - text), text), rank, dims};
+    ShapeArgument *const given = NEW(pipeline->arena, ShapeArgument);
+    if (!shape_argument_parse(given, text, pipeline->arena, pipeline->diagnostics))
+        return false;
+    if (!given->input)
+        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--shape '%s' does not say of which input: write INPUT=%s", text, text);
+    *shape = (ShapeOption){given->input, given->rank, given->dims};
     return true;
 }
 
-static bool parse_dim(Pipeline *pipeline, const char *text, DimOption *dim)
+/* A range stays symbolic: the compiled model checks it at each call. */
+static bool bound_dim(Pipeline *pipeline, const DimArgument *range)
 {
-    const char *const equal = strrchr(text, '=');
-    int64_t value;
-    if (!equal || !text_to_integer(equal + 1, &value) || value < 0)
-        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--dim takes NAME=VALUE, not '%s'", text);
-    *dim = (DimOption){arena_format(pipeline->arena, "%.*s", (int)(equal - text), text), value};
+    Ir *const ir = pipeline->ir;
+    for (int i = 0; i < pipeline->model.dim_count; i++) {
+        const ImportedDim *const dim = &pipeline->model.dims[i];
+        if (strcmp(dim->name, range->symbol) != 0)
+            continue;
+        Node *const symbol = symbol_make(ir, dim->symbol);
+        const char *const text = arena_format(pipeline->arena, "%s is not within the range from %lld to %lld that the model was compiled for",
+                                              diag_quote(pipeline->arena, dim->name, 80), (long long)range->minimum, (long long)range->maximum);
+        return run_check(ir, scalar2(ir, OP_ge, symbol, index_const(ir, range->minimum)), text) &&
+               run_check(ir, scalar2(ir, OP_le, symbol, index_const(ir, range->maximum)), text);
+    }
+    return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--dim: no input has a dim \"%s\"", diag_quote(pipeline->arena, range->symbol, 100));
+}
+
+/* --opset-policy=strict: operators that have changed since the model's version are refused instead of raised. */
+static bool refuse_old(Pipeline *pipeline)
+{
+    const Graph *const graph = pipeline->compilation.graph;
+    int count;
+    Node **const nodes = nodes_topological(pipeline->ir, graph->outputs, graph->output_count, &count);
+    for (int i = 0; i < count; i++) {
+        const Node *const node = nodes[i];
+        if (!op_is_tensor(node->op) || !node->where || !node->where->opset || *op_row(node)->domain)
+            continue;
+        if (node->where->opset < op_row(node)->since)
+            return diag_error(pipeline->diagnostics, EXIT_UNSUPPORTED, node->where,
+                              "the operator has changed in opset %d; --opset-policy convert raises it", op_row(node)->since);
+    }
     return true;
 }
 
-static bool import(Pipeline *pipeline, const char *path)
+static bool read_dims(Pipeline *pipeline, DimOption *dims, int *dim_count, DimArgument *ranges, int *range_count)
 {
     const Options *const options = pipeline->options;
-    ImportOptions import = {.external = option_text(options, OPTION_EXTERNAL_DATA),
-                            .shape_count = option_count(options, OPTION_SHAPE),
-                            .dim_count = option_count(options, OPTION_DIM)};
-    ShapeOption *const shapes = NEW_ARRAY(pipeline->arena, ShapeOption, (size_t)import.shape_count + 1);
-    DimOption *const dims = NEW_ARRAY(pipeline->arena, DimOption, (size_t)import.dim_count + 1);
-    for (int i = 0; i < import.shape_count; i++)
+    for (int i = 0; i < option_count(options, OPTION_DIM); i++) {
+        DimArgument dim;
+        if (!dim_argument_parse(&dim, option_at(options, OPTION_DIM, i), pipeline->arena, pipeline->diagnostics))
+            return false;
+        if (dim.minimum == dim.maximum)
+            dims[(*dim_count)++] = (DimOption){dim.symbol, dim.minimum};
+        else
+            ranges[(*range_count)++] = dim;
+    }
+    return true;
+}
+
+bool pipeline_import(Pipeline *pipeline, const char *path)
+{
+    const Options *const options = pipeline->options;
+    const int shape_count = option_count(options, OPTION_SHAPE), given = option_count(options, OPTION_DIM);
+    int dim_count = 0, range_count = 0;
+    ShapeOption *const shapes = NEW_ARRAY(pipeline->arena, ShapeOption, (size_t)shape_count + 1);
+    DimOption *const dims = NEW_ARRAY(pipeline->arena, DimOption, (size_t)given + 1);
+    DimArgument *const ranges = NEW_ARRAY(pipeline->arena, DimArgument, (size_t)given + 1);
+    for (int i = 0; i < shape_count; i++)
         if (!parse_shape(pipeline, option_at(options, OPTION_SHAPE, i), &shapes[i]))
             return false;
-    for (int i = 0; i < import.dim_count; i++)
-        if (!parse_dim(pipeline, option_at(options, OPTION_DIM, i), &dims[i]))
-            return false;
-    import.shapes = shapes;
-    import.dims = dims;
+    if (!read_dims(pipeline, dims, &dim_count, ranges, &range_count))
+        return false;
+    const ImportOptions import = {.external = option_text(options, OPTION_EXTERNAL_DATA),
+                                  .shape_count = shape_count,
+                                  .shapes = shapes,
+                                  .dim_count = dim_count,
+                                  .dims = dims};
     breadcrumb("import", NULL);
     pipeline->imported = onnx_import(pipeline->ir, path, &import, &pipeline->model);
     breadcrumb(NULL, NULL);
-    return pipeline->imported;
+    if (!pipeline->imported)
+        return false;
+    pipeline_take(pipeline, pipeline->model.graph, path);
+    for (int i = 0; i < range_count; i++)
+        if (!bound_dim(pipeline, &ranges[i]))
+            return false;
+    return !option_is(options, OPTION_OPSET_POLICY, "strict") || refuse_old(pipeline);
 }
 
 /* ---- target options ---- */
 
+/* The levels as named, else two for a library that others shall run, else the one that this machine runs. */
+static int level_names(const Options *options, const char *const **names, const char *const *target)
+{
+    static const char *const standard[] = {"x86-64-v4", "x86-64-v3"}, *const native[] = {"native"};
+    const int count = option_list(options, OPTION_CPU, names);
+    if (count > 0)
+        return count;
+    const bool family = strcmp(*target, "x86-64") == 0 || (options->verb == VERB_COMPILE && !option_given(options, OPTION_TARGET));
+    const bool host = strcmp(*target, "native") == 0 && !family;
+    *names = family ? standard : host ? native : target;
+    return family ? 2 : 1;
+}
+
 static bool choose_levels(Pipeline *pipeline)
 {
     const char *const *names;
-    int count = option_list(pipeline->options, OPTION_CPU, &names);
-    static const char *const standard[] = {"x86-64-v4", "x86-64-v3"};
     const char *const target = option_text(pipeline->options, OPTION_TARGET);
-    if (target && strcmp(target, "native") != 0 && strcmp(target, "x86-64") != 0 && count == 0) {
-        names = &target;
-        count = 1;
-    }
-    if (count == 0) {
-        names = standard;
-        count = 2;
-    }
+    const int count = level_names(pipeline->options, &names, &target);
     if (count > LEVELS_MAX)
         return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "at most %d levels fit into one library, not %d", LEVELS_MAX, count);
+    int chosen = 0;
     for (int i = 0; i < count; i++) { /* best first: more features, wider vectors */
         const TargetMachineInfo *const level = target_find(pipeline->diagnostics, names[i]);
         if (!level)
             return false;
-        int at = i;
+        bool twice = false;
+        for (int j = 0; j < chosen; j++)
+            twice = twice || pipeline->levels[j] == level;
+        if (twice)
+            continue;
+        int at = chosen++;
         for (; at > 0 && pipeline->levels[at - 1]->vector_bytes < level->vector_bytes; at--)
             pipeline->levels[at] = pipeline->levels[at - 1];
         pipeline->levels[at] = level;
     }
     pipeline->build.levels = pipeline->levels;
-    pipeline->build.level_count = count;
+    pipeline->build.level_count = chosen;
     pipeline->compilation.target = pipeline->levels[0];
     return true;
+}
+
+/* What the command line can say and this version cannot do is refused, never ignored. */
+static bool refuse_unsupported(const Options *options)
+{
+    if (option_given(options, OPTION_FEATURES))
+        return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL, "--features is not supported: choose a level with --cpu");
+    if (!option_is(options, OPTION_COMPILE_THREADS, "pthread"))
+        return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL, "--threads %s is not supported: the caller of a compiled model chooses when it opens it",
+                          option_text(options, OPTION_COMPILE_THREADS));
+    return true;
+}
+
+static Cache *open_cache(Pipeline *pipeline)
+{
+    const char *const folder = cache_folder(pipeline->options);
+    Diagnostics *const quiet = diagnostics_open(pipeline->arena); /* a cache that cannot be made is no error */
+    Cache *const cache = folder ? cache_open(pipeline->arena, folder) : NULL; /* makes the folder, for this user alone */
+    if (cache)
+        (void)cache_folder_open(folder, pipeline->arena, quiet);
+    return cache;
 }
 
 static void report_progress(void *context, int done, int total)
 {
     Pipeline *const pipeline = context;
-    if (!pipeline->progress.label)
-        pipeline->progress = progress_open(stderr, progress_mode(option_text(pipeline->options, OPTION_PROGRESS), stderr), "compiling kernels", total, NULL, NULL);
+    if (!pipeline->progress.label) {
+        ProgressMode mode = progress_mode(option_text(pipeline->options, OPTION_PROGRESS), stderr);
+        /* Where the compilation is only the way to something else, a log needs no lines about it. */
+        if (mode == PROGRESS_PLAIN && pipeline->options->verb != VERB_COMPILE && option_is(pipeline->options, OPTION_PROGRESS, "auto"))
+            mode = PROGRESS_NONE;
+        pipeline->progress = progress_open(stderr, mode, "compiling kernels", total, NULL, NULL);
+    }
     progress_update(&pipeline->progress, done, NULL);
 }
 
-static void build_options(Pipeline *pipeline, const char *path)
-{
-    const Options *const options = pipeline->options;
-    BuildOptions *const build = &pipeline->build;
-    const int64_t jobs = option_integer(options, OPTION_JOBS);
-    const char *const slash = strrchr(path, '/');
-    const char *const file = slash ? slash + 1 : path;
-    const char *const dot = strrchr(file, '.');
-    const char *const prefix = option_text(options, OPTION_PREFIX);
-    build->schedule.level = pipeline->compilation.level;
-    build->workers = jobs ? (int)jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (!option_given(options, OPTION_NO_CACHE))
-        build->cache = cache_open(pipeline->arena, option_text(options, OPTION_CACHE_DIR));
-    build->info = (ModelInfo){.name = file, .tool = "lathe " LATHE_VERSION, .sha256 = ""};
-    build->info.prefix = prefix ? prefix : c_identifier(pipeline->arena, dot && dot != file ? arena_format(pipeline->arena, "%.*s", (int)(dot - file), file) : file);
-    if (strcmp(file, "model.onnx") == 0 && slash && !prefix) { /* folders named after the model: mnist-8/model.onnx */
-        const char *start = slash;
-        while (start > path && start[-1] != '/')
-            start--;
-        if (slash > start)
-            build->info.prefix = c_identifier(pipeline->arena, arena_format(pipeline->arena, "%.*s", (int)(slash - start), start));
-    }
-    if (!option_given(options, OPTION_QUIET)) {
-        build->progress = report_progress;
-        build->context = pipeline;
-    }
-}
-
-bool pipeline_open(Pipeline *pipeline, const Options *options, const char *path)
+bool pipeline_start(Pipeline *pipeline, const Options *options)
 {
     *pipeline = (Pipeline){.options = options, .diagnostics = options->diagnostics};
     pipeline->arena = arena_open(memory_budget, NULL, NULL);
     pipeline->ir = ir_open(pipeline->arena, options->diagnostics);
     Compilation *const compilation = &pipeline->compilation;
+    BuildOptions *const build = &pipeline->build;
+    const int64_t jobs = option_integer(options, OPTION_JOBS);
     compilation->ir = pipeline->ir;
     compilation->level = (int)option_integer(options, OPTION_LEVEL);
     compilation->math = option_is(options, OPTION_MATH, "exact") ? MATH_EXACT : option_is(options, OPTION_MATH, "fast") ? MATH_FAST : MATH_DEFAULT;
-    if (!choose_levels(pipeline) || !import(pipeline, path))
-        return false;
-    compilation->graph = pipeline->model.graph;
-    build_options(pipeline, path);
+    build->schedule.level = compilation->level;
+    build->workers = jobs ? (int)jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);
+    build->cache = open_cache(pipeline);
+    if (!option_given(options, OPTION_QUIET)) {
+        build->progress = report_progress;
+        build->context = pipeline;
+    }
+    return refuse_unsupported(options) && choose_levels(pipeline);
+}
+
+/* "mnist" for mnist.onnx, and for mnist/model.onnx, as zoos name their files. */
+static const char *prefix_of(Arena *arena, const char *path)
+{
+    const char *const slash = strrchr(path, '/'), *const file = slash ? slash + 1 : path, *const dot = strrchr(file, '.');
+    if (slash && slash > path && strcmp(file, "model.onnx") == 0) {
+        const char *start = slash;
+        while (start > path && start[-1] != '/')
+            start--;
+        if (start < slash && start[0] != '.')
+            return c_identifier(arena, arena_format(arena, "%.*s", (int)(slash - start), start));
+    }
+    return c_identifier(arena, dot && dot != file ? arena_format(arena, "%.*s", (int)(dot - file), file) : file);
+}
+
+void pipeline_take(Pipeline *pipeline, Graph *graph, const char *path)
+{
+    const char *const slash = strrchr(path, '/'), *const prefix = option_text(pipeline->options, OPTION_PREFIX);
+    pipeline->compilation.graph = graph;
+    pipeline->build.info = (ModelInfo){.name = slash ? slash + 1 : path,
+                                       .tool = "lathe " LATHE_VERSION,
+                                       .sha256 = "",
+                                       .prefix = prefix ? prefix : prefix_of(pipeline->arena, path)};
+}
+
+bool pipeline_open(Pipeline *pipeline, const Options *options, const char *path)
+{
+    return pipeline_start(pipeline, options) && pipeline_import(pipeline, path);
+}
+
+/* ---- the road ---- */
+
+bool pass_names_check(const Options *options, OptionId id)
+{
+    const char **const names = NEW_ARRAY(options->arena, const char *, (size_t)pass_count + 1);
+    for (int i = 0; i < pass_count; i++)
+        names[i] = pass_rows[i].name;
+    names[pass_count] = "all";
+    const int known = pass_count + (id == OPTION_DUMP_AFTER);
+    const char *const *given;
+    const int count = option_list(options, id, &given);
+    for (int i = 0; i < count; i++) {
+        const PassRow *const pass = pass_find(given[i]);
+        if (!pass && !(id == OPTION_DUMP_AFTER && strcmp(given[i], "all") == 0)) {
+            const char *const nearest = nearest_name(given[i], names, known);
+            diag_error(options->diagnostics, EXIT_USAGE, NULL, "--%s: no pass is called '%s'", option_rows[id].name, diag_quote(options->arena, given[i], 80));
+            if (nearest)
+                diag_hint(options->diagnostics, "did you mean '%s'?", nearest);
+            return false;
+        }
+        if (id == OPTION_SKIP && pass->needs != pass->leaves)
+            return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--skip: what comes after pass %s cannot do without it", pass->name);
+    }
     return true;
+}
+
+/* All values of a list option as one text with commas. */
+static const char *list_text(const Options *options, OptionId id)
+{
+    const char *text = NULL;
+    for (int i = 0; i < option_count(options, id); i++)
+        text = text ? arena_format(options->arena, "%s,%s", text, option_at(options, id, i)) : option_at(options, id, i);
+    return text;
 }
 
 bool pipeline_passes(Pipeline *pipeline)
 {
     const Options *const options = pipeline->options;
     const char *const *skip, **ended = NULL;
+    if (!pass_names_check(options, OPTION_SKIP) || !pass_names_check(options, OPTION_STOP_AFTER) || !pass_names_check(options, OPTION_DUMP_AFTER))
+        return false;
     const int skips = option_list(options, OPTION_SKIP, &skip);
     if (skips > 0) {
         ended = NEW_ARRAY(pipeline->arena, const char *, (size_t)skips + 1);
         memcpy(ended, skip, (size_t)skips * sizeof *ended);
     }
     const PassOptions passes = {.verify = option_given(options, OPTION_VERIFY),
-                                .time = option_given(options, OPTION_TIME_PASSES),
+                                .time = option_given(options, OPTION_TIME_PASSES) || option_given(options, OPTION_RULES),
                                 .fuel = option_given(options, OPTION_FUEL) ? option_integer(options, OPTION_FUEL) : -1,
                                 .stop_after = option_text(options, OPTION_STOP_AFTER),
                                 .skip = ended,
-                                .dump_after = option_text(options, OPTION_DUMP_AFTER),
+                                .dump_after = list_text(options, OPTION_DUMP_AFTER),
                                 .dump_folder = option_text(options, OPTION_DUMP_DIR),
                                 .stream = stderr};
     return passes_run(&pipeline->compilation, &passes);
@@ -171,13 +293,20 @@ bool pipeline_program(Pipeline *pipeline)
     return build_program(&pipeline->compilation, &pipeline->build, &pipeline->program);
 }
 
+const char *pipeline_sha256(const Pipeline *pipeline)
+{
+    return pipeline->imported ? onnx_sha256(pipeline->ir, &pipeline->model) : "";
+}
+
 bool pipeline_output(Pipeline *pipeline, OutputKind kind, const char *output, BuildFacts *facts)
 {
     pipeline->build.info.shared = kind == OUTPUT_SHARED;
-    pipeline->build.info.sha256 = onnx_sha256(pipeline->ir, &pipeline->model);
+    pipeline->build.info.sha256 = pipeline_sha256(pipeline);
     const bool good = build_output(&pipeline->program, &pipeline->build, kind, output, facts);
     if (pipeline->progress.label)
         progress_close(&pipeline->progress, NULL);
+    pipeline->progress.label = NULL;
+    breadcrumb(NULL, NULL);
     return good;
 }
 

@@ -1,4 +1,4 @@
-/* The road that several verbs take: command line -> imported graph -> passes -> program. */
+/* The road that several verbs take: command line -> graph -> passes -> program -> files. */
 #ifndef LATHE_TOOLS_PIPELINE_H
 #define LATHE_TOOLS_PIPELINE_H
 
@@ -21,12 +21,23 @@ typedef struct Pipeline {
     Progress progress;
 } Pipeline;
 
-/* Reads the options of target and model and imports `path`. Always to be closed. */
+/* Reads the options of the target. Always to be closed. */
+bool pipeline_start(Pipeline *pipeline, const Options *options);
+/* The model file at `path` becomes the graph; reads the options of the model. */
+bool pipeline_import(Pipeline *pipeline, const char *path);
+/* A graph of our own (in pipeline->ir). */
+void pipeline_take(Pipeline *pipeline, Graph *graph, const char *name);
+/* Start and import. */
 bool pipeline_open(Pipeline *pipeline, const Options *options, const char *path);
 bool pipeline_passes(Pipeline *pipeline);  /* to the state that --stop-after allows, or PLACED */
 bool pipeline_program(Pipeline *pipeline); /* schedules */
 /* Compiles and links to `output`, with progress on standard error. */
 bool pipeline_output(Pipeline *pipeline, OutputKind kind, const char *output, BuildFacts *facts);
+/* SHA-256 of the model file, "" for a graph of our own. */
+const char *pipeline_sha256(const Pipeline *pipeline);
 void pipeline_close(Pipeline *pipeline);
+
+/* Does each name that the option lists belong to a pass? Otherwise a usage error with the nearest name. */
+bool pass_names_check(const Options *options, OptionId id);
 
 #endif

@@ -36,7 +36,7 @@ static bool run_compiled(const Options *options)
         HostValue *const outputs = NEW_ARRAY(options->arena, HostValue, output_count + 1);
         good = inputs_bind(inputs, library_specs(&library), input_count, options) && library_prepare(&library, inputs, outputs);
         for (int64_t i = option_integer(options, OPTION_REPEAT); i > 0 && good; i--)
-            good = library_run(&library, inputs, outputs);
+            good = library_run(&library);
         good = good && show(options, outputs, output_count);
     }
     library_close(&library);

@@ -14,4 +14,4 @@ target_compile_definitions(lathe_tools_base PUBLIC LATHE_VERSION="${PROJECT_VERS
 file(GLOB lathe_program_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
 list(REMOVE_ITEM lathe_program_sources ${lathe_tools_base_sources})
 add_executable(lathe ${lathe_program_sources})
-target_link_libraries(lathe PRIVATE lathe_tools_base lathe_frontend lathe_passes lathe_codegen ${CMAKE_DL_LIBS})
+target_link_libraries(lathe PRIVATE lathe_tools_base lathe_frontend lathe_passes lathe_codegen PkgConfig::JANSSON ${CMAKE_DL_LIBS})

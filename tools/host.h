@@ -1,0 +1,34 @@
+/* The machine that this program runs on, for reports. */
+#ifndef LATHE_TOOLS_HOST_H
+#define LATHE_TOOLS_HOST_H
+
+#include "tools/json.h"
+#include "ir/arena.h"
+
+enum { CACHES_MOST = 16 };
+
+typedef struct HostCache {
+    int level;
+    const char *kind; /* "Data", "Instruction", "Unified" */
+    int64_t bytes;
+    int shared_by; /* logical processors */
+} HostCache;
+
+typedef struct HostFacts {
+    const char *cpu;    /* the model's name, "unknown" where the system does not tell */
+    const char *system; /* "Linux 6.1.0 x86_64" */
+    int cores;          /* logical processors that this process may use */
+    int64_t memory_bytes;
+    HostCache caches[CACHES_MOST];
+    int cache_count;
+} HostFacts;
+
+HostFacts host_facts(Arena *arena);
+/* The field "host" of a report: cpu and cores. */
+void host_json(JsonWriter *json, const HostFacts *host);
+
+/* Single-precision multiply-adds per second, counted as two operations each, of one thread of this machine; 0 where it has no fused
+ * multiply-add. Takes about 50 ms. */
+double host_peak_flops(void);
+
+#endif

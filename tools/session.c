@@ -1,0 +1,131 @@
+/* See session.h. */
+#include "tools/session.h"
+
+#include "tools/arguments.h"
+#include "tools/inputs.h"
+
+#include <string.h>
+#include <time.h>
+
+/* The value of each symbol: from --shape and --dim, else the least. */
+static bool choose_sizes(const Session *session, int64_t *sizes)
+{
+    const Options *const options = session->options;
+    const lathe_model_v1 *const model = session->library.model;
+    for (uint32_t i = 0; i < model->symbol_count; i++)
+        sizes[i] = model->symbols[i].minimum > 1 ? model->symbols[i].minimum : 1;
+    for (int n = 0; n < option_count(options, OPTION_SHAPE); n++) {
+        ShapeArgument shape;
+        if (!shape_argument_parse(&shape, option_at(options, OPTION_SHAPE, n), options->arena, options->diagnostics))
+            return false;
+        for (uint32_t i = 0; i < model->symbol_count; i++) {
+            const lathe_symbol *const symbol = &model->symbols[i];
+            const bool named = !shape.input || strcmp(shape.input, model->inputs[symbol->input].name) == 0;
+            if (named && !symbol->element && symbol->position < (uint32_t)shape.rank && shape.dims[symbol->position] >= 0)
+                sizes[i] = shape.dims[symbol->position];
+        }
+    }
+    for (int n = 0; n < option_count(options, OPTION_DIM); n++) {
+        DimArgument dim;
+        if (!dim_argument_parse(&dim, option_at(options, OPTION_DIM, n), options->arena, options->diagnostics))
+            return false;
+        for (uint32_t i = 0; i < model->symbol_count; i++)
+            if (strcmp(model->symbols[i].name, dim.symbol) == 0)
+                sizes[i] = dim.best;
+    }
+    return true;
+}
+
+/* The specs of the inputs with the symbols' values in place of -1. */
+static HostSpec *sized_specs(const Session *session, const int64_t *sizes)
+{
+    const lathe_model_v1 *const model = session->library.model;
+    HostSpec *const specs = library_specs(&session->library);
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        const lathe_tensor_info *const info = &model->inputs[i];
+        int64_t *const dims = NEW_ARRAY(session->library.arena, int64_t, (size_t)info->rank + 1);
+        for (int j = 0; j < info->rank; j++) {
+            dims[j] = info->dims[j];
+            const char *const name = info->dim_names ? info->dim_names[j] : NULL;
+            for (uint32_t s = 0; s < model->symbol_count && name; s++)
+                if (dims[j] < 0 && strcmp(model->symbols[s].name, name) == 0)
+                    dims[j] = sizes[s];
+        }
+        specs[i].dims = dims;
+    }
+    return specs;
+}
+
+/* The command line with inputs for what it does not give. */
+static Options filled_options(const Session *session)
+{
+    const Options *const options = session->options;
+    const lathe_model_v1 *const model = session->library.model;
+    Options filled = *options;
+    OptionValues *const given = &filled.values[OPTION_INPUT];
+    const int before = given->count;
+    const char **const texts = NEW_ARRAY(options->arena, const char *, (size_t)before + model->symbol_count + 1);
+    bool filler = false;
+    for (int i = 0; i < before; i++) {
+        texts[i] = given->texts[i];
+        filler = filler || generator_is(texts[i]);
+    }
+    for (uint32_t i = 0; i < model->symbol_count && before == 0; i++) {
+        bool met = false;
+        for (uint32_t j = 0; j < i; j++)
+            met = met || (model->symbols[j].element && model->symbols[j].input == model->symbols[i].input);
+        if (model->symbols[i].element && !met)
+            texts[given->count++] = arena_format(options->arena, "%s=ones", model->inputs[model->symbols[i].input].name);
+    }
+    if (!filler)
+        texts[given->count++] = "random:1";
+    given->texts = texts;
+    return filled;
+}
+
+bool session_open(Session *session, const Options *options)
+{
+    *session = (Session){.options = options};
+    Library *const library = &session->library;
+    if (!library_open(library, options, options->arguments[0]) || !library_start(library, (int)option_integer(options, OPTION_THREADS)))
+        return false;
+    const lathe_model_v1 *const model = library->model;
+    int64_t *const sizes = NEW_ARRAY(options->arena, int64_t, (size_t)model->symbol_count + 1);
+    if (!choose_sizes(session, sizes))
+        return false;
+    session->inputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->input_count + 1);
+    session->outputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->output_count + 1);
+    const Options filled = filled_options(session);
+    return inputs_bind(session->inputs, sized_specs(session, sizes), model->input_count, &filled) &&
+           library_prepare(library, session->inputs, session->outputs);
+}
+
+void session_close(Session *session)
+{
+    library_close(&session->library);
+}
+
+bool session_run(Session *session, int64_t *nanoseconds)
+{
+    struct timespec start, end;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    const bool good = library_run(&session->library);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    *nanoseconds = (int64_t)(end.tv_sec - start.tv_sec) * 1000000000 + (end.tv_nsec - start.tv_nsec);
+    return good;
+}
+
+const char *session_sizes(const Session *session)
+{
+    const lathe_model_v1 *const model = session->library.model;
+    Arena *const arena = session->options->arena;
+    const char *text = "";
+    for (uint32_t i = 0; i < model->symbol_count; i++) {
+        const lathe_symbol *const symbol = &model->symbols[i];
+        const HostTensor *const tensor = &session->inputs[symbol->input].tensor;
+        const bool known = session->inputs[symbol->input].kind == HOST_TENSOR;
+        const int64_t value = !known ? -1 : symbol->element ? (int64_t)host_element(tensor, symbol->position) : tensor->dims[symbol->position];
+        text = arena_format(arena, "%s%s%s=%lld", text, i ? " " : "", symbol->name, (long long)value);
+    }
+    return text;
+}

@@ -1,0 +1,22 @@
+/* A model that is ready to run again and again on some inputs: what bench and profile begin with. */
+#ifndef LATHE_TOOLS_SESSION_H
+#define LATHE_TOOLS_SESSION_H
+
+#include "tools/library.h"
+
+typedef struct Session {
+    const Options *options;
+    Library library;
+    HostValue *inputs, *outputs;
+} Session;
+
+/* Opens the model that the command line names. Inputs that it does not give are random, dims that it leaves open are the least possible
+ * (at least 1), and integers that shapes are made of are 1. Always to be closed. */
+bool session_open(Session *session, const Options *options);
+void session_close(Session *session);
+/* One run; the nanoseconds that it took. */
+bool session_run(Session *session, int64_t *nanoseconds);
+/* "batch=8 sequence=128": what symbols were set to; "" when there are none. */
+const char *session_sizes(const Session *session);
+
+#endif
