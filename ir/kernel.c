@@ -7,6 +7,11 @@
 
 Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *const *indices, Node *value)
 {
+    return stage_make_ordered(ir, axes, axis_count, 0, buffer, indices, value);
+}
+
+Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices, Node *value)
+{
     Node *inputs[RANK_MAX + 2] = {buffer, value};
     for (int i = 0; i < buffer->type.rank; i++)
         inputs[i + 2] = indices[i];
@@ -14,7 +19,8 @@ Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *
                                  .inputs = inputs,
                                  .input_count = (uint32_t)buffer->type.rank + 2,
                                  .axes = axes,
-                                 .axis_count = (uint16_t)axis_count});
+                                 .axis_count = (uint16_t)axis_count,
+                                 .payload.integer = ordered});
 }
 
 typedef struct Collector {

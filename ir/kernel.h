@@ -36,6 +36,18 @@ static inline Node *const *stage_indices(const Node *stage)
 {
     return stage->inputs + 2;
 }
+/* How many of the last axes run in order, lexicographically: points of them may write the same element, and the value may read the
+ * buffer as earlier points and earlier stages left it. Points that differ in the other axes touch different elements. */
+static inline int stage_ordered(const Node *stage)
+{
+    return (int)stage->payload.integer;
+}
 Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *const *indices, Node *value);
+Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices, Node *value);
+/* The same axes in the same order, with another target or value. */
+static inline Node *stage_remake(Ir *ir, const Node *stage, Node *buffer, Node *const *indices, Node *value)
+{
+    return stage_make_ordered(ir, stage->axes, stage->axis_count, stage_ordered(stage), buffer, indices, value);
+}
 
 #endif

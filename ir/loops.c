@@ -18,23 +18,24 @@ static bool has_lane_fold(Ir *ir, Node *value)
     return false;
 }
 
-/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none. */
+/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none. Axes that run in order are no such. */
 static int lane_axis_of(Ir *ir, const Node *stage)
 {
     Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
-    for (int i = stage->axis_count - 1; i >= 0; i--) {
+    const int count = stage->axis_count - stage_ordered(stage);
+    for (int i = count - 1; i >= 0; i--) {
         Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
         if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
             return i;
     }
-    return stage->axis_count - 1;
+    return count - 1;
 }
 
 typedef struct StagePlan {
     Node *axes[RANK_MAX]; /* output axes but the lane axis, outermost first */
     int axis_count;
     int unit_axes; /* how many of them the units count */
-    Node *lane;    /* NULL: every axis is a plain loop */
+    Node *lane;    /* NULL: every axis is a plain loop; else the innermost loop, inside those that run in order */
     int lanes;
 } StagePlan;
 
@@ -53,7 +54,8 @@ static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *sche
         plan.lanes = schedule->lanes;
     }
     int64_t units = 1, extent;
-    while (plan.unit_axes < plan.axis_count && units < UNITS_ENOUGH) {
+    const int apart = plan.axis_count - stage_ordered(stage); /* what runs in order is one unit's */
+    while (plan.unit_axes < apart && units < UNITS_ENOUGH) {
         units *= const_is_int(plan.axes[plan.unit_axes]->inputs[0], &extent) && extent < UNITS_ENOUGH ? extent : UNITS_ENOUGH;
         plan.unit_axes++;
         if (units == 0)

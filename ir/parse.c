@@ -329,6 +329,19 @@ static bool parse_axes(Parser *parser, const Sexpr *list, Node **axes, int *coun
     return true;
 }
 
+/* ordered=N after the axes: how many of the last ones run in order. */
+static bool parse_ordered(Parser *parser, Cursor *cursor, int axis_count, int64_t *ordered)
+{
+    static const char word[] = "ordered=";
+    *ordered = 0;
+    if (!cursor_more(cursor) || cursor_peek(cursor)->kind != SEXPR_ATOM || strncmp(cursor_peek(cursor)->text, word, sizeof word - 1) != 0)
+        return true;
+    const Sexpr *const atom = cursor_peek(cursor);
+    cursor->at++;
+    return (integer_read(atom->text + sizeof word - 1, ordered) && *ordered >= 1 && *ordered <= axis_count) ||
+           FAIL(parser, atom, "ordered= takes 1 to %d, the number of axes", axis_count);
+}
+
 /* A stage between `stage` and its end: either order of head and axes. Opens a scope of names that parse_stage closes. */
 static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, const Sexpr *at)
 {
@@ -338,7 +351,8 @@ static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, cons
     Cursor target = *cursor;
     cursor->at += braces ? 0 : 2;
     const Sexpr *const list = cursor_want_atom(parser, cursor, "over") ? cursor_want(parser, cursor, SEXPR_LIST, "axes in parentheses") : NULL;
-    if (!list || !parse_axes(parser, list, axes, &axis_count))
+    int64_t ordered;
+    if (!list || !parse_axes(parser, list, axes, &axis_count) || !parse_ordered(parser, cursor, axis_count, &ordered))
         return false;
     if (braces) {
         const Sexpr *const inner = cursor_want(parser, cursor, SEXPR_BLOCK, "a block in braces");
@@ -366,7 +380,12 @@ static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, cons
     if (braces && cursor_more(&target))
         return FAIL(parser, cursor_peek(&target), "the stage goes on after its value");
     return append(parser, block,
-                  &(Node){.op = OP_stage, .inputs = indices, .input_count = (uint32_t)left->count + 2, .axes = axes, .axis_count = (uint16_t)axis_count},
+                  &(Node){.op = OP_stage,
+                          .inputs = indices,
+                          .input_count = (uint32_t)left->count + 2,
+                          .axes = axes,
+                          .axis_count = (uint16_t)axis_count,
+                          .payload.integer = ordered},
                   at) != NULL;
 }
 

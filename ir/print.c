@@ -353,6 +353,11 @@ static const char *axes_text(Printer *printer, const Node *stage)
     return text;
 }
 
+static const char *ordered_text(Printer *printer, const Node *stage)
+{
+    return stage->payload.integer ? arena_format(printer->arena, " ordered=%d", (int)stage->payload.integer) : "";
+}
+
 /* %y[%n, 2*%i] */
 static void put_target(Printer *printer, const Node *stage)
 {
@@ -392,7 +397,7 @@ static void put_stage(Printer *printer, Node *stage)
     const size_t mark = scope_enter(printer);
     const char *const axes = axes_text(printer, stage);
     if (plan_lines(printer->plan, item)) {
-        put(printer, "stage over (%s) {", axes);
+        put(printer, "stage over (%s)%s {", axes, ordered_text(printer, stage));
         printer->indent++;
         put_lines(printer, item);
         put_line(printer);
@@ -405,7 +410,7 @@ static void put_stage(Printer *printer, Node *stage)
     } else {
         put(printer, "stage ");
         put_target(printer, stage);
-        put(printer, " over (%s) = ", axes);
+        put(printer, " over (%s)%s = ", axes, ordered_text(printer, stage));
         put_value(printer, stage->inputs[1]);
     }
     scope_leave(printer, mark);

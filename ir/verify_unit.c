@@ -160,6 +160,8 @@ void verify_statement(Verifier *verifier, Node *node)
     map_set(&verifier->blocks_of, node, node);
     if (node->axis_count < facts.axes_least || node->axis_count > facts.axes_most)
         verify_wrong(verifier, node, "has %d axes", node->axis_count);
+    if (node->op == OP_stage && (node->payload.integer < 0 || node->payload.integer > node->axis_count))
+        verify_wrong(verifier, node, "has %d axes of which %lld run in order", node->axis_count, (long long)node->payload.integer);
     if (node->block_count < facts.blocks_least || node->block_count > facts.blocks_most)
         verify_wrong(verifier, node, "has %d blocks", node->block_count);
     const char *const problem = operands_problem(verifier->scratch, node, false);

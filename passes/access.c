@@ -67,7 +67,7 @@ Node *kernel_replace_buffers(Ir *ir, Node *kernel, const NodeMap *replacement)
         for (int j = 0; j < stage_buffer(stage)->type.rank; j++)
             indices[j] = node_substitute(ir, stage_indices(stage)[j], from, to, count);
         block_append(ir, stages,
-                     stage_make(ir, stage->axes, stage->axis_count, target ? target : stage_buffer(stage), indices,
+                     stage_remake(ir, stage, target ? target : stage_buffer(stage), indices,
                                 node_substitute(ir, stage_value(stage), from, to, count)));
     }
     Node *const made = kernel_make(ir, kernel->payload.kernel->name, stages);

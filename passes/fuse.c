@@ -47,7 +47,7 @@ static Info analyse(Ir *ir, Node *kernel)
         return info;
     const Node *const stage = kernel_stages(kernel)->nodes[0];
     Node *value = stage_value(stage);
-    info.plain = stage->axis_count == stage_buffer(stage)->type.rank;
+    info.plain = stage->axis_count == stage_buffer(stage)->type.rank && stage_ordered(stage) == 0;
     for (int i = 0; i < stage->axis_count && info.plain; i++)
         info.plain = stage_indices(stage)[i] == stage->axes[i];
     int count;
@@ -206,7 +206,7 @@ static Node *inline_into(Fuser *fuser, Node *kernel, Node *at, const Node *produ
     Node *seen = composed(ir, from, at);
     Node *const value = node_substitute(ir, stage_value(stage), &at, &seen, 1);
     Block *const stages = block_make(ir);
-    block_append(ir, stages, stage_make(ir, stage->axes, stage->axis_count, stage_buffer(stage), stage_indices(stage), value));
+    block_append(ir, stages, stage_remake(ir, stage, stage_buffer(stage), stage_indices(stage), value));
     Node *const made = kernel_make(ir, kernel->payload.kernel->name, stages);
     int before = 0, after = 0;
     while (producer->payload.kernel->wheres && producer->payload.kernel->wheres[before])
