@@ -1,6 +1,7 @@
 /* Choosing templates: see schedule.h. */
 #include "codegen/schedule.h"
 
+#include "codegen/contract.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
@@ -27,6 +28,6 @@ Node *kernel_schedule_plain(Ir *ir, Node *kernel, const TargetMachineInfo *targe
 Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target)
 {
     const ScheduleOptions *const options = context;
-    (void)options;
-    return kernel_schedule_plain(ir, kernel, target);
+    Node *const scheduled = options->level > 0 ? contract_schedule(ir, kernel, target) : NULL;
+    return scheduled ? scheduled : kernel_schedule_plain(ir, kernel, target);
 }

@@ -145,6 +145,11 @@ static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *sta
     emit_stage_rows(ir, kernel, block, stage, &plan, schedule->any_tail);
 }
 
+void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule)
+{
+    emit_stage(ir, kernel, block, stage, schedule, NULL);
+}
+
 Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
 {
     const Block *const stages = kernel_stages(kernel);

@@ -13,11 +13,15 @@ typedef struct LoopsSchedule {
 /* The kernel with a body, units and the schedule's text line. */
 Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule);
 
+/* All loops of one stage, appended to `block`; for stages that other templates need along the way (packing). */
+void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule);
+
 /* Emission of stage expressions into a block of a scheduled kernel; other templates use it for their expressions too. */
 typedef struct StageEmitter {
     Ir *ir;
     Block *block;        /* where ordered nodes go */
     Node *lane_axis;     /* the axis that lanes run along, or NULL */
+    Node *lane_base;     /* the value of lane_axis at lane 0; NULL: the axis itself, a loop's variable */
     int lanes;           /* of values that depend on lane_axis */
     Node *mask;          /* lanes (or, scalar, whether) memory may be touched; NULL: all */
     const Node *kernel;  /* tells which buffers are written */
@@ -26,6 +30,8 @@ typedef struct StageEmitter {
 StageEmitter stage_emitter(Ir *ir, const Node *kernel, Block *block);
 /* The value of a stage expression in terms of kernel operations: a vector of `lanes` when it depends on the lane axis, else a scalar. */
 Node *stage_emit(StageEmitter *emitter, Node *expression);
+/* From now on `expression` has this value: for what a template computes itself, such as a contraction in registers. */
+void stage_preset(StageEmitter *emitter, Node *expression, Node *value);
 /* buffer[indices] = value along the lane axis. */
 void stage_emit_store(StageEmitter *emitter, Node *buffer, Node *const *indices, Node *value);
 /* A for loop over `variable`; returns its body. */

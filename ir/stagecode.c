@@ -120,7 +120,8 @@ static Spread emit_offset(StageEmitter *emitter, Node *buffer, Node *const *indi
     }
     /* The lane axis stands for lane 0 inside the loop that binds it. */
     Node *const factor_value = stage_emit(emitter, factor);
-    Node *const base = index_add(ir, stage_emit(emitter, rest), index_mul(ir, factor_value, emitter->lane_axis));
+    Node *const first = emitter->lane_base ? emitter->lane_base : emitter->lane_axis;
+    Node *const base = index_add(ir, stage_emit(emitter, rest), index_mul(ir, factor_value, first));
     if (index_is(factor, 1)) {
         *offset = base;
         return SPREAD_ONE;
@@ -135,6 +136,26 @@ static bool lane_wise(const StageEmitter *emitter, Spread spread)
     return spread != SPREAD_NONE && emitter->lanes > 1;
 }
 
+/* All (FOLD_AND) or any (FOLD_OR) of the lanes. `reduce` halves powers of two; other counts fall into such parts, whose order does not
+ * matter for bools. */
+static Node *reduce_bools(Ir *ir, FoldKind kind, Node *vector)
+{
+    const int lanes = vector->type.lanes;
+    Node *result = NULL;
+    for (int first = 0, part = 1 << 10; first < lanes; part /= 2) {
+        if (lanes - first < part)
+            continue;
+        Node *piece = vector;
+        if (part < lanes)
+            piece = node_make(ir, &(Node){.op = part == 1 ? OP_extract : OP_slice, .type = type_vector(DTYPE_BOOL, part), .inputs = &vector, .input_count = 1, .payload.integer = first});
+        if (part > 1)
+            piece = node_make(ir, &(Node){.op = OP_reduce, .type = type_scalar(DTYPE_BOOL), .inputs = &piece, .input_count = 1, .payload.fold = {(uint8_t)kind, 1}});
+        result = result ? fold_step(ir, kind, result, piece) : piece;
+        first += part;
+    }
+    return result;
+}
+
 /* A mask for a value of `lanes`: a vector mask does for scalars when any lane is on. */
 static Node *mask_for(StageEmitter *emitter, int lanes)
 {
@@ -143,11 +164,7 @@ static Node *mask_for(StageEmitter *emitter, int lanes)
         return mask;
     if (lanes > 1)
         return splat_make(emitter->ir, mask, lanes);
-    return node_make(emitter->ir, &(Node){.op = OP_reduce,
-                                          .type = type_scalar(DTYPE_BOOL),
-                                          .inputs = &emitter->mask,
-                                          .input_count = 1,
-                                          .payload.fold = {FOLD_OR, 1}});
+    return reduce_bools(emitter->ir, FOLD_OR, mask);
 }
 
 static Node *emit_at(StageEmitter *emitter, Node *node)
@@ -327,11 +344,7 @@ static Node *emit_bound(StageEmitter *emitter, const Node *node)
     if (emitter->mask)
         inside = scalar2(ir, OP_or, inside, scalar1(ir, OP_not, mask_for(emitter, inside->type.lanes)));
     if (inside->type.lanes > 1)
-        inside = node_make(ir, &(Node){.op = OP_reduce,
-                                       .type = type_scalar(DTYPE_BOOL),
-                                       .inputs = &inside,
-                                       .input_count = 1,
-                                       .payload.fold = {FOLD_AND, 1}});
+        inside = reduce_bools(ir, FOLD_AND, inside);
     ordered(ir, emitter->block, &(Node){.op = OP_check, .inputs = &inside, .input_count = 1, .payload.integer = ERROR_INDEX});
     return scalar2(ir, OP_max, scalar2(ir, OP_min, index, last), index_const(ir, 0));
 }
@@ -371,12 +384,19 @@ static Node *emit_new(StageEmitter *emitter, Node *node)
                : node->payload.fold.lanes > 1         ? emit_fold_lanes(emitter, node)
                                                       : emit_fold_plain(emitter, node);
     case OP_axis:
-        if (node != emitter->lane_axis || emitter->lanes == 1)
+        if (node != emitter->lane_axis)
             return node;
-        return index_add(ir, node, node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, emitter->lanes)}));
+        if (emitter->lanes == 1)
+            return emitter->lane_base ? emitter->lane_base : node;
+        return index_add(ir, emitter->lane_base ? emitter->lane_base : node, node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, emitter->lanes)}));
     default:
         return op_is_scalar(node->op) ? emit_scalar(emitter, node) : node;
     }
+}
+
+void stage_preset(StageEmitter *emitter, Node *expression, Node *value)
+{
+    map_set(&emitter->memo->map, expression, value);
 }
 
 /* Recursion follows the text of one stage, which is bounded (512 nodes). */

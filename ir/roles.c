@@ -1,0 +1,140 @@
+/* See roles.h. */
+#include "ir/roles.h"
+
+#include "ir/kernel.h"
+
+/* The one contraction of the stage, when there is no other reduction beside it. */
+static Node *only_contract(Ir *ir, const Node *stage)
+{
+    Node *value = stage_value(stage), *found = NULL;
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++) {
+        if (nodes[i]->op == OP_fold || (nodes[i]->op == OP_contract && found))
+            return NULL;
+        if (nodes[i]->op == OP_contract)
+            found = nodes[i];
+    }
+    return found;
+}
+
+static Node *stripped(Node *value)
+{
+    return value->op == OP_cast ? value->inputs[0] : value;
+}
+
+static bool reads_weight(Node *value)
+{
+    value = stripped(value);
+    return value->op == OP_at && value->inputs[0]->payload.buffer->place == PLACE_WEIGHT;
+}
+
+static bool is_axis_of(const Node *node, Node *const *axes, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (axes[i] == node)
+            return true;
+    return false;
+}
+
+/* Every index of the weight is n, a reduced axis, or 0 in a dim of 1: then its elements can be stored panel by panel. */
+static Node *panel_weight(const ContractRoles *roles)
+{
+    if (!reads_weight(roles->b))
+        return NULL;
+    const Node *const at = stripped(roles->b);
+    bool has_n = false;
+    int64_t extent;
+    for (uint32_t i = 1; i < at->input_count; i++) {
+        Node *const index = at->inputs[i], *const dim = at->inputs[0]->type.dims[i - 1];
+        if (index == roles->n)
+            has_n = true;
+        else if (!is_axis_of(index, roles->contract->axes, roles->contract->axis_count) && !(index_is(index, 0) && index_is(dim, 1)))
+            return NULL;
+        if (!const_is_int(dim, &extent) || (index->op == OP_axis && index->inputs[0] != dim))
+            return NULL;
+        for (uint32_t j = 1; j < i; j++)
+            if (index->op == OP_axis && at->inputs[j] == index)
+                return NULL;
+    }
+    for (int i = 0; i < roles->contract->axis_count; i++)
+        if (!is_axis_of(roles->contract->axes[i], at->inputs + 1, (int)at->input_count - 1) && !index_is(roles->contract->axes[i]->inputs[0], 1))
+            return NULL;
+    return has_n ? at->inputs[0] : NULL;
+}
+
+static Node *product(Ir *ir, Node *const *axes, int count)
+{
+    Node *extent = index_const(ir, 1);
+    for (int i = 0; i < count; i++)
+        extent = index_mul(ir, extent, axes[i]->inputs[0]);
+    return extent;
+}
+
+/* Sorts the output axes; n is the last (or, for weights, the only plain) axis that b alone depends on. */
+static bool assign(Ir *ir, ContractRoles *roles)
+{
+    const Node *const stage = roles->stage;
+    roles->n = NULL;
+    roles->m_count = roles->batch_count = 0;
+    for (int i = 0; i < stage->axis_count; i++)
+        if (node_depends(ir, roles->b, stage->axes[i]) && !node_depends(ir, roles->a, stage->axes[i]) &&
+            !index_is(stage->axes[i]->inputs[0], 1))
+            roles->n = stage->axes[i];
+    if (!roles->n)
+        return false;
+    for (int i = 0; i < stage->axis_count; i++) {
+        Node *const axis = stage->axes[i];
+        if (axis == roles->n)
+            continue;
+        if (node_depends(ir, roles->b, axis))
+            roles->batch[roles->batch_count++] = axis;
+        else
+            roles->m[roles->m_count++] = axis;
+    }
+    roles->weight = panel_weight(roles);
+    roles->rows = product(ir, roles->m, roles->m_count);
+    roles->columns = roles->n->inputs[0];
+    roles->depth = product(ir, roles->contract->axes, roles->contract->axis_count);
+    return true;
+}
+
+bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles)
+{
+    *roles = (ContractRoles){0};
+    if (kernel_stages(kernel)->count != 1)
+        return false;
+    roles->stage = kernel_stages(kernel)->nodes[0];
+    roles->contract = only_contract(ir, roles->stage);
+    if (!roles->contract || roles->contract->type.dtype != DTYPE_F32)
+        return false;
+    for (int i = 0; i < roles->contract->axis_count; i++)
+        for (int j = 0; j < roles->stage->axis_count; j++)
+            if (node_depends(ir, roles->contract->axes[i], roles->stage->axes[j]))
+                return false; /* ragged */
+    Node *const first = roles->contract->inputs[0], *const second = roles->contract->inputs[1];
+    const bool swap = reads_weight(first) && !reads_weight(second);
+    roles->a = swap ? second : first;
+    roles->b = swap ? first : second;
+    return assign(ir, roles);
+}
+
+Layout panel_layout(const ContractRoles *roles)
+{
+    const Node *const at = stripped(roles->b);
+    Layout layout = {0};
+    int column = 0;
+    for (uint32_t i = 1; i < at->input_count; i++)
+        if (at->inputs[i] == roles->n)
+            column = (int)i - 1;
+    layout.entries[layout.count++] = (LayoutEntry){(uint8_t)column, PART_OUTER, PANEL};
+    for (uint32_t i = 1; i < at->input_count; i++) /* dims of 1 */
+        if (at->inputs[i]->op != OP_axis)
+            layout.entries[layout.count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
+    for (int k = 0; k < roles->contract->axis_count; k++)
+        for (uint32_t i = 1; i < at->input_count; i++)
+            if (at->inputs[i] == roles->contract->axes[k])
+                layout.entries[layout.count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
+    layout.entries[layout.count++] = (LayoutEntry){(uint8_t)column, PART_INNER, PANEL};
+    return layout;
+}

@@ -1,0 +1,279 @@
+/* Layouts: each intermediate value gets the order of axes that its users like.
+ *
+ * Contractions vote: the axis that results are stored along in vectors and the axis that reductions read along should be innermost.
+ * Kernels that keep positions (elementwise, pooling, concatenation) tie the layouts of what they read and write together, so that no
+ * layout change stays inside a network. Weights of contractions become panels. Graph inputs and outputs keep ONNX's row-major order. */
+#include "ir/kernel.h"
+#include "ir/roles.h"
+#include "passes/access.h"
+#include "passes/pass.h"
+
+#include <string.h>
+
+enum { DIMS_MAX = 6 }; /* higher ranks stay row-major */
+
+typedef struct Group {
+    Node *buffer;
+    int parent; /* union-find over buffers of equal rank */
+    int64_t votes[DIMS_MAX]; /* for this dim to be innermost, in elements */
+} Group;
+
+typedef struct Chooser {
+    PassContext *context;
+    Ir *ir;
+    Module *module;
+    NodeMap number; /* buffer -> 1 + group */
+    Group *groups;
+    int count, capacity;
+} Chooser;
+
+static int find(Chooser *chooser, int group)
+{
+    while (chooser->groups[group].parent != group)
+        group = chooser->groups[group].parent = chooser->groups[chooser->groups[group].parent].parent;
+    return group;
+}
+
+/* The group of a buffer whose layout is free; -1 for all others. */
+static int group_of(Chooser *chooser, Node *buffer)
+{
+    if (buffer->payload.buffer->place != PLACE_TEMP || buffer->type.rank < 2 || buffer->type.rank > DIMS_MAX ||
+        dtype_info[buffer->type.dtype].bits < 8 || buffer->payload.buffer->alias)
+        return -1;
+    const intptr_t known = (intptr_t)map_get(&chooser->number, buffer);
+    if (known)
+        return find(chooser, (int)known - 1);
+    if (chooser->count == chooser->capacity) {
+        chooser->capacity = chooser->capacity ? chooser->capacity * 2 : 64;
+        Group *const groups = NEW_ARRAY(chooser->ir->arena, Group, (size_t)chooser->capacity);
+        if (chooser->count)
+            memcpy(groups, chooser->groups, (size_t)chooser->count * sizeof *groups);
+        chooser->groups = groups;
+    }
+    chooser->groups[chooser->count] = (Group){.buffer = buffer, .parent = chooser->count};
+    map_set(&chooser->number, buffer, (void *)(intptr_t)(chooser->count + 1));
+    return chooser->count++;
+}
+
+static int64_t weight_of(Ir *ir, Type type)
+{
+    int64_t elements;
+    return const_is_int(type_elements(ir, type), &elements) ? elements : 1 << 20;
+}
+
+static void vote(Chooser *chooser, Node *buffer, int dim, int64_t times)
+{
+    const int group = group_of(chooser, buffer);
+    if (group >= 0)
+        chooser->groups[group].votes[dim] += weight_of(chooser->ir, buffer->type) * times;
+}
+
+static void tie(Chooser *chooser, Node *a, Node *b)
+{
+    const int left = group_of(chooser, a), right = group_of(chooser, b);
+    if (left < 0 || right < 0 || left == right)
+        return;
+    for (int i = 0; i < DIMS_MAX; i++)
+        chooser->groups[left].votes[i] += chooser->groups[right].votes[i];
+    chooser->groups[right].parent = left;
+}
+
+/* Does `at` keep positions: is each of its indices made of the axis of the same place alone? Then both like the same order. */
+static bool keeps_positions(Ir *ir, const Node *stage, Node *at)
+{
+    if (at->inputs[0]->type.rank != stage_buffer(stage)->type.rank)
+        return false;
+    for (int i = 0; i < at->inputs[0]->type.rank; i++)
+        for (int j = 0; j < stage->axis_count; j++) {
+            const bool own = node_depends(ir, stage_indices(stage)[i], stage->axes[j]);
+            if (!own && node_depends(ir, at->inputs[i + 1], stage->axes[j]))
+                return false;
+        }
+    return true;
+}
+
+static void tie_stage(Chooser *chooser, const Node *stage, const Node *contract)
+{
+    Ir *const ir = chooser->ir;
+    Node *value = stage_value(stage);
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_at && !(contract && node_depends(ir, (Node *)contract, nodes[i])) && keeps_positions(ir, stage, nodes[i]))
+            tie(chooser, stage_buffer(stage), nodes[i]->inputs[0]);
+}
+
+/* The dim of `at` whose index is `axis` with factor 1; -1 when there is none. */
+static int dim_along(Ir *ir, Node *at, Node *axis)
+{
+    for (uint32_t i = 1; i < at->input_count; i++) {
+        Node *const factor = index_coefficient(ir, at->inputs[i], axis, NULL);
+        if (factor && index_is(factor, 1))
+            return (int)i - 1;
+    }
+    return -1;
+}
+
+static void vote_operand(Chooser *chooser, Node *operand, Node *axis)
+{
+    int count;
+    Node **const nodes = nodes_topological(chooser->ir, &operand, 1, &count);
+    for (int i = 0; i < count; i++) {
+        const int dim = nodes[i]->op == OP_at ? dim_along(chooser->ir, nodes[i], axis) : -1;
+        if (dim >= 0)
+            vote(chooser, nodes[i]->inputs[0], dim, 1);
+    }
+}
+
+static void vote_contract(Chooser *chooser, const ContractRoles *roles)
+{
+    const Node *const stage = roles->stage;
+    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+        if (stage_indices(stage)[i] == roles->n)
+            vote(chooser, stage_buffer(stage), i, 2);
+    Node *last = NULL;
+    for (int i = 0; i < roles->contract->axis_count; i++)
+        if (!index_is(roles->contract->axes[i]->inputs[0], 1))
+            last = roles->contract->axes[i];
+    if (last)
+        vote_operand(chooser, roles->a, last);
+    vote_operand(chooser, roles->b, roles->n);
+}
+
+/* Weights of contractions in panels. A weight that several kernels read in different ways gets a copy per way. */
+static Node *pack_weight(Chooser *chooser, Node *kernel, const ContractRoles *roles)
+{
+    const Layout layout = panel_layout(roles);
+    Buffer *const buffer = roles->weight->payload.buffer;
+    if (buffer->layout.count == layout.count && memcmp(buffer->layout.entries, layout.entries, (size_t)layout.count * sizeof *layout.entries) == 0)
+        return kernel;
+    if (!pass_decide(chooser->context))
+        return kernel;
+    if (buffer->layout.count == 0 && (intptr_t)map_get(&chooser->number, roles->weight) == 1) {
+        buffer->layout = layout;
+        return kernel;
+    }
+    Buffer copy = *buffer;
+    copy.layout = layout;
+    NodeMap replacement;
+    map_open(&replacement, chooser->ir->arena);
+    map_set(&replacement, roles->weight, buffer_make(chooser->ir, roles->weight->type, &copy));
+    return kernel_replace_buffers(chooser->ir, kernel, &replacement);
+}
+
+static void count_weight_readers(Chooser *chooser)
+{
+    for (int i = 0; i < chooser->module->body->count; i++) {
+        int count;
+        Node **const reads = kernel_reads(chooser->ir, chooser->module->body->nodes[i], &count);
+        for (int j = 0; j < count; j++)
+            if (reads[j]->payload.buffer->place == PLACE_WEIGHT)
+                map_set(&chooser->number, reads[j], (void *)((intptr_t)map_get(&chooser->number, reads[j]) + 1));
+    }
+}
+
+static void set_innermost(Buffer *buffer, int rank, int innermost)
+{
+    Layout layout = {0};
+    for (int i = 0; i < rank; i++)
+        if (i != innermost)
+            layout.entries[layout.count++] = (LayoutEntry){(uint8_t)i, PART_WHOLE, 0};
+    layout.entries[layout.count++] = (LayoutEntry){(uint8_t)innermost, PART_WHOLE, 0};
+    buffer->layout = layout;
+}
+
+static void apply_votes(Chooser *chooser)
+{
+    for (int i = 0; i < chooser->count; i++) {
+        const Group *const group = &chooser->groups[find(chooser, i)];
+        Node *const buffer = chooser->groups[i].buffer;
+        const int rank = buffer->type.rank;
+        int best = rank - 1;
+        for (int dim = rank - 1; dim >= 0; dim--)
+            if (group->votes[dim] > group->votes[best])
+                best = dim;
+        if (best != rank - 1 && pass_decide(chooser->context))
+            set_innermost(buffer->payload.buffer, rank, best);
+    }
+}
+
+/* ---- copies that a permutation of the source makes free ---- */
+
+static bool next_permutation(int *order, int count)
+{
+    int i = count - 2;
+    while (i >= 0 && order[i] > order[i + 1])
+        i--;
+    if (i < 0)
+        return false;
+    int j = count - 1;
+    while (order[j] < order[i])
+        j--;
+    const int swap = order[i];
+    order[i] = order[j];
+    order[j] = swap;
+    for (int low = i + 1, high = count - 1; low < high; low++, high--) {
+        const int other = order[low];
+        order[low] = order[high];
+        order[high] = other;
+    }
+    return true;
+}
+
+/* A copy y = x(...) whose offsets agree under some order of x's axes: x takes that order and the copy will be an alias. */
+static void free_copy(Chooser *chooser, const Node *kernel)
+{
+    Ir *const ir = chooser->ir;
+    const Node *const stage = kernel_stages(kernel)->nodes[0];
+    Node *const at = stage_value(stage);
+    if (kernel_stages(kernel)->count != 1 || at->op != OP_at || at->type.dtype != stage_buffer(stage)->type.dtype)
+        return;
+    Node *const source = at->inputs[0];
+    const int rank = source->type.rank, group = group_of(chooser, source);
+    if (group < 0 || rank > 5 || source->payload.buffer->layout.count || layout_elements(ir, source) != layout_elements(ir, stage_buffer(stage)))
+        return;
+    Node *const wanted = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    if (layout_offset(ir, source, at->inputs + 1) == wanted)
+        return;
+    int order[DIMS_MAX];
+    for (int i = 0; i < rank; i++)
+        order[i] = i;
+    while (next_permutation(order, rank)) {
+        Layout layout = {.count = rank};
+        for (int i = 0; i < rank; i++)
+            layout.entries[i] = (LayoutEntry){(uint8_t)order[i], PART_WHOLE, 0};
+        source->payload.buffer->layout = layout;
+        if (layout_offset(ir, source, at->inputs + 1) == wanted && pass_decide(chooser->context))
+            return;
+    }
+    source->payload.buffer->layout = (Layout){0};
+}
+
+bool pass_layout(PassContext *context)
+{
+    Ir *const ir = context->compilation->ir;
+    Module *const module = context->compilation->module;
+    Chooser chooser = {.context = context, .ir = ir, .module = module};
+    map_open(&chooser.number, ir->arena);
+    count_weight_readers(&chooser);
+    for (int i = 0; i < module->body->count; i++) {
+        ContractRoles roles;
+        const bool matched = contract_match(ir, module->body->nodes[i], &roles);
+        for (int j = 0; j < kernel_stages(module->body->nodes[i])->count; j++)
+            tie_stage(&chooser, kernel_stages(module->body->nodes[i])->nodes[j], matched ? roles.contract : NULL);
+        if (matched)
+            vote_contract(&chooser, &roles);
+    }
+    apply_votes(&chooser);
+    Block *const body = block_make(ir);
+    for (int i = 0; i < module->body->count; i++) {
+        ContractRoles roles;
+        Node *kernel = module->body->nodes[i];
+        if (contract_match(ir, kernel, &roles) && roles.weight)
+            kernel = pack_weight(&chooser, kernel, &roles);
+        free_copy(&chooser, kernel);
+        block_append(ir, body, kernel);
+    }
+    module->body = body;
+    return true;
+}
