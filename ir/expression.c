@@ -1,7 +1,7 @@
 /* The builder: S-expressions into pure nodes. See read.h.
  *
- * A list under construction is a Frame on an explicit stack; its finished operands stand in one shared stack of Operands. Bare numbers
- * wait until their neighbours are known, for those give the dtype. */
+ * A list under construction is a Frame on an explicit stack; its finished operands stand in one shared stack of
+ * Operands. Bare numbers wait until their neighbours are known, for those give the dtype. */
 #include "ir/operands.h"
 #include "ir/ops/ops.h"
 #include "ir/read.h"
@@ -18,17 +18,17 @@ typedef struct Operand {
 typedef struct Frame {
     const Sexpr *list;
     Op op;
-    int next;        /* item that is built next */
-    int end;         /* items from here on are attributes */
-    size_t base;     /* first operand */
-    Type type;       /* leading arguments */
+    int next;    /* item that is built next */
+    int end;     /* items from here on are attributes */
+    size_t base; /* first operand */
+    Type type;   /* leading arguments */
     int64_t integer;
     Fold fold;
     const Sexpr *axes; /* (%c in C, %p in 3): extents first, then the names are bound */
     int next_axis;     /* item of `axes` that is built next */
     Node **axis_nodes;
     int axis_count;
-    Name definition;   /* what the item being built is called, NULL for an operand */
+    Name definition; /* what the item being built is called, NULL for an operand */
 } Frame;
 
 typedef struct Builder {
@@ -46,7 +46,8 @@ void *read_error(Ir *ir, const char *file, const Sexpr *expression, const char *
     va_start(arguments, format);
     const char *const text = arena_vformat(ir->arena, format, arguments);
     va_end(arguments);
-    const Where where = {.file = file ? name_intern(ir->arena, file) : NULL, .line = expression->line, .column = expression->column};
+    const Where where = {
+        .file = file ? name_intern(ir->arena, file) : NULL, .line = expression->line, .column = expression->column};
     diag_error(ir->diagnostics, EXIT_MALFORMED, &where, "%s", text);
     return NULL;
 }
@@ -58,11 +59,26 @@ static void *fail(const Builder *builder, const Sexpr *at, const char *message, 
 
 /* ---- atoms ---- */
 
+/* The colon before a type, 0:f32: outside quotes and not in a %name. NULL when there is none. */
+static const char *type_colon(const char *text)
+{
+    bool quoted = false;
+    for (; *text && *text != '%'; text++) {
+        if (quoted && *text == '\\' && text[1])
+            text++;
+        else if (*text == '\'')
+            quoted = !quoted;
+        else if (*text == ':' && !quoted)
+            return text;
+    }
+    return NULL;
+}
+
 static bool is_number(const Sexpr *atom)
 {
     int64_t ignored;
     uint64_t bits;
-    return atom->kind == SEXPR_ATOM && !strchr(atom->text, ':') &&
+    return atom->kind == SEXPR_ATOM && !type_colon(atom->text) &&
            (integer_read(atom->text, &ignored) || literal_read(atom->text, DTYPE_F64, &bits));
 }
 
@@ -127,12 +143,14 @@ static Node *polynomial_build(const Builder *builder, const Sexpr *atom)
     const char *text = atom->text;
     Node *sum = index_const(ir, 0);
     while (*text) {
-        const bool minus = *text == '-';
-        text += *text == '-' || *text == '+';
+        /* The sign of a number is part of it: the lowest one has no positive twin. */
+        const bool minus = *text == '-' && (text[1] < '0' || text[1] > '9');
+        text += minus || *text == '+';
         Node *product = NULL;
         do {
             text += product != NULL;
-            const size_t length = factor_length(text);
+            const size_t sign = !product && *text == '-';
+            const size_t length = sign + factor_length(text + sign);
             Node *const factor = factor_build(builder, atom, text, length);
             if (!factor)
                 return NULL;
@@ -151,7 +169,8 @@ static Node *typed_constant(const Builder *builder, const Sexpr *atom, const cha
     uint64_t bits;
     if (!type_read(colon + 1, &type))
         return fail(builder, atom, "'%s' names no type", colon + 1);
-    if (!literal_read(arena_format(builder->ir->arena, "%.*s", (int)(colon - atom->text), atom->text), type.dtype, &bits))
+    if (!literal_read(arena_format(builder->ir->arena, "%.*s", (int)(colon - atom->text), atom->text), type.dtype,
+                      &bits))
         return fail(builder, atom, "'%s' is no value of its type", atom->text);
     return const_bits(builder->ir, type, bits);
 }
@@ -166,7 +185,7 @@ static Node *atom_build(const Builder *builder, const Sexpr *atom)
     if (sexpr_is(atom, "true") || sexpr_is(atom, "false"))
         return const_bool(builder->ir, *text == 't');
     const size_t length = factor_length(text);
-    const char *const colon = text[0] == '\'' || text[0] == '%' ? NULL : strchr(text, ':');
+    const char *const colon = type_colon(text);
     if (colon && colon != text)
         return typed_constant(builder, atom, colon);
     if (text[length] == 0 && strspn(text, "0123456789") != length)
@@ -193,7 +212,8 @@ static bool push_operand(Builder *builder, Operand operand)
 static bool take_type(const Builder *builder, Frame *frame)
 {
     const Sexpr *const list = frame->list;
-    if (frame->next < list->count && list->items[frame->next].kind == SEXPR_ATOM && type_read(list->items[frame->next].text, &frame->type))
+    if (frame->next < list->count && list->items[frame->next].kind == SEXPR_ATOM &&
+        type_read(list->items[frame->next].text, &frame->type))
         return frame->next++, true;
     return fail(builder, list, "%s needs a type first, such as f32 or f32x16", op_name(frame->op));
 }
@@ -237,7 +257,8 @@ static bool take_axes(Builder *builder, Frame *frame)
     if (frame->axes->count % 3 || frame->axes->count == 0 || frame->axes->count > 3 * RANK_MAX)
         return fail(builder, frame->axes, "%s", "axes are 1 to 32 of the form: %name in extent");
     for (int i = 0; i < frame->axes->count; i += 3)
-        if (frame->axes->items[i].kind != SEXPR_ATOM || frame->axes->items[i].text[0] != '%' || !sexpr_is(&frame->axes->items[i + 1], "in"))
+        if (frame->axes->items[i].kind != SEXPR_ATOM || frame->axes->items[i].text[0] != '%' ||
+            !sexpr_is(&frame->axes->items[i + 1], "in"))
             return fail(builder, &frame->axes->items[i], "%s", "an axis has the form: %name in extent");
     if (++builder->binders > BLOCK_DEPTH_MAX)
         return fail(builder, list, "folds are nested more than 64 deep%s", "");
@@ -278,8 +299,10 @@ static bool frame_open(Builder *builder, const Sexpr *list)
         for (int i = list->count - 1; i > 0; i--)
             if (list->items[i].kind == SEXPR_ATOM && list->items[i].text[0] == ':')
                 frame->end = i;
-    return (!(leading & LEADING_TYPE) || take_type(builder, frame)) && (!(leading & LEADING_INTEGER) || take_integer(builder, frame)) &&
-           (!(leading & LEADING_KIND) || take_kind(builder, frame)) && (!(leading & LEADING_LANES) || take_lanes(frame)) &&
+    return (!(leading & LEADING_TYPE) || take_type(builder, frame)) &&
+           (!(leading & LEADING_INTEGER) || take_integer(builder, frame)) &&
+           (!(leading & LEADING_KIND) || take_kind(builder, frame)) &&
+           (!(leading & LEADING_LANES) || take_lanes(frame)) &&
            (!(leading & LEADING_AXES) || take_axes(builder, frame));
 }
 
@@ -331,7 +354,8 @@ static bool frame_accept(Builder *builder, Frame *frame, Operand operand)
     if (!extent)
         return false;
     if (extent->type.dtype != DTYPE_INDEX || extent->type.rank >= 0 || extent->type.lanes != 1)
-        return fail(builder, operand.text, "the extent of an axis is an index, not %s", operand_type_text(builder->ir->arena, extent));
+        return fail(builder, operand.text, "the extent of an axis is an index, not %s",
+                    operand_type_text(builder->ir->arena, extent));
     frame->axis_nodes[frame->axis_count++] = extent;
     return true;
 }
@@ -356,7 +380,8 @@ static bool numbers_settle(const Builder *builder, const Frame *frame)
         uint64_t bits;
         Dtype wanted = dtype;
         if (wanted == DTYPE_NONE)
-            wanted = op_is_tensor(frame->op) && !integer_read(operands[i].number->text, &ignored) ? DTYPE_F32 : DTYPE_INDEX;
+            wanted =
+                op_is_tensor(frame->op) && !integer_read(operands[i].number->text, &ignored) ? DTYPE_F32 : DTYPE_INDEX;
         if (!literal_read(operands[i].number->text, wanted, &bits))
             return read_error(builder->ir, builder->environment->file, operands[i].number, "'%s' is no value of %s",
                               operands[i].number->text, dtype_info[wanted].name);
@@ -399,12 +424,14 @@ static Node *tensor_finish(const Builder *builder, const Frame *frame, const Nod
         const Node *const input = draft->inputs[i];
         const bool register_value = input->op != OP_const && !is_omitted(input) && input->type.rank < 0;
         if (register_value && input->type.dtype != DTYPE_NONE)
-            return read_error(ir, builder->environment->file, frame->list, "%s: operand %u is %s, not a tensor", op_name(draft->op), i + 1,
-                              operand_type_text(ir->arena, input));
+            return read_error(ir, builder->environment->file, frame->list, "%s: operand %u is %s, not a tensor",
+                              op_name(draft->op), i + 1, operand_type_text(ir->arena, input));
     }
-    const int outputs = builder->depth == 1 && builder->environment->output_count ? builder->environment->output_count : 1;
-    return builder->environment->make_tensor(builder->environment->context, draft->op, (Node **)(uintptr_t)draft->inputs,
-                                             (int)draft->input_count, outputs, attributes, count);
+    const int outputs =
+        builder->depth == 1 && builder->environment->output_count ? builder->environment->output_count : 1;
+    return builder->environment->make_tensor(builder->environment->context, draft->op,
+                                             (Node **)(uintptr_t)draft->inputs, (int)draft->input_count, outputs,
+                                             attributes, count);
 }
 
 /* The type that the list's own text or its operands give. */
@@ -417,6 +444,8 @@ static Type frame_type(const Frame *frame, Node *const *inputs, int count)
         return count > 1 ? inputs[1]->type : type;
     if (frame->op == OP_fold)
         return type_scalar(frame->fold.kind >= FOLD_ARGMAX || !count ? DTYPE_INDEX : inputs[0]->type.dtype);
+    if (frame->op == OP_bound)
+        return type_scalar(DTYPE_INDEX);
     if (frame->op == OP_get)
         return count ? inputs[0]->type : type;
     if (frame->op == OP_at)
@@ -462,6 +491,8 @@ static Node *frame_finish(Builder *builder, Frame *frame)
         return read_error(ir, builder->environment->file, frame->list, "%s: %s", op_name(frame->op), problem);
     if (frame->op == OP_guard)
         return guard_make(ir, inputs[0], inputs[1], inputs[2]);
+    if (frame->op == OP_bound)
+        return bound_make(ir, inputs[0], inputs[1]);
     if (frame->op == OP_splat)
         return splat_make(ir, inputs[0], draft.type.lanes);
     return node_make(ir, &draft);
@@ -519,6 +550,9 @@ bool tensor_type_build(Ir *ir, const Sexpr *dtype, const Sexpr *dims, const Envi
         if (nodes[i]->type.dtype != DTYPE_INDEX || nodes[i]->type.rank >= 0 || nodes[i]->type.lanes != 1)
             return read_error(ir, environment->file, &dims->items[i], "a dim is an index, not %s",
                               operand_type_text(ir->arena, nodes[i]));
+        int64_t dim;
+        if (const_is_int(nodes[i], &dim) && dim < 0)
+            return read_error(ir, environment->file, &dims->items[i], "a dim cannot be %lld", (long long)dim);
     }
     *type = type_tensor(ir, element.dtype, dims->count, nodes);
     return true;

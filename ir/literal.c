@@ -49,7 +49,8 @@ static uint64_t pattern(const void *value, size_t bytes)
 
 static bool hex_read(const char *text, int width, uint64_t *bits)
 {
-    if (text[0] != '0' || text[1] != 'x' || text[2] == 0 || strspn(text + 2, "0123456789abcdefABCDEF") != strlen(text + 2))
+    if (text[0] != '0' || text[1] != 'x' || text[2] == 0 ||
+        strspn(text + 2, "0123456789abcdefABCDEF") != strlen(text + 2))
         return false;
     char *end;
     errno = 0;

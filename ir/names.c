@@ -1,12 +1,13 @@
-/* Names in scope: one open-addressing table from interned names to their innermost binding, and a log that leaving a scope undoes. */
+/* Names in scope: one open-addressing table from interned names to their innermost binding, and a log that leaving a
+ * scope undoes. */
 #include "ir/read.h"
 
 #include <string.h>
 
 typedef struct Binding {
     Name name;
-    Node *node;    /* NULL: not bound now (the slot stays, so that probing goes on) */
-    size_t scope;  /* which entering of a scope it was bound in */
+    Node *node;   /* NULL: not bound now (the slot stays, so that probing goes on) */
+    size_t scope; /* which entering of a scope it was bound in */
 } Binding;
 
 struct Names {
@@ -57,7 +58,8 @@ static void log_push(Names *names, const Binding *binding)
     names->log[names->log_count++] = *binding;
 }
 
-/* Which scope is open: the log's height at its entry, plus one; two scopes open at once with equal heights bind nothing between them. */
+/* Which scope is open: the log's height at its entry, plus one; two scopes open at once with equal heights bind nothing
+ * between them. */
 static size_t scope_mark(const Names *names)
 {
     return names->depth ? names->scopes[names->depth - 1] + 1 : 0;

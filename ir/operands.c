@@ -35,12 +35,14 @@ typedef struct CoreFacts {
     int optional;
 } CoreFacts;
 static const CoreFacts core_facts[] = {
-    {OP_axis, "i", 1},      {OP_at, "bi*", 0},     {OP_guard, "cvv", 0},   {OP_fold, "s", 0},     {OP_contract, "ss", 0},
-    {OP_stage, "bsi*", 0},  {OP_load, "bimv", 2},  {OP_gather, "bImv", 2}, {OP_splat, "s", 0},    {OP_iota, "", 0},
-    {OP_extract, "x", 0},   {OP_slice, "x", 0},    {OP_join, "xx*", 0},    {OP_reduce, "x", 0},   {OP_for, "iii", 0},
-    {OP_if, "c", 0},        {OP_loop, "", 0},      {OP_break, "c", 0},     {OP_var, "x", 0},      {OP_get, "r", 0},
-    {OP_set, "rw", 0},      {OP_read, "bimv", 2},  {OP_store, "biwM", 1},  {OP_scatter, "bJwM", 1}, {OP_check, "c", 0},
-    {OP_prefetch, "bi", 0}, {OP_begin, "", 0},     {OP_end, "", 0},        {OP_const, "", 0},     {OP_symbol, "", 0},
+    {OP_axis, "i", 1},      {OP_at, "bi*", 0},      {OP_guard, "cvv", 0},  {OP_fold, "s", 0},
+    {OP_contract, "ss", 0}, {OP_stage, "bsi*", 0},  {OP_load, "bimv", 2},  {OP_gather, "bImv", 2},
+    {OP_splat, "s", 0},     {OP_iota, "", 0},       {OP_extract, "x", 0},  {OP_slice, "x", 0},
+    {OP_join, "xx*", 0},    {OP_reduce, "x", 0},    {OP_for, "iii", 0},    {OP_if, "c", 0},
+    {OP_loop, "", 0},       {OP_break, "c", 0},     {OP_var, "x", 0},      {OP_get, "r", 0},
+    {OP_set, "rw", 0},      {OP_read, "bimv", 2},   {OP_store, "biwM", 1}, {OP_scatter, "bJwM", 1},
+    {OP_check, "c", 0},     {OP_prefetch, "bi", 0}, {OP_launch, "b*", 0},  {OP_bound, "ii", 0},
+    {OP_begin, "", 0},      {OP_end, "", 0},        {OP_const, "", 0},     {OP_symbol, "", 0},
 };
 
 ScalarRule scalar_rule(Op op)
@@ -55,6 +57,7 @@ typedef struct Form {
 static const Form forms[] = {
     {OP_at, 0},
     {OP_guard, 0},
+    {OP_bound, 0},
     {OP_join, 0},
     {OP_get, 0},
     {OP_cast, LEADING_TYPE},
@@ -104,7 +107,8 @@ const char *operand_type_text(Arena *arena, const Node *node)
         return "nothing";
     if (type_is_tensor(type))
         return arena_format(arena, "a tensor of %s, rank %d", dtype_info[type.dtype].name, type.rank);
-    return type.lanes > 1 ? arena_format(arena, "%sx%d", dtype_info[type.dtype].name, type.lanes) : dtype_info[type.dtype].name;
+    return type.lanes > 1 ? arena_format(arena, "%sx%d", dtype_info[type.dtype].name, type.lanes)
+                          : dtype_info[type.dtype].name;
 }
 
 static bool is_register(const Node *node)
@@ -154,8 +158,8 @@ static const char *scalar_problem(Arena *arena, const Node *node, bool splat)
     if (facts.rule == RULE_CAST && (!class_of(node->type.dtype) || type_is_tensor(node->type)))
         return "gives no scalar or vector";
     if (node->op == OP_bitcast && dtype_info[node->type.dtype].bits != dtype_info[node->inputs[0]->type.dtype].bits)
-        return arena_format(arena, "operand has %d bits and the result %d", dtype_info[node->inputs[0]->type.dtype].bits,
-                            dtype_info[node->type.dtype].bits);
+        return arena_format(arena, "operand has %d bits and the result %d",
+                            dtype_info[node->inputs[0]->type.dtype].bits, dtype_info[node->type.dtype].bits);
     if (!splat && !type_equal(node->type, scalar_result(node, lanes)))
         return arena_format(arena, "has type %s, which its operands do not give", operand_type_text(arena, node));
     return NULL;
@@ -198,10 +202,18 @@ static bool operand_fits(const Node *node, uint32_t i, char letter)
 
 static const char *letter_text(char letter)
 {
-    static const char *const texts[] = {"ba buffer",      "ra var",          "ca bool",
-                                        "ian index",      "xa value",        "sa scalar",
-                                        "vof the result's type", "Ian index with the result's lanes", "ma bool with the result's lanes",
-                                        "Jan index with the value's lanes", "Ma bool with the value's lanes", "wa value of the dtype that it goes to"};
+    static const char *const texts[] = {"ba buffer",
+                                        "ra var",
+                                        "ca bool",
+                                        "ian index",
+                                        "xa value",
+                                        "sa scalar",
+                                        "vof the result's type",
+                                        "Ian index with the result's lanes",
+                                        "ma bool with the result's lanes",
+                                        "Jan index with the value's lanes",
+                                        "Ma bool with the value's lanes",
+                                        "wa value of the dtype that it goes to"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (texts[i][0] == letter)
             return texts[i] + 1;
@@ -216,7 +228,7 @@ static const char *letters_problem(Arena *arena, const Node *node, const CoreFac
     const uint32_t least = (uint32_t)((int)most - facts->optional) - (many ? 1 : 0);
     const uint32_t count = node->input_count;
     if (count < least || (!many && count != least && count != most))
-        return many ? arena_format(arena, "takes at least %u operands but has %u", least, count)
+        return many            ? arena_format(arena, "takes at least %u operands but has %u", least, count)
                : least == most ? arena_format(arena, "takes %u operands but has %u", most, count)
                                : arena_format(arena, "takes %u or %u operands but has %u", least, most, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -249,18 +261,21 @@ static const char *shape_problem(Arena *arena, const Node *node)
         if (node->payload.fold.kind >= FOLD_KINDS)
             return "has no such kind";
         if (node->payload.fold.kind >= FOLD_ARGMAX && node->axis_count != 1)
-            return arena_format(arena, "%s reduces one axis, not %d", fold_name[node->payload.fold.kind], node->axis_count);
+            return arena_format(arena, "%s reduces one axis, not %d", fold_name[node->payload.fold.kind],
+                                node->axis_count);
         if (node->payload.fold.lanes != 1 && node->payload.fold.lanes != 16)
             return arena_format(arena, "has 1 or 16 lanes, not %d", node->payload.fold.lanes);
         if (node->type.dtype != (node->payload.fold.kind >= FOLD_ARGMAX ? DTYPE_INDEX : first->type.dtype))
-            return arena_format(arena, "of %s cannot be %s", dtype_info[first->type.dtype].name, dtype_info[node->type.dtype].name);
+            return arena_format(arena, "of %s cannot be %s", dtype_info[first->type.dtype].name,
+                                dtype_info[node->type.dtype].name);
         return NULL;
     case OP_load:
     case OP_gather:
     case OP_read:
         return node->type.dtype == first->type.dtype && !type_is_tensor(node->type)
                    ? NULL
-                   : arena_format(arena, "of %s cannot be %s", dtype_info[first->type.dtype].name, operand_type_text(arena, node));
+                   : arena_format(arena, "of %s cannot be %s", dtype_info[first->type.dtype].name,
+                                  operand_type_text(arena, node));
     case OP_splat:
         return type_equal(node->type, type_vector(first->type.dtype, lanes)) ? NULL : "changes the dtype";
     case OP_extract:
@@ -268,7 +283,8 @@ static const char *shape_problem(Arena *arena, const Node *node)
                    ? NULL
                    : arena_format(arena, "takes lane %lld of %d", (long long)node->payload.integer, first->type.lanes);
     case OP_slice:
-        return node->payload.integer >= 0 && node->payload.integer <= first->type.lanes - lanes && node->type.dtype == first->type.dtype
+        return node->payload.integer >= 0 && node->payload.integer <= first->type.lanes - lanes &&
+                       node->type.dtype == first->type.dtype
                    ? NULL
                    : arena_format(arena, "takes %d lanes from lane %lld of %s", lanes, (long long)node->payload.integer,
                                   operand_type_text(arena, first));
@@ -290,8 +306,10 @@ static const char *shape_problem(Arena *arena, const Node *node)
     }
     case OP_get:
     case OP_var:
-        return type_equal(node->type, first->type) ? NULL : arena_format(arena, "has type %s but holds %s",
-                                                                         operand_type_text(arena, node), operand_type_text(arena, first));
+        return type_equal(node->type, first->type)
+                   ? NULL
+                   : arena_format(arena, "has type %s but holds %s", operand_type_text(arena, node),
+                                  operand_type_text(arena, first));
     case OP_prefetch:
         return node->payload.integer >= 1 && node->payload.integer <= 3
                    ? NULL

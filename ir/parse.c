@@ -1,5 +1,5 @@
-/* Modules, kernels, stages and statements: see parse.h. Blocks nest at most BLOCK_DEPTH_MAX deep (the reader sees to it), so the
- * functions here may call each other. */
+/* Modules, kernels, stages and statements: see parse.h. Blocks nest at most BLOCK_DEPTH_MAX deep (the reader sees to
+ * it), so the functions here may call each other. */
 #include "ir/parse.h"
 #include "ir/kernel.h"
 #include "ir/operands.h"
@@ -27,17 +27,24 @@ static bool parse_layout(Parser *parser, Cursor *cursor, const Type *type, Layou
     if (!list)
         return false;
     if (list->count > (int)(sizeof layout->entries / sizeof *layout->entries))
-        return FAIL(parser, list, "a layout has at most %d entries", (int)(sizeof layout->entries / sizeof *layout->entries));
+        return FAIL(parser, list, "a layout has at most %d entries",
+                    (int)(sizeof layout->entries / sizeof *layout->entries));
     for (int i = 0; i < list->count; i++) {
         const Sexpr *const item = &list->items[i];
         const char *const split = item->kind == SEXPR_ATOM ? strpbrk(item->text, "/%") : NULL;
         int64_t axis, block = 0;
         const char *const head =
-            item->kind == SEXPR_ATOM ? arena_format(parser->ir->arena, "%.*s", (int)(split ? split - item->text : item->count), item->text) : "";
-        if (!integer_read(head, &axis) || axis < 0 || axis >= type->rank || (split && (!integer_read(split + 1, &block) || block < 1 || block > UINT16_MAX)))
+            item->kind == SEXPR_ATOM
+                ? arena_format(parser->ir->arena, "%.*s", (int)(split ? split - item->text : item->count), item->text)
+                : "";
+        if (!integer_read(head, &axis) || axis < 0 || axis >= type->rank ||
+            (split && (!integer_read(split + 1, &block) || block < 1 || block > UINT16_MAX)))
             return FAIL(parser, item, "an entry is an axis of the buffer, axis/block or axis%%block");
-        layout->entries[layout->count++] =
-            (LayoutEntry){(uint8_t)axis, !split ? PART_WHOLE : *split == '/' ? PART_OUTER : PART_INNER, (uint16_t)block};
+        layout->entries[layout->count++] = (LayoutEntry){(uint8_t)axis,
+                                                         !split          ? PART_WHOLE
+                                                         : *split == '/' ? PART_OUTER
+                                                                         : PART_INNER,
+                                                         (uint16_t)block};
     }
     return true;
 }
@@ -100,7 +107,8 @@ static bool parse_slot(Parser *parser, Cursor *cursor, Buffer *buffer)
     return parse_integer(parser, cursor, INT64_MIN, INT64_MAX, &buffer->offset);
 }
 
-/* What may follow a buffer's type, in any order. Returns false after a diagnostic; *more tells whether there was a clause. */
+/* What may follow a buffer's type, in any order. Returns false after a diagnostic; *more tells whether there was a
+ * clause. */
 static bool parse_clause(Parser *parser, Cursor *cursor, Type *type, Buffer *buffer, Name *public, bool *more)
 {
     *more = true;
@@ -136,7 +144,8 @@ static bool parse_buffer(Parser *parser, Cursor *cursor, Place place)
     if (!parse_name(parser, cursor, &name))
         return false;
     const Sexpr *const own = cursor_kind(cursor, SEXPR_STRING);
-    buffer.name = own ? name_intern_bytes(parser->ir->arena, own->text, (size_t)own->count) : name_intern(parser->ir->arena, name + 1);
+    buffer.name = own ? name_intern_bytes(parser->ir->arena, own->text, (size_t)own->count)
+                      : name_intern(parser->ir->arena, name + 1);
     if (!cursor_want_atom(parser, cursor, ":") || !parse_tensor_type(parser, cursor, &type))
         return false;
     for (bool more = true; more;)
@@ -180,8 +189,9 @@ static bool parse_for(Parser *parser, Cursor *cursor, Block *block, const Sexpr 
 {
     Name name;
     Node *inputs[3] = {NULL, NULL, index_const(parser->ir, 1)};
-    if (!parse_name(parser, cursor, &name) || !cursor_want_atom(parser, cursor, "in") || !(inputs[0] = parse_expression(parser, cursor)) ||
-        !cursor_want_atom(parser, cursor, "..") || !(inputs[1] = parse_expression(parser, cursor)))
+    if (!parse_name(parser, cursor, &name) || !cursor_want_atom(parser, cursor, "in") ||
+        !(inputs[0] = parse_expression(parser, cursor)) || !cursor_want_atom(parser, cursor, "..") ||
+        !(inputs[1] = parse_expression(parser, cursor)))
         return false;
     if (cursor_take(cursor, "step") && !(inputs[2] = parse_expression(parser, cursor)))
         return false;
@@ -191,7 +201,14 @@ static bool parse_for(Parser *parser, Cursor *cursor, Block *block, const Sexpr 
     Block *body = parse_nested(parser, cursor);
     names_leave(parser->environment.names);
     return body && append(parser, block,
-                          &(Node){.op = OP_for, .inputs = inputs, .input_count = 3, .axes = &axis, .axis_count = 1, .blocks = &body, .block_count = 1}, at);
+                          &(Node){.op = OP_for,
+                                  .inputs = inputs,
+                                  .input_count = 3,
+                                  .axes = &axis,
+                                  .axis_count = 1,
+                                  .blocks = &body,
+                                  .block_count = 1},
+                          at);
 }
 
 static bool parse_if(Parser *parser, Cursor *cursor, Block *block, const Sexpr *at)
@@ -204,7 +221,12 @@ static bool parse_if(Parser *parser, Cursor *cursor, Block *block, const Sexpr *
     if (otherwise && !(blocks[1] = parse_nested(parser, cursor)))
         return false;
     return append(parser, block,
-                  &(Node){.op = OP_if, .inputs = &condition, .input_count = 1, .blocks = blocks, .block_count = otherwise ? 2 : 1}, at) != NULL;
+                  &(Node){.op = OP_if,
+                          .inputs = &condition,
+                          .input_count = 1,
+                          .blocks = blocks,
+                          .block_count = otherwise ? 2 : 1},
+                  at) != NULL;
 }
 
 static bool parse_loop(Parser *parser, Cursor *cursor, Block *block, const Sexpr *at)
@@ -246,7 +268,10 @@ static bool parse_launch(Parser *parser, Cursor *cursor, Block *block, const Sex
     for (int i = 0; i < list->count; i++)
         if (!(inputs[i] = parse_expression(parser, &items)))
             return false;
-    return append(parser, block, &(Node){.op = OP_launch, .inputs = inputs, .input_count = (uint32_t)list->count, .payload.name = kernel}, at) != NULL;
+    return append(
+               parser, block,
+               &(Node){.op = OP_launch, .inputs = inputs, .input_count = (uint32_t)list->count, .payload.name = kernel},
+               at) != NULL;
 }
 
 /* %t1 = (..), %v1 = (get %x) */
@@ -277,12 +302,12 @@ typedef struct Simple {
 } Simple;
 static const Simple simple[] = {
     /* word      op           operands levels                       mask   number */
-    {"break",    OP_break,    1,       LEVEL_KERNEL,                false, false},
-    {"set",      OP_set,      2,       LEVEL_KERNEL,                false, false},
-    {"store",    OP_store,    3,       LEVEL_KERNEL,                true,  false},
-    {"scatter",  OP_scatter,  3,       LEVEL_KERNEL,                true,  false},
-    {"check",    OP_check,    1,       LEVEL_KERNEL | LEVEL_PROGRAM, false, true},
-    {"prefetch", OP_prefetch, 2,       LEVEL_KERNEL,                false, true},
+    {"break", OP_break, 1, LEVEL_KERNEL, false, false},
+    {"set", OP_set, 2, LEVEL_KERNEL, false, false},
+    {"store", OP_store, 3, LEVEL_KERNEL, true, false},
+    {"scatter", OP_scatter, 3, LEVEL_KERNEL, true, false},
+    {"check", OP_check, 1, LEVEL_KERNEL | LEVEL_PROGRAM, false, true},
+    {"prefetch", OP_prefetch, 2, LEVEL_KERNEL, false, true},
 };
 
 static bool parse_simple(Parser *parser, Cursor *cursor, const Simple *row, Block *block, const Sexpr *at)
@@ -322,7 +347,8 @@ static bool parse_axes(Parser *parser, const Sexpr *list, Node **axes, int *coun
         if (!parse_name(parser, &cursor, &name))
             return false;
         if (extent->type.dtype != DTYPE_INDEX || extent->type.lanes != 1 || extent->type.rank >= 0)
-            return FAIL(parser, &list->items[3 * i + 2], "the extent of an axis is an index, not %s", operand_type_text(parser->ir->arena, extent));
+            return FAIL(parser, &list->items[3 * i + 2], "the extent of an axis is an index, not %s",
+                        operand_type_text(parser->ir->arena, extent));
         axes[i] = axis_make(parser->ir, name + 1, extent);
         names_bind(parser->environment.names, name, axes[i]);
     }
@@ -334,7 +360,8 @@ static bool parse_ordered(Parser *parser, Cursor *cursor, int axis_count, int64_
 {
     static const char word[] = "ordered=";
     *ordered = 0;
-    if (!cursor_more(cursor) || cursor_peek(cursor)->kind != SEXPR_ATOM || strncmp(cursor_peek(cursor)->text, word, sizeof word - 1) != 0)
+    if (!cursor_more(cursor) || cursor_peek(cursor)->kind != SEXPR_ATOM ||
+        strncmp(cursor_peek(cursor)->text, word, sizeof word - 1) != 0)
         return true;
     const Sexpr *const atom = cursor_peek(cursor);
     cursor->at++;
@@ -342,7 +369,8 @@ static bool parse_ordered(Parser *parser, Cursor *cursor, int axis_count, int64_
            FAIL(parser, atom, "ordered= takes 1 to %d, the number of axes", axis_count);
 }
 
-/* A stage between `stage` and its end: either order of head and axes. Opens a scope of names that parse_stage closes. */
+/* A stage between `stage` and its end: either order of head and axes. Opens a scope of names that parse_stage closes.
+ */
 static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, const Sexpr *at)
 {
     Node *axes[RANK_MAX], *indices[RANK_MAX + 2];
@@ -350,7 +378,9 @@ static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, cons
     const bool braces = cursor_is(cursor, "over");
     Cursor target = *cursor;
     cursor->at += braces ? 0 : 2;
-    const Sexpr *const list = cursor_want_atom(parser, cursor, "over") ? cursor_want(parser, cursor, SEXPR_LIST, "axes in parentheses") : NULL;
+    const Sexpr *const list = cursor_want_atom(parser, cursor, "over")
+                                  ? cursor_want(parser, cursor, SEXPR_LIST, "axes in parentheses")
+                                  : NULL;
     int64_t ordered;
     if (!list || !parse_axes(parser, list, axes, &axis_count) || !parse_ordered(parser, cursor, axis_count, &ordered))
         return false;
@@ -478,7 +508,9 @@ static bool parse_kernel_node(Parser *parser, Cursor *cursor, Block *block)
         if (inputs[i]->op != OP_buffer && inputs[i]->op != OP_symbol)
             return FAIL(parser, &list->items[i], "a parameter is a buffer or a symbol");
     }
-    const Sexpr *const text = parse_kernel_head(parser, cursor, kernel) ? cursor_want(parser, cursor, SEXPR_BLOCK, "the kernel in braces") : NULL;
+    const Sexpr *const text = parse_kernel_head(parser, cursor, kernel)
+                                  ? cursor_want(parser, cursor, SEXPR_BLOCK, "the kernel in braces")
+                                  : NULL;
     if (!text)
         return false;
     Block *blocks[2] = {block_make(parser->ir), NULL};
@@ -576,6 +608,7 @@ Node *parse_kernel(Ir *ir, const char *file, const char *text, size_t length)
     if (module->body->count == 1 && module->body->nodes[0]->op == OP_kernel)
         return module->body->nodes[0];
     const Where place = {.file = name_intern(ir->arena, file ? file : "text"), .line = 1, .column = 1};
-    diag_error(ir->diagnostics, EXIT_MALFORMED, &place, "one kernel is expected here, not %d statements", module->body->count);
+    diag_error(ir->diagnostics, EXIT_MALFORMED, &place, "one kernel is expected here, not %d statements",
+               module->body->count);
     return NULL;
 }

@@ -35,7 +35,7 @@ static bool parse_input(Parser *parser, Cursor *cursor, GraphDraft *draft)
     if (!parse_name(parser, cursor, &name))
         return false;
     const Sexpr *const public = cursor_kind(cursor, SEXPR_STRING);
-    const Name real = public ? name_intern_bytes(parser->ir->arena, public->text, (size_t)public->count)
+    const Name real = public ? name_intern_bytes(parser->ir->arena, public->text, (size_t) public->count)
                              : name_intern(parser->ir->arena, name + 1);
     if (!cursor_want_atom(parser, cursor, ":") || !parse_tensor_type(parser, cursor, &type))
         return false;
@@ -60,7 +60,8 @@ static bool parse_output(Parser *parser, Cursor *cursor, GraphDraft *draft)
     const Sexpr *const public = cursor_kind(cursor, SEXPR_STRING);
     grow(parser->ir->arena, &graph->outputs, &draft->output_names, graph->output_count, &draft->output_capacity);
     if (public)
-        draft->output_names[graph->output_count] = name_intern_bytes(parser->ir->arena, public->text, (size_t)public->count);
+        draft->output_names[graph->output_count] =
+            name_intern_bytes(parser->ir->arena, public->text, (size_t) public->count);
     draft->named = draft->named || public;
     graph->outputs[graph->output_count++] = node;
     return true;
@@ -82,7 +83,8 @@ static bool find_from(Parser *parser, const Cursor *cursor, Where *where)
     Cursor ahead = {cursor->block, cursor->at + 1};
     if (cursor_take(&ahead, ":"))
         while (cursor_kind(&ahead, SEXPR_VECTOR) ||
-               (ahead.at + 1 < ahead.block->count && ahead.block->items[ahead.at + 1].kind == SEXPR_VECTOR && cursor_kind(&ahead, SEXPR_ATOM)))
+               (ahead.at + 1 < ahead.block->count && ahead.block->items[ahead.at + 1].kind == SEXPR_VECTOR &&
+                cursor_kind(&ahead, SEXPR_ATOM)))
             ;
     return parse_from(parser, &ahead, where);
 }
@@ -99,7 +101,8 @@ static bool check_types(Parser *parser, Cursor *cursor, Node *node, int count)
             return false;
         const Type given = count > 1 ? node->results[i]->type : node->type;
         if (!type_equal(stated, given))
-            return FAIL(parser, at, "the operator gives %s, not %s", type_text(parser->ir, given), type_text(parser->ir, stated));
+            return FAIL(parser, at, "the operator gives %s, not %s", type_text(parser->ir, given),
+                        type_text(parser->ir, stated));
     }
     return true;
 }
@@ -107,7 +110,8 @@ static bool check_types(Parser *parser, Cursor *cursor, Node *node, int count)
 static bool bind_results(Parser *parser, const Name *names, int count, Node *node, const Sexpr *at)
 {
     if (count > 1 && node->result_count != count)
-        return FAIL(parser, at, "%d names stand here for %d results", count, node->result_count > 1 ? node->result_count : 1);
+        return FAIL(parser, at, "%d names stand here for %d results", count,
+                    node->result_count > 1 ? node->result_count : 1);
     for (int i = 0; i < count; i++)
         names_bind(parser->environment.names, names[i], count > 1 ? node->results[i] : node);
     return true;
@@ -115,15 +119,17 @@ static bool bind_results(Parser *parser, const Name *names, int count, Node *nod
 
 static bool parse_definition(Parser *parser, Cursor *cursor)
 {
-    Name *const names = NEW_ARRAY(parser->ir->arena, Name, RESULTS_MAX);
-    int count = 0;
     Where *const where = parser_place(parser, cursor_peek(cursor));
-    while (!cursor_is(cursor, "=")) {
-        if (count == RESULTS_MAX)
-            return FAIL(parser, cursor_peek(cursor), "more than %d results", RESULTS_MAX);
-        if (!parse_name(parser, cursor, &names[count++]))
+    int count = 0;
+    while (cursor->at + count < cursor->block->count && !sexpr_is(&cursor->block->items[cursor->at + count], "="))
+        if (++count > RESULTS_MAX)
+            return FAIL(parser, cursor_peek(cursor), "no '=' follows");
+    Name *const names = NEW_ARRAY(parser->ir->arena, Name, (size_t)count);
+    for (int i = 0; i < count; i++)
+        if (!parse_name(parser, cursor, &names[i]))
             return false;
-    }
+    if (!cursor_more(cursor))
+        return FAIL(parser, cursor_peek(cursor), "no '=' follows");
     cursor->at++;
     const Sexpr *const at = cursor_peek(cursor);
     if (count == 0)
@@ -182,8 +188,8 @@ static Graph *read_graph(void *context, const Sexpr *name, const Sexpr *block)
     Parser *const parser = context;
     const Where *const where = parser->ir->where;
     const int outputs = parser->environment.output_count;
-    Graph *const graph =
-        parse_graph_block(parser, name ? name_intern_bytes(parser->ir->arena, name->text, (size_t)name->count) : NULL, block);
+    Graph *const graph = parse_graph_block(
+        parser, name ? name_intern_bytes(parser->ir->arena, name->text, (size_t)name->count) : NULL, block);
     parser->ir->where = where;
     parser->environment.output_count = outputs;
     return graph;

@@ -37,7 +37,8 @@ static inline const Sexpr *cursor_peek(const Cursor *cursor)
 }
 bool cursor_is(const Cursor *cursor, const char *atom);
 bool cursor_take(Cursor *cursor, const char *atom); /* only if it is there */
-const Sexpr *cursor_kind(Cursor *cursor, SexprKind kind); /* the next item if it is of this kind, else NULL and no step */
+const Sexpr *cursor_kind(Cursor *cursor,
+                         SexprKind kind); /* the next item if it is of this kind, else NULL and no step */
 const Sexpr *cursor_want(Parser *parser, Cursor *cursor, SexprKind kind, const char *what); /* else a diagnostic */
 bool cursor_want_atom(Parser *parser, Cursor *cursor, const char *atom);
 

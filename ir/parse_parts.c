@@ -56,8 +56,8 @@ bool parse_integer(Parser *parser, Cursor *cursor, int64_t low, int64_t high, in
     if (!item)
         return false;
     if (!integer_read(item->text, value) || *value < low || *value > high)
-        return FAIL(parser, item, "a whole number from %lld to %lld is expected, not '%s'", (long long)low, (long long)high,
-                    diag_quote(parser->ir->arena, item->text, 40));
+        return FAIL(parser, item, "a whole number from %lld to %lld is expected, not '%s'", (long long)low,
+                    (long long)high, diag_quote(parser->ir->arena, item->text, 40));
     return true;
 }
 
@@ -74,10 +74,12 @@ bool parse_name(Parser *parser, Cursor *cursor, Name *name)
     if (!item)
         return false;
     if (item->text[0] != '%' || !item->text[1] || strpbrk(item->text, "+*-:'="))
-        return FAIL(parser, item, "a new name such as %%x is expected, not '%s'", diag_quote(parser->ir->arena, item->text, 80));
+        return FAIL(parser, item, "a new name such as %%x is expected, not '%s'",
+                    diag_quote(parser->ir->arena, item->text, 80));
     *name = name_intern(parser->ir->arena, item->text);
     if (names_bound_here(parser->environment.names, *name))
-        return FAIL(parser, item, "%s has a meaning already in this block", diag_quote(parser->ir->arena, item->text, 80));
+        return FAIL(parser, item, "%s has a meaning already in this block",
+                    diag_quote(parser->ir->arena, item->text, 80));
     return true;
 }
 

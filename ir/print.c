@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { COLUMNS = 120 };
+
 /* ---- buffers ---- */
 
 /* Whose memory is it in the end? Chains of aliases are short; a ring of them is cut. */
@@ -108,7 +110,8 @@ static void declare(Declarations *declarations, Node *buffer)
 {
     Node *chain[64];
     int depth = 0;
-    for (Node *walk = buffer; walk && depth < 64 && !map_has(&declarations->known, walk); walk = walk->payload.buffer->alias) {
+    for (Node *walk = buffer; walk && depth < 64 && !map_has(&declarations->known, walk);
+         walk = walk->payload.buffer->alias) {
         map_set(&declarations->known, walk, walk);
         chain[depth++] = walk;
     }
@@ -235,7 +238,8 @@ static void put_for(Printer *printer, Node *node, int *item)
     const size_t mark = scope_enter(printer);
     put(printer, "for ");
     const bool canonical = printer->flags & PRINT_CANONICAL;
-    const char *const name = name_give(printer, node->axes[0], canonical ? "i" : node->axes[0]->payload.name, canonical ? 0 : -1);
+    const char *const name =
+        name_give(printer, node->axes[0], canonical ? "i" : node->axes[0]->payload.name, canonical ? 0 : -1);
     put(printer, "%s in ", name);
     put_value(printer, node->inputs[0]);
     put(printer, " .. ");
@@ -370,6 +374,22 @@ static void put_target(Printer *printer, const Node *stage)
     put(printer, "]");
 }
 
+/* The value on the line that begins at `start`, or on a line of its own when that gets long. */
+static void put_right_side(Printer *printer, Node *value, size_t start)
+{
+    const size_t here = printer->used;
+    put(printer, " ");
+    put_value(printer, value);
+    if (printer->used - start <= COLUMNS)
+        return;
+    const char *const text = arena_format(printer->arena, "%s", printer->text + here + 1);
+    printer->used = here;
+    printer->indent++;
+    put_line(printer);
+    printer->indent--;
+    put(printer, "%s", text);
+}
+
 static Plan *plan_stage(Printer *printer, Node *stage, int *head, int *item)
 {
     Plan *const plan = plan_open(printer->arena, &printer->names, symbol_label, printer);
@@ -408,10 +428,11 @@ static void put_stage(Printer *printer, Node *stage)
         put_line(printer);
         put(printer, "}");
     } else {
+        const size_t start = printer->used;
         put(printer, "stage ");
         put_target(printer, stage);
-        put(printer, " over (%s)%s = ", axes, ordered_text(printer, stage));
-        put_value(printer, stage->inputs[1]);
+        put(printer, " over (%s)%s =", axes, ordered_text(printer, stage));
+        put_right_side(printer, stage->inputs[1], start);
     }
     scope_leave(printer, mark);
 }
@@ -503,7 +524,7 @@ static void declare_public(Declarations *declarations, Node *const *nodes, const
     for (int i = 0; i < count; i++) {
         const char *const own = nodes[i]->payload.buffer->name;
         const char *const public = names && names[i] ? names[i] : own ? own : "";
-        map_set(&declarations->public, nodes[i], (void *)(uintptr_t)public);
+        map_set(&declarations->public, nodes[i], (void *)(uintptr_t) public);
         declare(declarations, nodes[i]);
     }
 }
@@ -520,7 +541,8 @@ const char *print_module(Arena *arena, const Module *module, size_t *length)
         if (node->op == OP_kernel)
             declare_kernel(&declarations, node, &locals);
         for (uint32_t j = 0; j < node->input_count && node->op == OP_launch; j++)
-            declare(&declarations, node->inputs[j]);
+            if (node->inputs[j]->op == OP_buffer)
+                declare(&declarations, node->inputs[j]);
     }
     put(&printer, "module ");
     put_title(&printer, module->name ? module->name : "");

@@ -1,4 +1,5 @@
-/* Pure expressions as text. Nesting is as deep as the plan's weight limit lets it be: heavier expressions have lines and names. */
+/* Pure expressions as text. Nesting is as deep as the plan's weight limit lets it be: heavier expressions have lines
+ * and names. */
 #include "ir/operands.h"
 #include "ir/print_internal.h"
 
@@ -22,7 +23,8 @@ void put_type(Printer *printer, Type type)
 void put_axes(Printer *printer, Node *const *axes, int count)
 {
     const char *const base = printer->flags & PRINT_CANONICAL ? "i" : NULL;
-    /* Extents belong to the scope around: none may see a sibling's name, and none can, for names come to be left to right. */
+    /* Extents belong to the scope around: none may see a sibling's name, and none can, for names come to be left to
+     * right. */
     for (int i = 0; i < count; i++) {
         const char *const name = name_give(printer, axes[i], base ? base : axes[i]->payload.name, base ? 0 : -1);
         put(printer, "%s%s in ", i ? ", " : "", name);

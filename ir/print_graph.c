@@ -75,7 +75,8 @@ void put_tensor_line(Printer *printer, Node *node)
 {
     if (node->op == OP_constant) {
         const Constant *const constant = node->payload.constant;
-        put(printer, "%s = constant ", name_give(printer, node, constant->name ? constant->name : "c", constant->name ? -1 : 1));
+        put(printer, "%s = constant ",
+            name_give(printer, node, constant->name ? constant->name : "c", constant->name ? -1 : 1));
         put_type(printer, node->type);
         put_constant(printer, node->type, constant);
         return;
@@ -101,7 +102,8 @@ static bool same_as_name(const char *name, const char *given)
 static void put_input(Printer *printer, const Graph *graph, int i)
 {
     Node *const input = graph->inputs[i];
-    const char *const public = graph->input_names && graph->input_names[i] ? graph->input_names[i] : input->payload.name;
+    const char *const public =
+        graph->input_names && graph->input_names[i] ? graph->input_names[i] : input->payload.name;
     put_line(printer);
     const char *const given = name_give(printer, input, public, -1);
     put(printer, "input %s", given);

@@ -12,9 +12,9 @@ typedef struct Printer {
     char *text;
     size_t used, capacity;
     int indent;
-    NodeMap names;   /* nodes that have a name now: their text, with the % */
-    Names *taken;    /* texts in use, and counters: see name_give */
-    Node **named;    /* who was named, innermost scope last */
+    NodeMap names; /* nodes that have a name now: their text, with the % */
+    Names *taken;  /* texts in use, and counters: see name_give */
+    Node **named;  /* who was named, innermost scope last */
     size_t named_count, named_capacity;
     NodeMap symbols; /* canonical: d0, d1 .. */
     int symbol_count;
@@ -36,8 +36,8 @@ void put_constant(Printer *printer, Type type, const Constant *constant);
 void put_layout(Printer *printer, const Layout *layout);
 
 /* ---- names ---- */
-/* Gives `node` a name like `base`, unique among the names in use. numbered_from < 0: the base itself when it is free, else base.2 ..;
- * otherwise the base and the next free number from there. Returns it, with the %. */
+/* Gives `node` a name like `base`, unique among the names in use. numbered_from < 0: the base itself when it is free,
+ * else base.2 ..; otherwise the base and the next free number from there. Returns it, with the %. */
 const char *name_give(Printer *printer, Node *node, const char *base, int numbered_from);
 size_t scope_enter(Printer *printer); /* returns what scope_leave wants */
 void scope_leave(Printer *printer, size_t mark);
@@ -48,7 +48,7 @@ void put_value(Printer *printer, Node *node);      /* its name, or its text */
 void put_definition(Printer *printer, Node *node); /* its text, whatever its name */
 void put_type(Printer *printer, Type type);
 void put_axes(Printer *printer, Node *const *axes, int count); /* %c in C, %p in 3 without the brackets; names them */
-void put_lines(Printer *printer, int item);        /* %t1 = (..) before an item */
+void put_lines(Printer *printer, int item);                    /* %t1 = (..) before an item */
 
 /* ---- graphs ---- */
 void put_tensor_line(Printer *printer, Node *node);

@@ -1,7 +1,8 @@
 /* Placing lines: see print_plan.h.
  *
- * 1. Walk from the uses, operands first: hashes, then the order of sums and of min and max. 2. Walk again, now in the order of
- * the text: `order` lists operands before users. 3. Backwards through `order`: a node's place is the innermost scope around all its uses.
+ * 1. Walk from the uses, operands first: hashes, then the order of sums and of min and max. 2. Walk again, now in the
+ * order of the text: `order` lists operands before users. 3. Backwards through `order`: a node's place is the innermost
+ * scope around all its uses.
  * 4. Forwards: weights, who gets a line, and before which item. */
 #include "ir/print_plan.h"
 
@@ -68,7 +69,8 @@ static void *list_push(Arena *arena, List *list, size_t size)
 #define USE(plan, i)   (((PlanUse *)(plan)->uses.items)[i])
 #define ORDER(plan, i) (((PlanNode **)(plan)->order.items)[i])
 
-Plan *plan_open(Arena *arena, const NodeMap *names, const char *(*label)(void *context, const Node *symbol), void *context)
+Plan *plan_open(Arena *arena, const NodeMap *names, const char *(*label)(void *context, const Node *symbol),
+                void *context)
 {
     Plan *const plan = NEW(arena, Plan);
     *plan = (Plan){.arena = arena, .names = names, .label = label, .context = context};

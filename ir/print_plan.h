@@ -1,9 +1,10 @@
-/* Where the printer puts what: which pure nodes get a line of their own, in which block and before which statement; and an order of the
- * terms of index sums that does not depend on node ids. Private to the printer and the verifier,
- * which asks the same questions: within what does a value hold, and is it used there?
+/* Where the printer puts what: which pure nodes get a line of their own, in which block and before which statement; and
+ * an order of the terms of index sums that does not depend on node ids. Private to the printer and the verifier, which
+ * asks the same questions: within what does a value hold, and is it used there?
  *
- * A plan covers one unit: a graph, a stage, a kernel's body, the declarations of a module. First the printer registers the scopes
- * (blocks), the items (statements) in them and the expressions that each item uses, in the order of the text; then plan_settle decides. */
+ * A plan covers one unit: a graph, a stage, a kernel's body, the declarations of a module. First the printer registers
+ * the scopes (blocks), the items (statements) in them and the expressions that each item uses, in the order of the
+ * text; then plan_settle decides. */
 #ifndef LATHE_IR_PRINT_PLAN_H
 #define LATHE_IR_PRINT_PLAN_H
 
@@ -27,27 +28,28 @@ typedef struct PlanNode {
     Node *node;
     PlanEdge *edges;
     int edge_count;
-    int place;          /* the scope that its line or its only use stands in; -1 not known */
-    int uses;           /* as a value; dims of types do not count */
-    bool root;          /* used by a statement or as the value of a fold, not by another expression */
-    bool named;         /* has a line of its own */
+    int place;  /* the scope that its line or its only use stands in; -1 not known */
+    int uses;   /* as a value; dims of types do not count */
+    bool root;  /* used by a statement or as the value of a fold, not by another expression */
+    bool named; /* has a line of its own */
     bool visited;
-    bool swapped;       /* min, max of indices: operands print in reverse */
-    bool opened;        /* edges and terms are filled in */
-    int weight;         /* leaves and operations in its text */
+    bool swapped; /* min, max of indices: operands print in reverse */
+    bool opened;  /* edges and terms are filled in */
+    int weight;   /* leaves and operations in its text */
     int first_use;
-    int number;         /* of an axis or an ordered value: order of binding */
-    uint64_t hash;      /* of its meaning, free of ids */
-    const char *label;  /* a symbol's text */
-    int term_count;     /* of an index sum, else 0 */
+    int number;        /* of an axis or an ordered value: order of binding */
+    uint64_t hash;     /* of its meaning, free of ids */
+    const char *label; /* a symbol's text */
+    int term_count;    /* of an index sum, else 0 */
     PlanTerm *terms;
-    int scope;          /* the scope that its axes (or the first of its bodies) open, -1 when none */
+    int scope;             /* the scope that its axes (or the first of its bodies) open, -1 when none */
     struct PlanNode *next; /* line after this one before the same item */
 } PlanNode;
 
 typedef struct Plan Plan;
 /* `names` tells what is named already: such nodes are leaves. `label` gives a symbol's text. */
-Plan *plan_open(Arena *arena, const NodeMap *names, const char *(*label)(void *context, const Node *symbol), void *context);
+Plan *plan_open(Arena *arena, const NodeMap *names, const char *(*label)(void *context, const Node *symbol),
+                void *context);
 int plan_scope(Plan *plan, int parent, int item); /* parent -1: the outermost */
 int plan_item(Plan *plan, int scope);
 void plan_bind(Plan *plan, Node *leaf); /* an axis, input or ordered value comes to be */
@@ -60,7 +62,7 @@ PlanNode *plan_lines(const Plan *plan, int item);        /* to be printed before
 int plan_only_item(const Plan *plan, int scope);         /* of a fold's or body's scope */
 
 int plan_count(const Plan *plan);
-PlanNode *plan_at(const Plan *plan, int i); /* the i-th node, operands before users */
+PlanNode *plan_at(const Plan *plan, int i);               /* the i-th node, operands before users */
 bool plan_within(const Plan *plan, int inner, int outer); /* is scope `inner` the scope `outer` or inside it? */
 int plan_scope_of(const Plan *plan, int item);
 /* The item of scope `place` in which use number `use` stands. */

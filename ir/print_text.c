@@ -109,6 +109,22 @@ static bool reads_back(const char *text, Dtype dtype, uint64_t bits)
     return literal_read(text, dtype, &back) && back == bits;
 }
 
+/* 1e-08 is 1e-8, 1e+20 is 1e20. */
+static void exponent_trim(char *text)
+{
+    char *const exponent = strchr(text, 'e');
+    if (!exponent)
+        return;
+    char *to = exponent + 1, *from = exponent + 1;
+    if (*from == '-')
+        to++;
+    if (*from == '-' || *from == '+')
+        from++;
+    while (*from == '0' && from[1])
+        from++;
+    memmove(to, from, strlen(from) + 1);
+}
+
 /* The shortest decimal that gives these bits, or the bits themselves (NaNs with a payload). */
 static void float_text(char text[static 64], Dtype dtype, uint64_t bits)
 {
@@ -127,6 +143,7 @@ static void float_text(char text[static 64], Dtype dtype, uint64_t bits)
     }
     for (int digits = 1; digits <= 17 && isfinite(value); digits++) {
         snprintf(text, 64, "%.*g", digits, value);
+        exponent_trim(text);
         if (reads_back(text, dtype, bits))
             return;
     }
@@ -224,7 +241,9 @@ void put_constant(Printer *printer, Type type, const Constant *constant)
     const int count = element_count(type);
     const int elements = constant->splat ? 1 : count;
     const uint64_t bytes = ((uint64_t)(elements < 0 ? 0 : elements) * (uint64_t)dtype_info[type.dtype].bits + 7) / 8;
-    const bool known = type.dtype == DTYPE_STRING ? constant->strings != NULL : elements >= 0 && constant->bytes >= bytes && (constant->data || !bytes);
+    const bool known = type.dtype == DTYPE_STRING
+                           ? constant->strings != NULL
+                           : elements >= 0 && constant->bytes >= bytes && (constant->data || !bytes);
     if (known && constant->splat) {
         put(printer, " splat ");
         put_element(printer, type, constant, 0);
@@ -283,7 +302,8 @@ const char *name_give(Printer *printer, Node *node, const char *base, int number
     Name name = name_intern(printer->arena, clean);
     while (numbered_from >= 0 || names_find(printer->taken, name)) {
         const int number = counter_take(printer, clean, numbered_from < 0 ? 2 : numbered_from);
-        name = name_intern(printer->arena, arena_format(printer->arena, numbered_from < 0 ? "%s.%d" : "%s%d", clean, number));
+        name = name_intern(printer->arena,
+                           arena_format(printer->arena, numbered_from < 0 ? "%s.%d" : "%s%d", clean, number));
         if (!names_find(printer->taken, name))
             break;
     }

@@ -64,10 +64,14 @@ static void skip_blank(Reader *reader)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
-/* The character that the escape at `text` (after the backslash) stands for, and its length; length 0 when it is none. */
+/* The character that the escape at `text` (after the backslash) stands for, and its length; length 0 when it is none.
+ */
 static int escape_length(const char *text, const char *end, char *value)
 {
     static const char letters[] = "n\nt\tr\r\"\"''\\\\";
@@ -101,7 +105,8 @@ static bool read_string(Reader *reader, Sexpr *out)
         if (c == '\\') {
             const int length = escape_length(reader->text + 1, close, &c);
             if (!length)
-                return error_at(reader, reader->line, reader->column, "this is no escape: \\\\ \\\" \\' \\n \\t \\r \\xHH are%s", "");
+                return error_at(reader, reader->line, reader->column,
+                                "this is no escape: \\\\ \\\" \\' \\n \\t \\r \\xHH are%s", "");
             for (int i = 0; i < length; i++)
                 advance(reader);
         }
@@ -114,8 +119,8 @@ static bool read_string(Reader *reader, Sexpr *out)
 
 static bool ends_atom(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' || c == ';' || c == '(' || c == ')' || c == '[' ||
-           c == ']' || c == '{' || c == '}' || c == '"';
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' || c == ';' || c == '(' || c == ')' ||
+           c == '[' || c == ']' || c == '{' || c == '}' || c == '"';
 }
 
 /* An atom may hold quoted parts, 'seq len', in which everything but a line's end stands for itself. */
@@ -172,8 +177,11 @@ static bool read_items(Reader *reader)
         skip_blank(reader);
         const Sexpr here = {.line = reader->line, .column = reader->column};
         if (reader->text == reader->end)
-            return depth == 0 || error_at(reader, opens[depth - 1].head.line, opens[depth - 1].head.column, "'%s' is never closed",
-                                          opens[depth - 1].closer == ')' ? "(" : opens[depth - 1].closer == ']' ? "[" : "{");
+            return depth == 0 ||
+                   error_at(reader, opens[depth - 1].head.line, opens[depth - 1].head.column, "'%s' is never closed",
+                            opens[depth - 1].closer == ')'   ? "("
+                            : opens[depth - 1].closer == ']' ? "["
+                                                             : "{");
         const char c = *reader->text;
         if (c == '(' || c == '[' || c == '{') {
             blocks += c == '{';
@@ -192,7 +200,10 @@ static bool read_items(Reader *reader)
         }
         if (c == ')' || c == ']' || c == '}') {
             if (depth == 0 || opens[depth - 1].closer != c)
-                return error_at(reader, here.line, here.column, "'%s' closes nothing here", c == ')' ? ")" : c == ']' ? "]" : "}");
+                return error_at(reader, here.line, here.column, "'%s' closes nothing here",
+                                c == ')'   ? ")"
+                                : c == ']' ? "]"
+                                           : "}");
             blocks -= c == '}';
             advance(reader);
             close_list(reader, &opens[--depth]);
@@ -233,7 +244,8 @@ const Sexpr *sexpr_read(Arena *arena, Diagnostics *diagnostics, const char *file
     if (all->count == 1)
         return &all->items[0];
     const Sexpr *const place = all->count ? &all->items[1] : all;
-    const Where where = {.file = name_intern(arena, file ? file : "text"), .line = place->line, .column = place->column};
+    const Where where = {
+        .file = name_intern(arena, file ? file : "text"), .line = place->line, .column = place->column};
     diag_error(diagnostics, EXIT_MALFORMED, &where, "one expression is expected here, not %d", all->count);
     return NULL;
 }

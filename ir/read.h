@@ -1,8 +1,9 @@
 /* Text into trees into nodes: the reader of S-expressions, and the builder that makes pure expressions of them.
  *
- * Everything that Lathe reads as text (IR files, operator rows, rewrite rules) is one notation: atoms, "strings", (lists), [vectors],
- * {blocks}; commas are white space, `;` starts a comment. The reader knows nothing of operations; the builder knows only expressions;
- * statements are ir/parse.c's. Neither recurses, whatever the text. Errors are EXIT_MALFORMED with file:line:column. */
+ * Everything that Lathe reads as text (IR files, operator rows, rewrite rules) is one notation: atoms, "strings",
+ * (lists), [vectors], {blocks}; commas are white space, `;` starts a comment. The reader knows nothing of operations;
+ * the builder knows only expressions; statements are ir/parse.c's. Neither recurses, whatever the text. Errors are
+ * EXIT_MALFORMED with file:line:column. */
 #ifndef LATHE_IR_READ_H
 #define LATHE_IR_READ_H
 
@@ -34,7 +35,7 @@ bool sexpr_is(const Sexpr *expression, const char *atom);
 typedef struct Names Names;
 Names *names_open(Arena *arena);
 void names_bind(Names *names, Name name, Node *node);
-Node *names_find(const Names *names, Name name); /* NULL when unbound */
+Node *names_find(const Names *names, Name name);      /* NULL when unbound */
 bool names_bound_here(const Names *names, Name name); /* in the innermost scope? */
 void names_enter(Names *names);
 void names_leave(Names *names);
@@ -44,21 +45,23 @@ int names_depth(const Names *names);
 
 /* What an expression may refer to. Names are looked up as written: `x`, `%x`, `@alpha`. */
 typedef struct Environment {
-    const char *file;                          /* for messages */
+    const char *file; /* for messages */
     Names *names;
-    bool symbols;                              /* a bare name that is not bound is a symbol */
-    const Attribute *attributes;               /* what `:alpha @alpha` means in an operator row */
+    bool symbols;                /* a bare name that is not bound is a symbol */
+    const Attribute *attributes; /* what `:alpha @alpha` means in an operator row */
     int attribute_count;
-    /* Makes a tensor operator of `output_count` outputs; NULL after a diagnostic. NULL: tensor operators are not allowed. */
+    /* Makes a tensor operator of `output_count` outputs; NULL after a diagnostic. NULL: tensor operators are not
+     * allowed. */
     Node *(*make_tensor)(void *context, Op op, Node **inputs, int count, int output_count, const Attribute *attributes,
                          int attribute_count);
-    Graph *(*read_graph)(void *context, const Sexpr *name, const Sexpr *block); /* an attribute that is a body; may be NULL */
+    Graph *(*read_graph)(void *context, const Sexpr *name,
+                         const Sexpr *block); /* an attribute that is a body; may be NULL */
     void *context;
-    int output_count;                          /* outputs of an outermost tensor operator; 0 stands for 1 */
+    int output_count; /* outputs of an outermost tensor operator; 0 stands for 1 */
 } Environment;
 
-/* A pure expression; an outermost (get ..) or (read ..) is made too, for the caller to put into its block. A bare number takes the
- * dtype of the first operand beside it that has one, else it is an index. NULL after a diagnostic. */
+/* A pure expression; an outermost (get ..) or (read ..) is made too, for the caller to put into its block. A bare
+ * number takes the dtype of the first operand beside it that has one, else it is an index. NULL after a diagnostic. */
 Node *expression_build(Ir *ir, const Sexpr *expression, const Environment *environment);
 /* f32, f32x16. False (and no diagnostic) when `text` is none. */
 bool type_read(const char *text, Type *type);

@@ -95,7 +95,8 @@ static bool atom_build(Ir *ir, const Environment *environment, const Sexpr *valu
     attribute->tensor = value->text[0] == '%' ? expression_build(ir, value, environment) : NULL;
     if (attribute->tensor && attribute->tensor->op == OP_constant)
         return true;
-    return read_error(ir, environment->file, value, "'%s' is no value of an attribute", diag_quote(ir->arena, value->text, 80));
+    return read_error(ir, environment->file, value, "'%s' is no value of an attribute",
+                      diag_quote(ir->arena, value->text, 80));
 }
 
 /* `graph NAME {..}` or `graph {..}`: the items from *at on. */
@@ -122,7 +123,8 @@ static bool value_build(Ir *ir, const Environment *environment, const Sexpr *lis
     if (value->kind == SEXPR_VECTOR)
         return vector_build(ir, environment, value, attribute);
     if (value->kind != SEXPR_STRING)
-        return read_error(ir, environment->file, value, "an attribute is a number, a string, a list, a constant or a graph");
+        return read_error(ir, environment->file, value,
+                          "an attribute is a number, a string, a list, a constant or a graph");
     attribute->kind = ATTRIBUTE_STRING;
     attribute->string = name_intern_bytes(ir->arena, value->text, (size_t)value->count);
     attribute->count = value->count;

@@ -37,12 +37,14 @@ static void check_operator(Verifier *verifier, const Node *node)
     const OpRow *const row = op_row(node);
     const int outputs = node->result_count > 1 ? node->result_count : 1;
     if ((int)node->input_count < row->input_min || (int)node->input_count > row->input_max)
-        verify_wrong(verifier, node, "takes %d to %d inputs but has %u", row->input_min, row->input_max, node->input_count);
+        verify_wrong(verifier, node, "takes %d to %d inputs but has %u", row->input_min, row->input_max,
+                     node->input_count);
     if (outputs > row->output_max)
         verify_wrong(verifier, node, "has at most %d outputs, not %d", row->output_max, outputs);
     for (uint32_t i = 0; i < node->input_count; i++) {
         const Node *const input = node->inputs[i];
-        if (!is_omitted(input) && (!type_is_tensor(input->type) || input->type.dtype == DTYPE_NONE || input->result_count > 1))
+        if (!is_omitted(input) &&
+            (!type_is_tensor(input->type) || input->type.dtype == DTYPE_NONE || input->result_count > 1))
             verify_wrong(verifier, node, "input %u is no tensor", i + 1);
     }
     for (int i = 0; i < node->attribute_count; i++) {
@@ -129,7 +131,8 @@ static void take_parameters(Verifier *verifier, Node *kernel)
         const Node *const input = kernel->inputs[i];
         symbols = symbols || input->op == OP_symbol;
         if (input->op != (symbols ? OP_symbol : OP_buffer))
-            verify_wrong(verifier, kernel, "parameter %u is %s: buffers come first, then symbols", i + 1, op_name(input->op));
+            verify_wrong(verifier, kernel, "parameter %u is %s: buffers come first, then symbols", i + 1,
+                         op_name(input->op));
         else if (input->op == OP_buffer && input->payload.buffer->place == PLACE_LOCAL)
             verify_wrong(verifier, kernel, "parameter %u is a local buffer", i + 1);
         if (map_has(&verifier->parameters, input))
@@ -156,6 +159,7 @@ static void check_body(Verifier *verifier, const Block *body)
     unit_open(verifier, LEVEL_KERNEL);
     verify_block(verifier, body, plan_scope(verifier->plan, -1, -1), (Context){false, false, 1});
     unit_check(verifier);
+    verify_block_accesses(verifier, body, (Context){false, false, 1});
     for (int i = 0; i < plan_count(verifier->plan); i++) {
         const Node *const node = plan_at(verifier->plan, i)->node;
         int64_t ignored;
@@ -206,8 +210,8 @@ static void check_layout(Verifier *verifier, const Node *buffer)
                 block[layout->entries[i].part] = layout->entries[i].block;
             }
         const bool whole = count[PART_WHOLE] == 1 && !count[PART_OUTER] && !count[PART_INNER];
-        const bool split = !count[PART_WHOLE] && count[PART_OUTER] == 1 && count[PART_INNER] == 1 && block[PART_OUTER] > 0 &&
-                           block[PART_OUTER] == block[PART_INNER];
+        const bool split = !count[PART_WHOLE] && count[PART_OUTER] == 1 && count[PART_INNER] == 1 &&
+                           block[PART_OUTER] > 0 && block[PART_OUTER] == block[PART_INNER];
         if (!whole && !split)
             verify_wrong(verifier, buffer, "the layout has axis %d neither once whole nor once split", axis);
     }
@@ -231,8 +235,10 @@ static void check_buffer(Verifier *verifier, NodeMap *known, Node *buffer)
 static void check_public(Verifier *verifier, NodeMap *known, Node *const *nodes, int count, Place place)
 {
     for (int i = 0; i < count; i++) {
-        if (nodes[i]->op != OP_buffer || nodes[i]->payload.buffer->place != place || nodes[i]->payload.buffer->number != i)
-            verify_wrong(verifier, nodes[i], "is not %s %d of the module", place == PLACE_INPUT ? "input" : "output", i);
+        if (nodes[i]->op != OP_buffer || nodes[i]->payload.buffer->place != place ||
+            nodes[i]->payload.buffer->number != i)
+            verify_wrong(verifier, nodes[i], "is not %s %d of the module", place == PLACE_INPUT ? "input" : "output",
+                         i);
         else
             check_buffer(verifier, known, nodes[i]);
     }
@@ -243,7 +249,8 @@ static void check_launch(Verifier *verifier, const Node *launch, const Node *ker
 {
     const int wanted = kernel_buffer_count(kernel);
     if ((int)launch->input_count != wanted) {
-        verify_wrong(verifier, launch, "%s takes %d buffers but gets %u", launch->payload.name, wanted, launch->input_count);
+        verify_wrong(verifier, launch, "%s takes %d buffers but gets %u", launch->payload.name, wanted,
+                     launch->input_count);
         return;
     }
     for (int i = 0; i < wanted; i++) {
@@ -273,7 +280,8 @@ static void check_launches(Verifier *verifier, Ir *ir, const Module *module)
         const Node *const node = module->body->nodes[i];
         if (node->op != OP_launch || !count)
             continue; /* a program may have left its kernels elsewhere */
-        const Node *const kernel = node->payload.name ? names_find(kernels, name_intern(ir->arena, node->payload.name)) : NULL;
+        const Node *const kernel =
+            node->payload.name ? names_find(kernels, name_intern(ir->arena, node->payload.name)) : NULL;
         if (kernel)
             check_launch(verifier, node, kernel);
         else

@@ -96,6 +96,8 @@ static Range inner_range(const Verifier *verifier, const PlanNode *planned)
         return axis_range(verifier, node);
     case OP_floordiv:
         return floordiv_range(a, b);
+    case OP_bound:
+        return (Range){0, b.high == INT64_MAX ? INT64_MAX : b.high - 1};
     case OP_min:
         return (Range){a.low < b.low ? a.low : b.low, a.high < b.high ? a.high : b.high};
     case OP_max:
@@ -128,7 +130,8 @@ static int64_t buffer_elements(const Node *buffer)
             return INT64_MAX;
         for (int j = 0; j < layout->count; j++)
             if (layout->entries[j].axis == i && layout->entries[j].part == PART_OUTER && layout->entries[j].block)
-                dim = clamp(((__int128)dim + layout->entries[j].block - 1) / layout->entries[j].block * layout->entries[j].block);
+                dim = clamp(((__int128)dim + layout->entries[j].block - 1) / layout->entries[j].block *
+                            layout->entries[j].block);
         elements = clamp((__int128)elements * dim);
     }
     return elements;
@@ -155,7 +158,8 @@ static void check_indices(Verifier *verifier, const Node *node, Node *const *ind
             continue;
         if (index.high < 0 || index.low >= dim)
             verify_wrong(verifier, node, "index %d is %lld or %s, of a dim of %lld", i + 1,
-                         (long long)(index.high < 0 ? index.high : index.low), index.high < 0 ? "less" : "more", (long long)dim);
+                         (long long)(index.high < 0 ? index.high : index.low), index.high < 0 ? "less" : "more",
+                         (long long)dim);
     }
 }
 
@@ -197,7 +201,8 @@ void verify_access(Verifier *verifier, const Node *node, int scope, bool guarded
         check_write(verifier, node);
     if (node->op == OP_load && map_has(&verifier->written, buffer))
         verify_wrong(verifier, node, "is pure, but the kernel writes its buffer: this has to be a read");
-    const bool conditional = guarded || (scope >= 0 && scope < verifier->conditional_capacity && verifier->conditional[scope]);
+    const bool conditional =
+        guarded || (scope >= 0 && scope < verifier->conditional_capacity && verifier->conditional[scope]);
     if (conditional)
         return;
     if ((node->op == OP_load || node->op == OP_read) && node->input_count == 2)
@@ -206,6 +211,6 @@ void verify_access(Verifier *verifier, const Node *node, int scope, bool guarded
         check_offset(verifier, node, node->inputs[2]->type.lanes);
     if (node->op == OP_at)
         check_indices(verifier, node, node->inputs + 1);
-    if (node->op == OP_stage)
+    if (node->op == OP_stage && node->input_count == 2 + (uint32_t)buffer->type.rank)
         check_indices(verifier, node, node->inputs + 2);
 }

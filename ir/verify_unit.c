@@ -19,7 +19,8 @@ bool verify_wrong(Verifier *verifier, const Node *node, const char *format, ...)
     va_end(arguments);
     diag_error(verifier->diagnostics, EXIT_MALFORMED, node->where, "%s: %s", op_name(node->op), text);
     if (op_kind(node->op) == KIND_PURE && !op_is_tensor(node->op))
-        diag_note(verifier->diagnostics, "in %s", diag_quote(arena, print_expression(arena, (Node *)(uintptr_t)node), TEXT_MAX));
+        diag_note(verifier->diagnostics, "in %s",
+                  diag_quote(arena, print_expression(arena, (Node *)(uintptr_t)node), TEXT_MAX));
     return false;
 }
 
@@ -45,7 +46,8 @@ void unit_open(Verifier *verifier, int level)
 void unit_bind(Verifier *verifier, Node *leaf, int scope, int item)
 {
     if (map_has(&verifier->bounds, leaf)) {
-        verify_wrong(verifier, leaf, "%%%s is bound twice", leaf->op == OP_axis ? leaf->payload.name : op_name(leaf->op));
+        verify_wrong(verifier, leaf, "%%%s is bound twice",
+                     leaf->op == OP_axis ? leaf->payload.name : op_name(leaf->op));
         return;
     }
     Bound *const bound = NEW(verifier->scratch, Bound);
@@ -83,7 +85,8 @@ static void check_leaf(Verifier *verifier, const Node *user, Node *leaf, int sco
     const Bound *const bound = map_get(&verifier->bounds, leaf);
     const char *const name = leaf->op == OP_axis || leaf->op == OP_input ? leaf->payload.name : op_name(leaf->op);
     if (!bound)
-        verify_wrong(verifier, user, "uses %%%s, which nothing here %s", name, leaf->op == OP_axis ? "binds" : "defines");
+        verify_wrong(verifier, user, "uses %%%s, which nothing here %s", name,
+                     leaf->op == OP_axis ? "binds" : "defines");
     else if (!plan_within(verifier->plan, scope, bound->scope))
         verify_wrong(verifier, user, "uses %%%s outside of what binds it", name);
     else if (bound->item >= 0 && plan_item_around(verifier->plan, use, bound->scope) <= bound->item)
@@ -109,7 +112,8 @@ static void check_node(Verifier *verifier, const PlanNode *planned, bool guarded
     verify_access(verifier, node, planned->place, guarded);
     for (int i = 0; i < planned->edge_count; i++) {
         const PlanEdge *const edge = &planned->edges[i];
-        check_leaf(verifier, node, edge->node, edge->body >= 0 ? planned->scope + edge->body : planned->place, planned->first_use);
+        check_leaf(verifier, node, edge->node, edge->body >= 0 ? planned->scope + edge->body : planned->place,
+                   planned->first_use);
     }
 }
 
@@ -142,7 +146,8 @@ typedef struct StatementFacts {
     int axes_least, axes_most, blocks_least, blocks_most;
 } StatementFacts;
 static const StatementFacts statement_facts[] = {
-    {OP_stage, 0, RANK_MAX, 0, 0}, {OP_kernel, 0, 0, 1, 2}, {OP_for, 1, 1, 1, 1}, {OP_if, 0, 0, 1, 2}, {OP_loop, 0, 0, 1, 1},
+    {OP_stage, 0, RANK_MAX, 0, 0}, {OP_kernel, 0, 0, 1, 2}, {OP_for, 1, 1, 1, 1},
+    {OP_if, 0, 0, 1, 2},           {OP_loop, 0, 0, 1, 1},
 };
 
 void verify_statement(Verifier *verifier, Node *node)
@@ -161,7 +166,8 @@ void verify_statement(Verifier *verifier, Node *node)
     if (node->axis_count < facts.axes_least || node->axis_count > facts.axes_most)
         verify_wrong(verifier, node, "has %d axes", node->axis_count);
     if (node->op == OP_stage && (node->payload.integer < 0 || node->payload.integer > node->axis_count))
-        verify_wrong(verifier, node, "has %d axes of which %lld run in order", node->axis_count, (long long)node->payload.integer);
+        verify_wrong(verifier, node, "has %d axes of which %lld run in order", node->axis_count,
+                     (long long)node->payload.integer);
     if (node->block_count < facts.blocks_least || node->block_count > facts.blocks_most)
         verify_wrong(verifier, node, "has %d blocks", node->block_count);
     const char *const problem = operands_problem(verifier->scratch, node, false);
@@ -213,5 +219,16 @@ void verify_block(Verifier *verifier, const Block *block, int scope, Context con
             }
             verify_block(verifier, node->blocks[j], inner, inside);
         }
+    }
+}
+
+void verify_block_accesses(Verifier *verifier, const Block *block, Context context)
+{
+    for (int i = 0; i < block->count; i++) {
+        const Node *const node = block->nodes[i];
+        verify_access(verifier, node, -1, context.conditional);
+        for (int j = 0; j < node->block_count && context.depth < BLOCK_DEPTH_MAX; j++)
+            verify_block_accesses(verifier, node->blocks[j],
+                                  (Context){context.conditional || node->op == OP_if, true, context.depth + 1});
     }
 }
