@@ -12,5 +12,11 @@
 /* Adds function `symbol` (hidden, signature lathe_kernel) with the body of `kernel` to the module. False after a diagnostic. */
 bool llvm_emit_kernel(Ir *ir, const Node *kernel, const TargetMachineInfo *target, const char *symbol,
                       const LineTable *lines, LLVMModuleRef module);
+/* ---- register tiles, after all passes (llvm_schedule.c) ---- */
+bool llvm_has_register_tile(LLVMModuleRef module);
+/* Vector loads of tiles stay where they are. */
+void llvm_keep_tile_order(LLVMModuleRef module);
+/* Instructions of an assembly text that move vectors to or from the stack. */
+int llvm_count_spills(const char *assembly, size_t bytes);
 
 #endif

@@ -106,6 +106,36 @@ static bool emit(Ir *ir, Arena *arena, const ObjectRequest *request, LLVMModuleR
     return true;
 }
 
+/* -1: emission failed, which the real emission will report. Emission changes a module, so a copy is emitted. */
+static int count_spills(LLVMModuleRef module, LLVMTargetMachineRef machine)
+{
+    LLVMModuleRef const copy = LLVMCloneModule(module);
+    LLVMMemoryBufferRef memory = NULL;
+    char *message = NULL;
+    int spills = -1;
+    if (!LLVMTargetMachineEmitToMemoryBuffer(machine, copy, LLVMAssemblyFile, &message, &memory)) {
+        spills = llvm_count_spills(LLVMGetBufferStart(memory), LLVMGetBufferSize(memory));
+        LLVMDisposeMemoryBuffer(memory);
+    }
+    LLVMDisposeMessage(message);
+    LLVMDisposeModule(copy);
+    return spills;
+}
+
+/* Of the two orders of loads the one that keeps more vectors in registers. */
+static LLVMModuleRef choose_tile_order(LLVMModuleRef module, LLVMTargetMachineRef machine)
+{
+    const int spills = llvm_has_register_tile(module) ? count_spills(module, machine) : 0;
+    if (spills <= 0)
+        return module;
+    LLVMModuleRef const ordered = LLVMCloneModule(module);
+    llvm_keep_tile_order(ordered);
+    const int ordered_spills = count_spills(ordered, machine);
+    const bool better = ordered_spills >= 0 && ordered_spills < spills;
+    LLVMDisposeModule(better ? module : ordered);
+    return better ? ordered : module;
+}
+
 bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result)
 {
     object_initialize();
@@ -113,13 +143,17 @@ bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes
     if (!machine)
         return false;
     LLVMContextRef const context = LLVMContextCreate();
-    LLVMModuleRef const module = LLVMModuleCreateWithNameInContext("lathe", context);
+    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("lathe", context);
     LLVMTargetDataRef const layout = LLVMCreateTargetDataLayout(machine);
     LLVMSetTarget(module, request->target->triple);
     LLVMSetModuleDataLayout(module, layout);
     LLVMDisposeTargetData(layout);
-    const bool done = llvm_emit_kernel(ir, request->kernel, request->target, request->symbol, request->lines, module) &&
-                      optimize(ir, request, module, machine) && emit(ir, arena, request, module, machine, result);
+    bool done = llvm_emit_kernel(ir, request->kernel, request->target, request->symbol, request->lines, module) &&
+                optimize(ir, request, module, machine);
+    if (done) {
+        module = choose_tile_order(module, machine);
+        done = emit(ir, arena, request, module, machine, result);
+    }
     LLVMDisposeModule(module);
     LLVMContextDispose(context);
     LLVMDisposeTargetMachine(machine);
