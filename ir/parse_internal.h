@@ -54,6 +54,9 @@ Name parse_title(Parser *parser, Cursor *cursor);
 /* [..], splat x or #hash, then perhaps "name". */
 const Constant *parse_constant(Parser *parser, Cursor *cursor, Type type);
 
+/* What follows `buffer` or `local`; inputs and outputs join the module's lists. */
+bool parse_buffer(Parser *parser, Cursor *cursor, Place place);
+
 /* `graph name { .. }` without the word. */
 Graph *parse_graph_block(Parser *parser, Name name, const Sexpr *block);
 

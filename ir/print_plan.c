@@ -181,56 +181,6 @@ bool plan_is_leaf(const Plan *plan, const Node *node)
     }
 }
 
-static bool is_index(const Node *node)
-{
-    return node->type.dtype == DTYPE_INDEX && node->type.lanes == 1 && node->type.rank < 0;
-}
-
-/* A product of atoms; products with sums inside are opaque: they were too long to multiply out. */
-static bool is_product(const Node *node)
-{
-    return node->op == OP_mul && is_index(node) && node->inputs[0]->op != OP_add && node->inputs[1]->op != OP_add &&
-           node->inputs[1]->op != OP_mul;
-}
-
-bool plan_is_sum(const Node *node)
-{
-    return (node->op == OP_add && is_index(node) && node->inputs[1]->op != OP_add) || is_product(node);
-}
-
-static void term_fill(Plan *plan, Node *node, PlanTerm *term)
-{
-    int count = 1;
-    for (const Node *walk = node; is_product(walk); walk = walk->inputs[0])
-        count++;
-    *term = (PlanTerm){.factor = 1, .atoms = NEW_ARRAY(plan->arena, Node *, (size_t)count)};
-    for (;;) {
-        Node *const atom = is_product(node) ? node->inputs[1] : node;
-        int64_t value;
-        if (const_is_int(atom, &value))
-            term->factor = (int64_t)((uint64_t)term->factor * (uint64_t)value);
-        else
-            term->atoms[term->count++] = atom;
-        if (!is_product(node))
-            return;
-        node = node->inputs[0];
-    }
-}
-
-static void sum_fill(Plan *plan, PlanNode *sum)
-{
-    int count = 1;
-    for (const Node *walk = sum->node; walk->op == OP_add && plan_is_sum(walk); walk = walk->inputs[0])
-        count++;
-    sum->terms = NEW_ARRAY(plan->arena, PlanTerm, (size_t)count);
-    for (Node *node = sum->node;; node = node->inputs[0]) {
-        const bool more = node->op == OP_add && plan_is_sum(node);
-        term_fill(plan, more ? node->inputs[1] : node, &sum->terms[sum->term_count++]);
-        if (!more)
-            return;
-    }
-}
-
 /* ---- edges ---- */
 
 static int edge_capacity(const Node *node)
@@ -301,7 +251,7 @@ static void node_open(Plan *plan, PlanNode *node)
         return;
     node->opened = true;
     if (plan_is_sum(node->node)) {
-        sum_fill(plan, node);
+        plan_sum_fill(plan->arena, node);
         sum_edges(plan, node);
     } else {
         edges_fill(plan, node);
@@ -366,7 +316,7 @@ static void inner_key(Plan *plan, PlanNode *inner)
         hash = mix(hash, (uint64_t)node->payload.integer);
     if (node->op == OP_fold || node->op == OP_reduce)
         hash = mix(hash, node->payload.fold.kind);
-    const bool sorted = is_index(node) && (node->op == OP_min || node->op == OP_max);
+    const bool sorted = plan_is_index(node) && (node->op == OP_min || node->op == OP_max);
     uint64_t commutative = 0;
     for (int i = 0; i < inner->edge_count; i++) {
         const uint64_t child = plan_find(plan, inner->edges[i].node)->hash;
@@ -442,7 +392,7 @@ static void edges_sort(Plan *plan, PlanNode *node)
         sum_edges(plan, node);
     }
     const Op op = node->node->op;
-    if (!is_index(node->node) || (op != OP_min && op != OP_max) || node->edge_count != 2)
+    if (!plan_is_index(node->node) || (op != OP_min && op != OP_max) || node->edge_count != 2)
         return;
     node->swapped = atom_compare(plan, node->edges[0].node, node->edges[1].node) > 0;
     if (node->swapped) {
@@ -566,7 +516,7 @@ static bool needs_line(const Plan *plan, const PlanNode *node)
         return false;
     if (op_is_tensor(node->node->op) || node->node->op == OP_constant)
         return true;
-    if (node->uses > 1 && node->weight >= (is_index(node->node) ? WEIGHT_SHARED_INDEX : WEIGHT_SHARED))
+    if (node->uses > 1 && node->weight >= (plan_is_index(node->node) ? WEIGHT_SHARED_INDEX : WEIGHT_SHARED))
         return true;
     return node->weight > WEIGHT_LINE && !(node->root && node->uses <= 1);
 }

@@ -72,5 +72,8 @@ int plan_item_around(const Plan *plan, int use, int place);
 bool plan_is_leaf(const Plan *plan, const Node *node);
 /* Printed as 2*%i+N-1 or (add ..): an index add, or a product of atoms. */
 bool plan_is_sum(const Node *node);
+bool plan_is_index(const Node *node); /* an index, no vector of them */
+/* The terms of a sum, in no particular order. */
+void plan_sum_fill(Arena *arena, PlanNode *sum);
 
 #endif
