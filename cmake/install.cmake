@@ -1,0 +1,52 @@
+# What `cmake --install` puts where, and the same package usable from the build tree (CMAKE_PREFIX_PATH=<build folder>).
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_folder ${CMAKE_BINARY_DIR}/lib/cmake/Lathe)
+configure_file(cmake/package/LatheConfig.cmake.in ${package_folder}/LatheConfig.cmake @ONLY)
+# Compiled models are of the target, the program is of the build machine: the package suits every architecture.
+write_basic_package_version_file(${package_folder}/LatheConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+foreach(file LatheModel.cmake model_test.c)
+  configure_file(cmake/package/${file} ${package_folder}/${file} COPYONLY)
+endforeach()
+configure_file(cmake/package/lathe.pc.in ${CMAKE_BINARY_DIR}/lathe.pc @ONLY)
+
+install(TARGETS lathe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tool)
+# Always lib, not lib/<machine>: the files are of no architecture, and LatheConfig.cmake finds bin by counting three folders up.
+install(DIRECTORY ${package_folder} DESTINATION lib/cmake COMPONENT dev)
+install(FILES ${CMAKE_BINARY_DIR}/lathe.pc DESTINATION share/pkgconfig COMPONENT dev)
+install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tool)
+
+# Manual pages and completion scripts come out of the program's own table of options.
+if(NOT CMAKE_CROSSCOMPILING)
+  set(pages ${CMAKE_BINARY_DIR}/pages)
+  set(page_files)
+  function(lathe_page folder file)
+    add_custom_command(OUTPUT ${pages}/${file} COMMAND lathe ${ARGN} > ${pages}/${file} DEPENDS lathe VERBATIM)
+    set(page_files ${page_files} ${pages}/${file} PARENT_SCOPE)
+    install(FILES ${pages}/${file} DESTINATION ${folder} COMPONENT tool)
+  endfunction()
+
+  file(MAKE_DIRECTORY ${pages})
+  file(STRINGS tools/options.def verbs REGEX "^VERB\\(")
+  lathe_page(${CMAKE_INSTALL_MANDIR}/man1 lathe.1 help --man)
+  foreach(verb IN LISTS verbs)
+    string(REGEX REPLACE "^VERB\\([A-Z_]+, ([a-z]+),.*" "\\1" verb "${verb}")
+    lathe_page(${CMAKE_INSTALL_MANDIR}/man1 lathe-${verb}.1 help --man ${verb})
+  endforeach()
+  lathe_page(${CMAKE_INSTALL_DATADIR}/bash-completion/completions lathe completion bash)
+  lathe_page(${CMAKE_INSTALL_DATADIR}/zsh/site-functions _lathe completion zsh)
+  lathe_page(${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d lathe.fish completion fish)
+  add_custom_target(lathe_pages ALL DEPENDS ${page_files})
+endif()
+
+set(CPACK_PACKAGE_NAME lathe)
+set(CPACK_PACKAGE_CONTACT "The Lathe maintainers")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Ahead-of-time compiler for machine-learning models")
+set(CPACK_RESOURCE_FILE_LICENSE ${CMAKE_SOURCE_DIR}/LICENSE)
+set(CPACK_GENERATOR TGZ DEB)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "lld | binutils")
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+include(CPack)
