@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_library(const char *path)
+bool library_is(const char *path)
 {
     unsigned char start[4] = {0};
     FILE *const file = fopen(path, "rb");
@@ -60,7 +60,7 @@ static bool compile_and_load(Library *library, const Options *options, const cha
 bool library_open(Library *library, const Options *options, const char *path)
 {
     *library = (Library){.arena = options->arena, .diagnostics = options->diagnostics};
-    if (!is_library(path))
+    if (!library_is(path))
         return compile_and_load(library, options, path);
     /* dlopen looks for plain names in system folders */
     library->path = strchr(path, '/') ? path : arena_format(library->arena, "./%s", path);
@@ -104,12 +104,13 @@ static bool run_failed(const Library *library, int code)
 
 static lathe_tensor *tensor_of(Arena *arena, const lathe_tensor_info *info, const HostValue *value)
 {
+    /* DLPack's type codes: 0 signed, 1 unsigned, 2 float, 4 bfloat, 6 bool; the small floats have one each. */
     static const struct {
         int onnx, code;
-    } codes[] = {{1, 2}, {2, 1}, {3, 0}, {4, 1}, {5, 0}, {6, 0}, {7, 0}, {9, 6}, {10, 2}, {11, 2}, {12, 1}, {13, 1}, {16, 4}};
+    } codes[] = {{1, 2},  {2, 1},   {3, 0},   {4, 1},   {5, 0},   {6, 0},  {7, 0},  {9, 6},   {10, 2},  {11, 2}, {12, 1}, {13, 1},
+                 {16, 4}, {17, 10}, {18, 11}, {19, 12}, {20, 13}, {21, 1}, {22, 0}, {23, 17}, {24, 14}, {25, 1}, {26, 0}};
     lathe_tensor *const tensor = NEW(arena, lathe_tensor);
     tensor->device.device_type = 1;
-    tensor->dtype.code = 1; /* types that DLPack has no code for travel as their bits */
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (codes[i].onnx == info->dtype)
             tensor->dtype.code = (uint8_t)codes[i].code;
