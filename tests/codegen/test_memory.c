@@ -1,12 +1,15 @@
 /* links: lathe_codegen lathe_ir lathe_targets */
-/* Control flow, registers, vectors and memory of compiled kernels, against the same written in C. */
+/* Control flow, registers, vectors and memory of compiled kernels, against the same written in C and against the interpreter. */
 #include "tests/codegen/machine.h"
+
+#include "ir/interpret.h"
 
 enum { N = 100 };
 
 /* Builds one kernel per target with `make`, then calls `check` for each. */
 typedef Node *Maker(Machine *machine);
 typedef void Checker(lathe_kernel *kernel, const Node *node);
+static Machine *current; /* of the test that runs in this process */
 
 static void check_on_targets(Maker *make, Checker *check)
 {
@@ -14,6 +17,7 @@ static void check_on_targets(Maker *make, Checker *check)
     const TargetMachineInfo *targets[8];
     const int count = machine_targets(targets);
     Node *const kernel = make(machine);
+    current = machine;
     for (int i = 0; i < count; i++)
         machine_add(machine, kernel, targets[i]);
     machine_compile(machine, 0);
@@ -21,6 +25,53 @@ static void check_on_targets(Maker *make, Checker *check)
     for (int i = 0; i < count; i++)
         check(machine_function(machine, i), kernel);
     machine_close(machine);
+}
+
+static size_t buffer_bytes(const Node *buffer)
+{
+    int64_t elements = 0;
+    cr_assert(const_is_int(buffer->type.dims[0], &elements));
+    return ((size_t)elements * (size_t)dtype_info[buffer->type.dtype].bits + 7) / 8;
+}
+
+/* Runs the kernel on copies of its buffers in the interpreter; after the machine code has run, both memories must be equal. */
+typedef struct Twin {
+    void *memory[64];
+    int32_t error;
+} Twin;
+
+static Twin interpret_first(const Node *node, void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, int32_t error)
+{
+    Twin twin = {.error = error};
+    uint64_t bytes[64];
+    void *copies[64];
+    const int count = kernel_buffer_count(node);
+    for (int i = 0; i < count; i++) {
+        bytes[i] = buffer_bytes(node->inputs[i]);
+        copies[i] = malloc(bytes[i]);
+        memcpy(copies[i], buffers[i], bytes[i]);
+        twin.memory[i] = copies[i];
+        for (int j = 0; j < i; j++) /* one memory under two names stays one */
+            if (buffers[j] == buffers[i])
+                copies[i] = copies[j];
+    }
+    const Code *const code = interpret_compile(current->ir, (Node *)(uintptr_t)node);
+    const int32_t result = interpret_run(code, copies, bytes, dims, begin, end, &twin.error);
+    cr_expect_eq(result, INTERPRET_OK, "%s", interpret_message(code));
+    for (int i = 0; i < count; i++)
+        if (copies[i] != twin.memory[i])
+            memcpy(twin.memory[i], copies[i], bytes[i]);
+    return twin;
+}
+
+static void expect_twin(const Twin *twin, const Node *node, void *const *buffers, int32_t error)
+{
+    for (int i = 0; i < kernel_buffer_count(node); i++) {
+        cr_expect_eq(memcmp(twin->memory[i], buffers[i], buffer_bytes(node->inputs[i])), 0, "%s differs from the interpreter",
+                     node->inputs[i]->payload.buffer->name);
+        free(twin->memory[i]);
+    }
+    cr_expect_eq(twin->error, error);
 }
 
 /* The memory called `name` among pairs of name and pointer, in the order of the kernel's parameters. */
@@ -33,7 +84,9 @@ static void call(lathe_kernel *kernel, const Node *node, int64_t begin, int64_t 
         for (int j = 0; j < count; j++)
             if (strcmp(node->inputs[i]->payload.buffer->name, names[j]) == 0)
                 buffers[i] = memory[j];
+    const Twin twin = interpret_first(node, buffers, dims, begin, end, *error);
     kernel(buffers, dims, begin, end, scratch, error);
+    expect_twin(&twin, node, buffers, *error);
 }
 
 static Node *vector_constant(Machine *machine, Dtype dtype, int lanes, double value)
