@@ -178,12 +178,12 @@ typedef struct SweepRow {
 } SweepRow;
 
 static const SweepRow sweep_rows[] = {
-    {"exp",     OP_exp,     expl,              -750, 720, 1.5, 1.0, INFINITY},
+    {"exp",     OP_exp,     expl,              -750, 720, 1.6, 1.0, INFINITY},
     {"log",     OP_log,     logl,              0, 4,      1.0, 1.0, INFINITY},
     {"log1p",   OP_log1p,   log1pl,            -1, 4,     1.5, 1.5, INFINITY},
     {"tanh",    OP_tanh,    tanhl,             -20, 20,   2.5, 2.5, INFINITY},
-    {"sigmoid", OP_sigmoid, sigmoid_reference, -750, 50,  3.0, 3.0, INFINITY},
-    {"erf",     OP_erf,     erfl,              -6, 6,     3.0, 1.5, INFINITY},
+    {"sigmoid", OP_sigmoid, sigmoid_reference, -750, 50,  3.3, 3.0, INFINITY},
+    {"erf",     OP_erf,     erfl,              -6, 6,     2.7, 1.5, INFINITY},
     {"sin",     OP_sin,     sinl,              -100, 100, 0.6, 1.0, 0x1p50},
     {"cos",     OP_cos,     cosl,              -100, 100, 0.6, 1.0, 0x1p50},
     {"tan",     OP_tan,     tanl,              -100, 100, 0.6, 2.5, 0x1p50},
@@ -202,7 +202,7 @@ static void report(const char *name, const char *dtype, const Expansion *e, cons
 {
     fprintf(stderr, "%-8s %s  %6.3f ulp at (%a, %a) -> %a  %d operations\n", name, dtype, worst->error, worst->x, worst->y, worst->got,
             e->arithmetic);
-    cr_assert(worst->error <= limit, "%s %s: %g units in the last place at (%a, %a), %g allowed", name, dtype, worst->error, worst->x,
+    cr_expect(worst->error <= limit, "%s %s: %g units in the last place at (%a, %a), %g allowed", name, dtype, worst->error, worst->x,
               worst->y, limit);
 }
 
