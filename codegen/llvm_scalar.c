@@ -215,6 +215,50 @@ static LLVMValueRef float_mod(Emitter *emitter, const Operation *operation)
                   choose(emitter, other_sign, moved, rest));
 }
 
+/* AVX-512's range instruction orders zeros as we do and differs only in NaN, where x + y is right: three instructions, LLVM's own
+ * minimum and maximum take six. `first`: the lane of the operands that one register starts with. */
+static LLVMValueRef range_register(Emitter *emitter, const Operation *operation, bool is_max, int first, int count)
+{
+    LLVMBuilderRef const builder = emitter->builder;
+    LLVMTypeRef const word = LLVMInt32TypeInContext(emitter->context);
+    LLVMValueRef in[2];
+    int lanes[16];
+    for (int i = 0; i < count; i++)
+        lanes[i] = first + i;
+    for (int i = 0; i < 2; i++)
+        in[i] = emit_lanes(operation->in[i]) == count ? operation->in[i] : emit_shuffle(emitter, operation->in[i], NULL, lanes, count);
+    enum { KEEP_SIGN = 4, MAXIMUM = 1, CURRENT_ROUNDING = 4 };
+    const LLVMValueRef arguments[] = {in[0],
+                                      in[1],
+                                      emit_int(word, KEEP_SIGN | (is_max ? MAXIMUM : 0)),
+                                      LLVMConstNull(LLVMTypeOf(in[0])),
+                                      emit_int(emit_int_type(emitter, count, 1), -1),
+                                      emit_int(word, CURRENT_ROUNDING)};
+    const char *const name = count == 16 ? "llvm.x86.avx512.mask.range.ps.512" : "llvm.x86.avx512.mask.range.pd.512";
+    LLVMValueRef const value = emit_intrinsic(emitter, name, NULL, 0, arguments, 6);
+    return choose(emitter, float_compare(emitter, LLVMRealUNO, in[0], in[1]), LLVMBuildFAdd(builder, in[0], in[1], ""), value);
+}
+
+/* NULL where the instruction is missing or the lanes do not fill registers. */
+static LLVMValueRef range_extremum(Emitter *emitter, const Operation *operation, bool is_max)
+{
+    const int lanes = emit_lanes(operation->in[0]), count = operation->dtype == DTYPE_F32 ? 16 : 8;
+    const int registers = lanes / count;
+    const bool fills = lanes % count == 0 && registers > 0 && registers <= 16 && (registers & (registers - 1)) == 0;
+    if (!(emitter->target->cpu_mask & TARGET_CPU_AVX512) || !fills)
+        return NULL;
+    LLVMValueRef parts[16];
+    for (int i = 0; i < registers; i++)
+        parts[i] = range_register(emitter, operation, is_max, i * count, count);
+    int order[256];
+    for (int i = 0; i < 256; i++)
+        order[i] = i;
+    for (int width = 1; width < registers; width *= 2)
+        for (int i = 0; i < registers; i += 2 * width)
+            parts[i] = emit_shuffle(emitter, parts[i], parts[i + width], order, 2 * width * count);
+    return parts[0];
+}
+
 /* Against a constant one machine instruction is enough: `c > x ? c : x` gives x when x is NaN, and zeros need care only when both sides
  * can be zeros of different sign. */
 static LLVMValueRef float_extremum(Emitter *emitter, const Operation *operation, bool is_max)
@@ -232,7 +276,8 @@ static LLVMValueRef float_extremum(Emitter *emitter, const Operation *operation,
         const bool fix_zero = is_max && constant == 0 && !signbit(constant);
         return fix_zero ? LLVMBuildFAdd(emitter->builder, result, emit_real(operation->type, 0), "") : result;
     }
-    return intrinsic_of(emitter, is_max ? "llvm.maximum" : "llvm.minimum", operation, 2);
+    LLVMValueRef const value = range_extremum(emitter, operation, is_max);
+    return value ? value : intrinsic_of(emitter, is_max ? "llvm.maximum" : "llvm.minimum", operation, 2);
 }
 
 static LLVMValueRef float_min(Emitter *emitter, const Operation *operation)
