@@ -3,6 +3,7 @@
 #include "ir/kernel.h"
 #include "ir/operands.h"
 #include "ir/print_internal.h"
+#include "ir/unshare.h"
 
 #include <string.h>
 
@@ -486,7 +487,7 @@ static void put_kernel(Printer *printer, Node *node)
         put_line(printer);
         put(printer, "body {");
         printer->indent++;
-        put_unit(printer, kernel_body(node));
+        put_unit(printer, block_unshared(printer->arena, kernel_body(node)));
         printer->indent--;
         put_line(printer);
         put(printer, "}");

@@ -2,6 +2,7 @@
 #include "ir/verify.h"
 #include "ir/kernel.h"
 #include "ir/ops/ops.h"
+#include "ir/unshare.h"
 #include "ir/read.h"
 #include "ir/verify_internal.h"
 
@@ -152,8 +153,34 @@ static void take_written(Verifier *verifier, const Block *block, int depth)
     }
 }
 
-static void check_body(Verifier *verifier, const Block *body)
+/* What has to be seen before loops get variables of their own: statements that stand twice, loops inside their own
+ * loop. */
+static void check_identity(Verifier *verifier, const Block *block, NodeMap *open, int depth)
 {
+    for (int i = 0; i < block->count && depth <= 64; i++) {
+        Node *const node = block->nodes[i];
+        if (map_has(&verifier->blocks_of, node))
+            verify_wrong(verifier, node, "stands in two blocks, or twice in one");
+        map_set(&verifier->blocks_of, node, node);
+        Node *const axis = node->op == OP_for && node->axis_count == 1 ? node->axes[0] : NULL;
+        if (axis && map_get(open, axis))
+            verify_wrong(verifier, axis, "%%%s is bound inside a loop over it", axis->payload.name);
+        const bool opens = axis && !map_get(open, axis);
+        if (opens)
+            map_set(open, axis, axis);
+        for (int j = 0; j < node->block_count; j++)
+            check_identity(verifier, node->blocks[j], open, depth + 1);
+        if (opens)
+            map_set(open, axis, NULL);
+    }
+}
+
+static void check_body(Verifier *verifier, const Block *shared)
+{
+    NodeMap open;
+    map_open(&open, verifier->scratch);
+    check_identity(verifier, shared, &open, 0);
+    const Block *const body = block_unshared(verifier->scratch, shared);
     map_open(&verifier->written, verifier->scratch);
     take_written(verifier, body, 0);
     unit_open(verifier, LEVEL_KERNEL);

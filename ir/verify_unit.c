@@ -160,9 +160,6 @@ void verify_statement(Verifier *verifier, Node *node)
         verify_wrong(verifier, node, "stands in a block but has no order");
     else if (!(op_levels(node->op) & verifier->level))
         verify_wrong(verifier, node, "is not of this level");
-    if (map_has(&verifier->blocks_of, node))
-        verify_wrong(verifier, node, "stands in two blocks, or twice in one");
-    map_set(&verifier->blocks_of, node, node);
     if (node->axis_count < facts.axes_least || node->axis_count > facts.axes_most)
         verify_wrong(verifier, node, "has %d axes", node->axis_count);
     if (node->op == OP_stage && (node->payload.integer < 0 || node->payload.integer > node->axis_count))

@@ -216,13 +216,29 @@ Test(verify, a_loop_variable_leaves_its_loop)
     expect(&bench, true, "uses %i outside of what binds it");
 }
 
-Test(verify, two_loops_have_one_variable)
+/* A main loop and its tail. */
+Test(verify, two_loops_in_a_row_have_one_variable)
 {
     Bench bench = bench_open();
     Node *axis = NULL;
-    loop(&bench, bench.body, &axis, block_make(bench.ir));
-    loop(&bench, bench.body, &axis, block_make(bench.ir));
-    expect(&bench, true, "%i is bound twice");
+    for (int i = 0; i < 2; i++) {
+        Block *const inner = block_make(bench.ir);
+        loop(&bench, bench.body, &axis, inner);
+        Node *const offset = index_floordiv(bench.ir, axis, index_const(bench.ir, 2));
+        store(&bench, inner, index_add(bench.ir, offset, index_const(bench.ir, i)),
+              const_float(bench.ir, DTYPE_F32, 0));
+    }
+    expect(&bench, true, NULL);
+}
+
+Test(verify, a_loop_stands_in_a_loop_over_its_variable)
+{
+    Bench bench = bench_open();
+    Node *axis = NULL;
+    Block *const inner = block_make(bench.ir);
+    loop(&bench, bench.body, &axis, inner);
+    loop(&bench, inner, &axis, block_make(bench.ir));
+    expect(&bench, true, "%i is bound inside a loop over it");
 }
 
 Test(verify, a_node_stands_in_two_blocks)
