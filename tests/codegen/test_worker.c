@@ -145,7 +145,7 @@ static void spin(void *context, const KernelJob *job)
     (void)context;
     if (job->fell_back)
         return;
-    for (volatile int i = 0;; i++)
+    for (volatile unsigned i = 0;; i++)
         continue;
 }
 
