@@ -2,6 +2,7 @@
 #include "codegen/schedule.h"
 
 #include "codegen/contract.h"
+#include "codegen/window.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
@@ -28,6 +29,8 @@ Node *kernel_schedule_plain(Ir *ir, Node *kernel, const TargetMachineInfo *targe
 Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target)
 {
     const ScheduleOptions *const options = context;
-    Node *const scheduled = options->level > 0 ? contract_schedule(ir, kernel, target) : NULL;
+    Node *scheduled = options->level > 0 ? contract_schedule(ir, kernel, target) : NULL;
+    if (!scheduled && options->level > 0)
+        scheduled = window_schedule(ir, kernel, target);
     return scheduled ? scheduled : kernel_schedule_plain(ir, kernel, target);
 }

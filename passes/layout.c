@@ -140,24 +140,23 @@ static void vote_contract(Chooser *chooser, const ContractRoles *roles)
     vote_operand(chooser, roles->b, roles->n);
 }
 
-/* Weights of contractions in panels. A weight that several kernels read in different ways gets a copy per way. */
-static Node *pack_weight(Chooser *chooser, Node *kernel, const ContractRoles *roles)
+/* The weight in this layout. One that several kernels read in different ways gets a copy per way. */
+static Node *lay_out_weight(Chooser *chooser, Node *kernel, Node *weight, const Layout *layout)
 {
-    const Layout layout = panel_layout(roles);
-    Buffer *const buffer = roles->weight->payload.buffer;
-    if (buffer->layout.count == layout.count && memcmp(buffer->layout.entries, layout.entries, (size_t)layout.count * sizeof *layout.entries) == 0)
+    Buffer *const buffer = weight->payload.buffer;
+    if (buffer->layout.count == layout->count && memcmp(buffer->layout.entries, layout->entries, (size_t)layout->count * sizeof *layout->entries) == 0)
         return kernel;
     if (!pass_decide(chooser->context))
         return kernel;
-    if (buffer->layout.count == 0 && (intptr_t)map_get(&chooser->number, roles->weight) == 1) {
-        buffer->layout = layout;
+    if (buffer->layout.count == 0 && (intptr_t)map_get(&chooser->number, weight) == 1) {
+        buffer->layout = *layout;
         return kernel;
     }
     Buffer copy = *buffer;
-    copy.layout = layout;
+    copy.layout = *layout;
     NodeMap replacement;
     map_open(&replacement, chooser->ir->arena);
-    map_set(&replacement, roles->weight, buffer_make(chooser->ir, roles->weight->type, &copy));
+    map_set(&replacement, weight, buffer_make(chooser->ir, weight->type, &copy));
     return kernel_replace_buffers(chooser->ir, kernel, &replacement);
 }
 
@@ -172,14 +171,43 @@ static void count_weight_readers(Chooser *chooser)
     }
 }
 
-static void set_innermost(Buffer *buffer, int rank, int innermost)
+static Layout with_innermost(int rank, int innermost)
 {
     Layout layout = {0};
     for (int i = 0; i < rank; i++)
         if (i != innermost)
             layout.entries[layout.count++] = (LayoutEntry){(uint8_t)i, PART_WHOLE, 0};
     layout.entries[layout.count++] = (LayoutEntry){(uint8_t)innermost, PART_WHOLE, 0};
-    buffer->layout = layout;
+    return layout;
+}
+
+/* Weights of kernels that are no contraction (depthwise filters): along the axis that results are stored in vectors. */
+static Node *lay_out_other_weights(Chooser *chooser, Node *kernel)
+{
+    Ir *const ir = chooser->ir;
+    if (kernel_stages(kernel)->count != 1)
+        return kernel;
+    const Node *const stage = kernel_stages(kernel)->nodes[0];
+    Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    Node *lane = NULL, *value = stage_value(stage);
+    for (int i = 0; i < stage->axis_count; i++) {
+        Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
+        if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
+            lane = stage->axes[i];
+    }
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count && lane; i++) {
+        Node *const weight = nodes[i]->op == OP_at ? nodes[i]->inputs[0] : NULL;
+        if (!weight || weight->payload.buffer->place != PLACE_WEIGHT || weight->payload.buffer->layout.count || weight->type.rank < 2)
+            continue;
+        const int dim = dim_along(ir, nodes[i], lane);
+        if (dim < 0 || dim == weight->type.rank - 1)
+            continue;
+        const Layout layout = with_innermost(weight->type.rank, dim);
+        kernel = lay_out_weight(chooser, kernel, weight, &layout);
+    }
+    return kernel;
 }
 
 static void apply_votes(Chooser *chooser)
@@ -193,7 +221,7 @@ static void apply_votes(Chooser *chooser)
             if (group->votes[dim] > group->votes[best])
                 best = dim;
         if (best != rank - 1 && pass_decide(chooser->context))
-            set_innermost(buffer->payload.buffer, rank, best);
+            buffer->payload.buffer->layout = with_innermost(rank, best);
     }
 }
 
@@ -269,8 +297,13 @@ bool pass_layout(PassContext *context)
     for (int i = 0; i < module->body->count; i++) {
         ContractRoles roles;
         Node *kernel = module->body->nodes[i];
-        if (contract_match(ir, kernel, &roles) && roles.weight)
-            kernel = pack_weight(&chooser, kernel, &roles);
+        if (contract_match(ir, kernel, &roles)) {
+            const Layout panels = roles.weight ? panel_layout(&roles) : (Layout){0};
+            if (roles.weight)
+                kernel = lay_out_weight(&chooser, kernel, roles.weight, &panels);
+        } else {
+            kernel = lay_out_other_weights(&chooser, kernel);
+        }
         free_copy(&chooser, kernel);
         block_append(ir, body, kernel);
     }
