@@ -12,6 +12,16 @@
 /* What one compilation may take beyond the mapped model: more means a hostile model or one that folds without end. */
 static const size_t memory_budget = (size_t)3 << 29;
 
+_Noreturn static void leave_over_memory(void *context, size_t wanted, size_t budget)
+{
+    const Pipeline *const pipeline = context;
+    if (arena_used(pipeline->arena) + wanted > budget)
+        fprintf(stderr, "lathe: error: compiling this model takes more memory than the limit of %zu MiB\n", budget >> 20);
+    else
+        fprintf(stderr, "lathe: error: no memory: the system does not give %zu more bytes\n", wanted);
+    exit(EXIT_LIMIT); /* which removes temporary files */
+}
+
 /* ---- model options ---- */
 
 static bool parse_shape(Pipeline *pipeline, const char *text, ShapeOption *shape)
@@ -184,7 +194,7 @@ static void report_progress(void *context, int done, int total)
 bool pipeline_start(Pipeline *pipeline, const Options *options)
 {
     *pipeline = (Pipeline){.options = options, .diagnostics = options->diagnostics};
-    pipeline->arena = arena_open(memory_budget, NULL, NULL);
+    pipeline->arena = arena_open(memory_budget, leave_over_memory, pipeline);
     pipeline->ir = ir_open(pipeline->arena, options->diagnostics);
     Compilation *const compilation = &pipeline->compilation;
     BuildOptions *const build = &pipeline->build;
