@@ -71,7 +71,8 @@ bool conv_shape(Infer *infer)
     return true;
 }
 
-/* The axes of one Conv. Channels of a grouped one are split into (group, channel within it), so that every index stays affine. */
+/* The axes of one Conv. Channels of a grouped one are split into (group, channel within it), so that every index stays affine; in a depthwise
+ * one the group is the channel. */
 typedef struct ConvAxes {
     int count;
     Node *all[RANK_MAX + 1];  /* output axes in order: n, [g,] o, spatial... */
@@ -89,10 +90,12 @@ static void conv_axes(Lower *lower, const Window *window, ConvAxes *axes)
     axes->y[0] = axes->all[axes->count++] = lower_axis(lower, "n", y.dims[0]);
     Node *const g = group > 1 ? lower_axis(lower, "g", groups) : index_const(ir, 0);
     Node *const outputs = index_floordiv(ir, y.dims[1], groups);
-    Node *const o = lower_axis(lower, "o", outputs);
+    const bool depthwise = group > 1 && index_is(outputs, 1);
+    Node *const o = depthwise ? index_const(ir, 0) : lower_axis(lower, "o", outputs);
     if (group > 1)
         axes->all[axes->count++] = g;
-    axes->all[axes->count++] = o;
+    if (!depthwise)
+        axes->all[axes->count++] = o;
     axes->y[1] = index_add(ir, index_mul(ir, g, outputs), o);
     for (int d = 0; d < window->rank; d++) {
         char name[16];
