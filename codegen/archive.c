@@ -1,4 +1,5 @@
-/* Writing ar files: magic, symbol index "/" (or "/SYM64/" from 4 GiB on), long names "//", members; each starts at an even offset. */
+/* Writing ar files: magic, symbol index "/" (or "/SYM64/" from 4 GiB on), long names "//", members; each starts at an
+ * even offset. */
 #include "codegen/archive.h"
 #include "codegen/elf.h"
 

@@ -1,4 +1,5 @@
-/* Static libraries: an ar file in the GNU format with a symbol index, without times, owners or anything else of the machine. */
+/* Static libraries: an ar file in the GNU format with a symbol index, without times, owners or anything else of the
+ * machine. */
 #ifndef LATHE_CODEGEN_ARCHIVE_H
 #define LATHE_CODEGEN_ARCHIVE_H
 
@@ -11,7 +12,8 @@ typedef struct ArchiveMember {
     const char *path; /* the object file */
 } ArchiveMember;
 
-/* Writes the whole archive; members are copied from their files. False: I/O error (errno) or a member that is no ELF object. */
+/* Writes the whole archive; members are copied from their files. False: I/O error (errno) or a member that is no ELF
+ * object. */
 bool archive_write(FILE *file, const ArchiveMember *members, int count);
 
 #endif

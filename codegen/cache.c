@@ -196,7 +196,8 @@ typedef struct Entries {
 static void entry_add(Entries *entries, int folder, const char *folder_name, const char *file_name)
 {
     struct stat facts;
-    if (strlen(file_name) > 31 || fstatat(folder, file_name, &facts, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(facts.st_mode))
+    if (strlen(file_name) > 31 || fstatat(folder, file_name, &facts, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISREG(facts.st_mode))
         return;
     if (entries->count == entries->capacity) {
         const int64_t capacity = entries->capacity * 2 + 256;

@@ -1,4 +1,5 @@
-/* Writing and editing ELF64 relocatable objects. File layout: header, blobs, symbol table, strings, section names, section headers. */
+/* Writing and editing ELF64 relocatable objects. File layout: header, blobs, symbol table, strings, section names,
+ * section headers. */
 #include "codegen/elf.h"
 
 #include <elf.h>

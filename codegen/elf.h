@@ -1,6 +1,8 @@
-/* ELF64 relocatable objects without an assembler: constant data streamed into a file, and local names for what must not clash.
+/* ELF64 relocatable objects without an assembler: constant data streamed into a file, and local names for what must not
+ * clash.
  *
- * Writing 100 MB of weights needs the memory of one piece only, because the data comes from a callback that writes it. */
+ * Writing 100 MB of weights needs the memory of one piece only, because the data comes from a callback that writes it.
+ */
 #ifndef LATHE_CODEGEN_ELF_H
 #define LATHE_CODEGEN_ELF_H
 
@@ -13,17 +15,19 @@ typedef struct ElfBlob {
     const char *section; /* ".rodata.lathe_weights" */
     const char *symbol;
     uint64_t bytes;
-    uint64_t alignment;  /* a power of two */
-    const void *data;    /* all bytes, or NULL: `write` gives them */
+    uint64_t alignment;                       /* a power of two */
+    const void *data;                         /* all bytes, or NULL: `write` gives them */
     bool (*write)(void *context, FILE *file); /* appends exactly `bytes` bytes; false: I/O error */
     void *context;
 } ElfBlob;
 
-/* Blobs of 1 GiB and more go into a large section (".l" before the name), which the linker keeps out of the way of code. */
+/* Blobs of 1 GiB and more go into a large section (".l" before the name), which the linker keeps out of the way of
+ * code. */
 bool elf_write(FILE *file, int machine, const ElfBlob *blobs, int count);
 
-/* Makes every defined global symbol of the object at `path` local, except `keep[0..count)`: then objects of several models can be
- * linked into one program. Edits in place; false when the file cannot be read or is no little-endian ELF64 object. */
+/* Makes every defined global symbol of the object at `path` local, except `keep[0..count)`: then objects of several
+ * models can be linked into one program. Edits in place; false when the file cannot be read or is no little-endian
+ * ELF64 object. */
 bool elf_localize(const char *path, const char *const *keep, int count);
 
 /* Calls `visit` for each defined global symbol of an object in memory, in table order. False: no ELF64 object. */

@@ -1,8 +1,9 @@
 /* Inside of the translation to LLVM: one Emitter per kernel, shared by the llvm_*.c files.
  *
- * Pure nodes are emitted when first needed and remembered until the scope that holds them closes. A scope is the function, a loop's body
- * or a branch of an if; `block` is the basic block that its next instruction goes to. Instructions for an outer scope are placed before the
- * terminator of that scope's block, which dominates everything that comes later in it. */
+ * Pure nodes are emitted when first needed and remembered until the scope that holds them closes. A scope is the
+ * function, a loop's body or a branch of an if; `block` is the basic block that its next instruction goes to.
+ * Instructions for an outer scope are placed before the terminator of that scope's block, which dominates everything
+ * that comes later in it. */
 #ifndef LATHE_CODEGEN_EMIT_H
 #define LATHE_CODEGEN_EMIT_H
 
@@ -50,10 +51,11 @@ typedef struct Emitter {
 /* ---- llvm.c: scopes and values ---- */
 LLVMValueRef emit_value(Emitter *emitter, Node *node);
 void emit_block(Emitter *emitter, const Block *block);
-void emit_in(Emitter *emitter, LLVMBasicBlockRef block); /* the builder's next instruction goes to `block`, before its terminator */
-void emit_at(Emitter *emitter, const Scope *scope);      /* ... or to `scope` */
+void emit_in(Emitter *emitter,
+             LLVMBasicBlockRef block); /* the builder's next instruction goes to `block`, before its terminator */
+void emit_at(Emitter *emitter, const Scope *scope); /* ... or to `scope` */
 Value *emit_remember(Emitter *emitter, const Node *node, LLVMValueRef value, Scope *scope);
-Scope *emit_scope_of(Emitter *emitter, Node *node); /* of a node that has a value */
+Scope *emit_scope_of(Emitter *emitter, Node *node);    /* of a node that has a value */
 Scope *emit_hoist(Emitter *emitter, Scope *available); /* where a pure value goes whose operands are in `available` */
 
 /* ---- llvm_type.c: types and small instructions ---- */
@@ -61,7 +63,7 @@ LLVMTypeRef emit_int_type(Emitter *emitter, int bits, int lanes);
 LLVMTypeRef emit_type(Emitter *emitter, Dtype dtype, int lanes);        /* of a value */
 LLVMTypeRef emit_memory_type(Emitter *emitter, Dtype dtype, int lanes); /* of whole-byte elements in memory */
 LLVMValueRef emit_constant(Emitter *emitter, Dtype dtype, int lanes, uint64_t bits);
-LLVMValueRef emit_int(LLVMTypeRef type, int64_t value);    /* splat where type is a vector */
+LLVMValueRef emit_int(LLVMTypeRef type, int64_t value); /* splat where type is a vector */
 LLVMValueRef emit_real(LLVMTypeRef type, double value);
 LLVMValueRef emit_splat(Emitter *emitter, LLVMValueRef scalar, int lanes);
 LLVMValueRef emit_shuffle(Emitter *emitter, LLVMValueRef a, LLVMValueRef b, const int *lanes, int count);

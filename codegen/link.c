@@ -24,9 +24,9 @@ static const struct {
     const char *name;
     LinkerStyle style;
 } linkers[] = {
-    {"ld.lld", STYLE_LINKER},  {"ld.lld-22", STYLE_LINKER}, {"ld.lld-19", STYLE_LINKER}, {"mold", STYLE_LINKER},
-    {"ld.bfd", STYLE_LINKER},  {"ld", STYLE_LINKER},        {"cc", STYLE_DRIVER},        {"gcc", STYLE_DRIVER},
-    {"clang", STYLE_DRIVER},
+    {"ld.lld", STYLE_LINKER}, {"ld.lld-22", STYLE_LINKER}, {"ld.lld-19", STYLE_LINKER},
+    {"mold", STYLE_LINKER},   {"ld.bfd", STYLE_LINKER},    {"ld", STYLE_LINKER},
+    {"cc", STYLE_DRIVER},     {"gcc", STYLE_DRIVER},       {"clang", STYLE_DRIVER},
 };
 
 /* `name` in the folders of PATH; a name with a slash is itself. */
@@ -139,7 +139,8 @@ static bool run(Diagnostics *diagnostics, const Scratch *scratch, const Argument
         failed = posix_spawn(&child, arguments->items[0], &actions, NULL, (char *const *)arguments->items, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (failed)
-        return diag_error(diagnostics, EXIT_BACKEND, NULL, "cannot start %s: %s", arguments->items[0], strerror(failed));
+        return diag_error(diagnostics, EXIT_BACKEND, NULL, "cannot start %s: %s", arguments->items[0],
+                          strerror(failed));
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
@@ -178,7 +179,8 @@ static bool add_inputs(Diagnostics *diagnostics, const Scratch *scratch, const L
         const LinkInput *const input = &job->inputs[i];
         if (input->path) {
             /* A name that starts with '-' would be an option. */
-            argument(arguments, input->path[0] == '-' ? arena_format(arguments->arena, "./%s", input->path) : input->path);
+            argument(arguments,
+                     input->path[0] == '-' ? arena_format(arguments->arena, "./%s", input->path) : input->path);
             continue;
         }
         const char *const path = scratch_path(scratch, arena_format(arguments->arena, "%06d.o", i));
@@ -192,10 +194,11 @@ static bool add_inputs(Diagnostics *diagnostics, const Scratch *scratch, const L
 /* The system's libc.so.6 and libm.so.6 as files: a linker without a driver does not know the folders. */
 static const char *library_find(Arena *arena, const char *name)
 {
-    static const char *const folders[] = {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64",
-                                          "/usr/lib", "/lib"};
+    static const char *const folders[] = {
+        "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib", "/lib"};
     Dl_info info;
-    if (dladdr((void *)(uintptr_t)&gnu_get_libc_version, &info) && info.dli_fname && strstr(info.dli_fname, "libc.so")) {
+    if (dladdr((void *)(uintptr_t)&gnu_get_libc_version, &info) && info.dli_fname &&
+        strstr(info.dli_fname, "libc.so")) {
         const int folder = (int)(strrchr(info.dli_fname, '/') ? strrchr(info.dli_fname, '/') - info.dli_fname : 0);
         const char *const path = arena_format(arena, "%.*s/%s", folder, info.dli_fname, name);
         if (folder && access(path, R_OK) == 0)

@@ -1,8 +1,9 @@
 /* From objects to what users get: a shared library, a static library or one object file.
  *
- * The linker is a program of the system (ld.lld, mold, ld or cc; LATHE_LINKER names another), started with an argument vector, never
- * through a shell. Outputs are made beside their final name and renamed when complete; an output that would be the same bytes is left
- * untouched. The same inputs give the same bytes. A library needs libc (and libm when it calls it) and nothing else. */
+ * The linker is a program of the system (ld.lld, mold, ld or cc; LATHE_LINKER names another), started with an argument
+ * vector, never through a shell. Outputs are made beside their final name and renamed when complete; an output that
+ * would be the same bytes is left untouched. The same inputs give the same bytes. A library needs libc (and libm when
+ * it calls it) and nothing else. */
 #ifndef LATHE_CODEGEN_LINK_H
 #define LATHE_CODEGEN_LINK_H
 

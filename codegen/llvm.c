@@ -74,7 +74,8 @@ Scope *emit_scope_of(Emitter *emitter, Node *node)
     return known ? known->scope : function_scope(emitter);
 }
 
-/* Before the outermost loop that the operands do not depend on; ifs alone are not left, so that work stays conditional. */
+/* Before the outermost loop that the operands do not depend on; ifs alone are not left, so that work stays conditional.
+ */
 Scope *emit_hoist(Emitter *emitter, Scope *available)
 {
     Scope *place = emitter->scope;
@@ -111,7 +112,7 @@ static LLVMValueRef emit_symbol(Emitter *emitter, const Node *node)
     LLVMTypeRef const type = emit_int_type(emitter, 64, 1);
     LLVMValueRef const index = emit_int(type, (int64_t)position - 1);
     emit_in(emitter, emitter->entry);
-    LLVMValueRef const address = 
+    LLVMValueRef const address =
         LLVMBuildGEP2(emitter->builder, type, LLVMGetParam(emitter->function, 1), (LLVMValueRef[]){index}, 1, "");
     LLVMValueRef const value = LLVMBuildLoad2(emitter->builder, type, address, node->payload.name);
     LLVMSetMetadata(value, LLVMGetMDKindIDInContext(emitter->context, "invariant.load", 14),
@@ -225,7 +226,8 @@ static bool push_operands(Emitter *emitter, Pending *pending, Node *node)
 static void emit_ready(Emitter *emitter, Node *node)
 {
     if (is_access(node)) {
-        /* Never moved out of a branch or loop: the address may be valid only there. LLVM hoists what must be executed. */
+        /* Never moved out of a branch or loop: the address may be valid only there. LLVM hoists what must be executed.
+         */
         LLVMValueRef const loaded = node->op == OP_load ? emit_load(emitter, node) : emit_gather(emitter, node);
         emit_remember(emitter, node, loaded, emitter->scope);
         return;
@@ -474,9 +476,9 @@ void emit_block(Emitter *emitter, const Block *block)
 
 static void function_attribute(Emitter *emitter, const char *key, const char *value)
 {
-    LLVMAddAttributeAtIndex(emitter->function, LLVMAttributeFunctionIndex,
-                            LLVMCreateStringAttribute(emitter->context, key, (unsigned)strlen(key), value,
-                                                      (unsigned)strlen(value)));
+    LLVMAddAttributeAtIndex(
+        emitter->function, LLVMAttributeFunctionIndex,
+        LLVMCreateStringAttribute(emitter->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
 }
 
 static void enum_attribute(Emitter *emitter, LLVMAttributeIndex index, const char *name, uint64_t value)

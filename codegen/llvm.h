@@ -1,7 +1,7 @@
 /* A scheduled kernel as one LLVM function. Private to codegen/: others use codegen/object.h, which has no LLVM types.
  *
- * Exactness: no fast-math flag is ever set and nothing is contracted, so the code computes what the interpreter computes, bit for bit
- * (but for the payload of NaN). Values that do not change in a loop are placed before it. */
+ * Exactness: no fast-math flag is ever set and nothing is contracted, so the code computes what the interpreter
+ * computes, bit for bit (but for the payload of NaN). Values that do not change in a loop are placed before it. */
 #ifndef LATHE_CODEGEN_LLVM_H
 #define LATHE_CODEGEN_LLVM_H
 
@@ -9,7 +9,8 @@
 
 #include <llvm-c/Core.h>
 
-/* Adds function `symbol` (hidden, signature lathe_kernel) with the body of `kernel` to the module. False after a diagnostic. */
+/* Adds function `symbol` (hidden, signature lathe_kernel) with the body of `kernel` to the module. False after a
+ * diagnostic. */
 bool llvm_emit_kernel(Ir *ir, const Node *kernel, const TargetMachineInfo *target, const char *symbol,
                       const LineTable *lines, LLVMModuleRef module);
 /* ---- register tiles, after all passes (llvm_schedule.c) ---- */

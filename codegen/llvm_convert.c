@@ -1,5 +1,5 @@
-/* Casts between any two dtypes, as ir/convert.c defines them: small floats widen to f32 and are narrowed from an f32 that was rounded to
- * odd, so that every value is rounded once. */
+/* Casts between any two dtypes, as ir/convert.c defines them: small floats widen to f32 and are narrowed from an f32
+ * that was rounded to odd, so that every value is rounded once. */
 #include "codegen/emit.h"
 
 #include <math.h>
@@ -47,7 +47,7 @@ static LLVMValueRef add(const Lanes *lanes, LLVMValueRef a, int64_t constant)
 {
     return LLVMBuildAdd(lanes->builder, a, emit_int(lanes->type, constant), "");
 }
-static LLVMValueRef and(const Lanes *lanes, LLVMValueRef a, int64_t constant)
+static LLVMValueRef and (const Lanes *lanes, LLVMValueRef a, int64_t constant)
 {
     return LLVMBuildAnd(lanes->builder, a, emit_int(lanes->type, constant), "");
 }
@@ -97,8 +97,8 @@ static LLVMValueRef widen_format(const Lanes *lanes, LLVMValueRef code, const Fl
     LLVMBuilderRef const builder = lanes->builder;
     const int m = format->mantissa;
     LLVMValueRef const magnitude = and(lanes, code, format->sign - 1);
-    LLVMValueRef const sign = choose_constant(lanes, test(lanes, LLVMIntNE, and(lanes, code, format->sign), 0), INT32_MIN,
-                                              emit_int(lanes->type, 0));
+    LLVMValueRef const sign = choose_constant(lanes, test(lanes, LLVMIntNE, and(lanes, code, format->sign), 0),
+                                              INT32_MIN, emit_int(lanes->type, 0));
     LLVMValueRef const normal = add(lanes, shift_left(lanes, magnitude, 23 - m), (int64_t)(127 - format->bias) << 23);
     LLVMTypeRef const float_type = emit_type(lanes->emitter, DTYPE_F32, lanes->count);
     LLVMValueRef const units = LLVMBuildSIToFP(builder, magnitude, float_type, "");
@@ -156,7 +156,8 @@ static LLVMValueRef round_even(const Lanes *lanes, LLVMValueRef bits, int cut)
 
 static LLVMValueRef narrow_bf16(const Lanes *lanes, LLVMValueRef bits)
 {
-    LLVMValueRef const quiet = LLVMBuildOr(lanes->builder, shift_right(lanes, bits, 16), emit_int(lanes->type, 0x40), "");
+    LLVMValueRef const quiet =
+        LLVMBuildOr(lanes->builder, shift_right(lanes, bits, 16), emit_int(lanes->type, 0x40), "");
     LLVMValueRef const is_nan = test(lanes, LLVMIntUGT, and(lanes, bits, INT32_MAX), 0x7f800000);
     return choose(lanes, is_nan, quiet, round_even(lanes, bits, 16));
 }
@@ -165,7 +166,8 @@ static LLVMValueRef narrow_e8m0(const Lanes *lanes, LLVMValueRef bits)
 {
     LLVMValueRef code = shift_right(lanes, add(lanes, bits, 0x400000), 23);
     /* Below the least normal f32 the exponent field says nothing: 1.5 * 2^-127 is half way to code 1. */
-    LLVMValueRef const small = choose_constant(lanes, test(lanes, LLVMIntUGE, bits, 0x600000), 1, emit_int(lanes->type, 0));
+    LLVMValueRef const small =
+        choose_constant(lanes, test(lanes, LLVMIntUGE, bits, 0x600000), 1, emit_int(lanes->type, 0));
     code = choose(lanes, test(lanes, LLVMIntULT, bits, 0x800000), small, code);
     code = choose_constant(lanes, test(lanes, LLVMIntUGT, code, 0xfe), 0xfe, code);
     /* Infinity, NaN and everything negative but -0. */
@@ -180,12 +182,14 @@ static LLVMValueRef narrow_format(const Lanes *lanes, LLVMValueRef bits, const F
     const int m = format->mantissa;
     LLVMTypeRef const float_type = emit_type(lanes->emitter, DTYPE_F32, lanes->count);
     LLVMValueRef const magnitude = and(lanes, bits, INT32_MAX);
-    LLVMValueRef const normal = round_even(lanes, add(lanes, magnitude, -((int64_t)(127 - format->bias) << 23)), 23 - m);
+    LLVMValueRef const normal =
+        round_even(lanes, add(lanes, magnitude, -((int64_t)(127 - format->bias) << 23)), 23 - m);
     /* Adding a power of two whose last bit is the subnormal unit rounds to that unit. */
     LLVMValueRef const unit = emit_real(float_type, ldexp(1, 1 - format->bias - m + 23));
     LLVMValueRef const sum = LLVMBuildFAdd(builder, to_float(lanes, magnitude), unit, "");
     LLVMValueRef const subnormal = LLVMBuildSub(builder, to_bits(lanes, sum), to_bits(lanes, unit), "");
-    LLVMValueRef code = choose(lanes, test(lanes, LLVMIntULT, magnitude, (int64_t)(128 - format->bias) << 23), subnormal, normal);
+    LLVMValueRef code =
+        choose(lanes, test(lanes, LLVMIntULT, magnitude, (int64_t)(128 - format->bias) << 23), subnormal, normal);
     code = choose_constant(lanes, test(lanes, LLVMIntUGT, code, format->largest), format->overflow, code);
     LLVMValueRef const negative = test(lanes, LLVMIntSLT, bits, 0);
     LLVMValueRef sign = choose_constant(lanes, negative, format->sign, emit_int(lanes->type, 0));
@@ -233,15 +237,18 @@ static LLVMValueRef odd_float_of_double(Emitter *emitter, LLVMValueRef value)
     return make_odd(&lanes, rounded, too_large, LLVMBuildFCmp(builder, LLVMRealONE, back, value, ""));
 }
 
-/* x = high * 2^32 + low, both parts exact doubles; the error of their rounded sum is exact too (Dekker's fast two-sum). */
+/* x = high * 2^32 + low, both parts exact doubles; the error of their rounded sum is exact too (Dekker's fast two-sum).
+ */
 static LLVMValueRef odd_double_of_int64(Emitter *emitter, LLVMValueRef value, bool is_signed)
 {
     const Lanes lanes = lanes_of(emitter, value, 64);
     LLVMBuilderRef const builder = emitter->builder;
     LLVMTypeRef const type = emit_type(emitter, DTYPE_F64, lanes.count);
     LLVMValueRef const low = LLVMBuildUIToFP(builder, and(&lanes, value, UINT32_MAX), type, "");
-    LLVMValueRef const top = is_signed ? LLVMBuildAShr(builder, value, emit_int(lanes.type, 32), "") : shift_right(&lanes, value, 32);
-    LLVMValueRef const top_real = is_signed ? LLVMBuildSIToFP(builder, top, type, "") : LLVMBuildUIToFP(builder, top, type, "");
+    LLVMValueRef const top =
+        is_signed ? LLVMBuildAShr(builder, value, emit_int(lanes.type, 32), "") : shift_right(&lanes, value, 32);
+    LLVMValueRef const top_real =
+        is_signed ? LLVMBuildSIToFP(builder, top, type, "") : LLVMBuildUIToFP(builder, top, type, "");
     LLVMValueRef const high = LLVMBuildFMul(builder, top_real, emit_real(type, 0x1p32), "");
     LLVMValueRef const sum = LLVMBuildFAdd(builder, high, low, "");
     LLVMValueRef const error = LLVMBuildFSub(builder, low, LLVMBuildFSub(builder, sum, high, ""), "");
@@ -254,9 +261,11 @@ static LLVMValueRef odd_double_of_int64(Emitter *emitter, LLVMValueRef value, bo
 
 /* ---- between core types ---- */
 
-/* Saturating: clamped as a float first, so that the conversion itself is in range. `value_bits` and is_signed give the integer's range, `bits`
- * the width of the result. Where the largest integer is no float, what lies beyond is chosen afterwards. */
-static LLVMValueRef int_of_float(Emitter *emitter, LLVMValueRef value, int precision, int value_bits, bool is_signed, int bits)
+/* Saturating: clamped as a float first, so that the conversion itself is in range. `value_bits` and is_signed give the
+ * integer's range, `bits` the width of the result. Where the largest integer is no float, what lies beyond is chosen
+ * afterwards. */
+static LLVMValueRef int_of_float(Emitter *emitter, LLVMValueRef value, int precision, int value_bits, bool is_signed,
+                                 int bits)
 {
     LLVMBuilderRef const builder = emitter->builder;
     LLVMTypeRef const type = LLVMTypeOf(value);
@@ -274,11 +283,13 @@ static LLVMValueRef int_of_float(Emitter *emitter, LLVMValueRef value, int preci
                                                  : LLVMBuildFPToUI(builder, clamped, wide, "");
     if (!exact_top) {
         LLVMValueRef const beyond = LLVMBuildFCmp(builder, LLVMRealOGE, value, emit_real(type, top), "");
-        LLVMValueRef const largest = is_signed ? emit_int(wide, (int64_t)(UINT64_MAX >> (65 - bits))) : emit_int(wide, -1);
+        LLVMValueRef const largest =
+            is_signed ? emit_int(wide, (int64_t)(UINT64_MAX >> (65 - bits))) : emit_int(wide, -1);
         result = LLVMBuildSelect(builder, beyond, largest, result, "");
     }
     if (is_signed)
-        result = LLVMBuildSelect(builder, LLVMBuildFCmp(builder, LLVMRealUNO, value, value, ""), emit_int(wide, 0), result, "");
+        result = LLVMBuildSelect(builder, LLVMBuildFCmp(builder, LLVMRealUNO, value, value, ""), emit_int(wide, 0),
+                                 result, "");
     return bits < 32 ? LLVMBuildTrunc(builder, result, emit_int_type(emitter, bits, count), "") : result;
 }
 

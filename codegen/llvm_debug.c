@@ -1,4 +1,5 @@
-/* Debug information: one function and one line per ordered node of the kernel's text, nothing about variables or types. */
+/* Debug information: one function and one line per ordered node of the kernel's text, nothing about variables or types.
+ */
 #include "codegen/emit.h"
 
 #include <string.h>
@@ -28,13 +29,12 @@ void emit_debug_open(Emitter *emitter, const char *symbol)
     LLVMDIBuilderRef const builder = LLVMCreateDIBuilder(emitter->module);
     LLVMMetadataRef const file =
         LLVMDIBuilderCreateFile(builder, file_name, strlen(file_name), folder_name, strlen(folder_name));
-    LLVMDIBuilderCreateCompileUnit(builder, LLVMDWARFSourceLanguageC99, file, producer, sizeof producer - 1, 1, "", 0, 0,
-                                   "", 0, LLVMDWARFEmissionFull, 0, 0, 0, "", 0, "", 0);
+    LLVMDIBuilderCreateCompileUnit(builder, LLVMDWARFSourceLanguageC99, file, producer, sizeof producer - 1, 1, "", 0,
+                                   0, "", 0, LLVMDWARFEmissionFull, 0, 0, 0, "", 0, "", 0);
     LLVMMetadataRef const type = LLVMDIBuilderCreateSubroutineType(builder, file, NULL, 0, LLVMDIFlagZero);
     const int line = line_of(emitter, emitter->kernel);
-    emitter->subprogram =
-        LLVMDIBuilderCreateFunction(builder, file, name, strlen(name), symbol, strlen(symbol), file, (unsigned)line, type,
-                                    0, 1, (unsigned)line, LLVMDIFlagZero, 1);
+    emitter->subprogram = LLVMDIBuilderCreateFunction(builder, file, name, strlen(name), symbol, strlen(symbol), file,
+                                                      (unsigned)line, type, 0, 1, (unsigned)line, LLVMDIFlagZero, 1);
     LLVMSetSubprogram(emitter->function, emitter->subprogram);
     LLVMDIBuilderFinalize(builder);
     LLVMDisposeDIBuilder(builder);

@@ -1,8 +1,8 @@
 /* Addresses, loads and stores.
  *
- * An address is summed from its terms by loop depth: what belongs to outer loops first, the constant last. So each loop adds only its own part,
- * rows at a constant pitch share one pointer and differ in the displacement of the instruction. Elements below a byte are read and
- * written through their bytes. */
+ * An address is summed from its terms by loop depth: what belongs to outer loops first, the constant last. So each loop
+ * adds only its own part, rows at a constant pitch share one pointer and differ in the displacement of the instruction.
+ * Elements below a byte are read and written through their bytes. */
 #include "codegen/emit.h"
 
 #include <string.h>
@@ -125,7 +125,8 @@ static LLVMValueRef shared_pointer(Emitter *emitter, const Node *buffer, LLVMTyp
     return pointer;
 }
 
-/* The address of element `offset` of elements of type `element` that start at the buffer's first byte. Leaves the builder at the scope. */
+/* The address of element `offset` of elements of type `element` that start at the buffer's first byte. Leaves the
+ * builder at the scope. */
 static LLVMValueRef emit_address(Emitter *emitter, const Node *buffer, Node *offset, LLVMTypeRef element)
 {
     Terms terms;
@@ -193,7 +194,8 @@ static LLVMValueRef as_lanes(Emitter *emitter, LLVMValueRef vector, int lanes)
     return LLVMBuildExtractElement(emitter->builder, vector, emit_int(LLVMInt32TypeInContext(emitter->context), 0), "");
 }
 
-/* llvm.masked.*: up to LLVM 21 the alignment is an argument, since then an attribute of the pointer. `pointer_at` is the pointer's position. */
+/* llvm.masked.*: up to LLVM 21 the alignment is an argument, since then an attribute of the pointer. `pointer_at` is
+ * the pointer's position. */
 static LLVMValueRef masked(Emitter *emitter, const char *name, LLVMTypeRef value_type, LLVMTypeRef pointer_type,
                            LLVMValueRef *arguments, int count, int pointer_at, int alignment)
 {
@@ -222,8 +224,8 @@ static LLVMValueRef load_masked(Emitter *emitter, LLVMValueRef address, Dtype dt
 {
     LLVMValueRef const other = as_vector(emitter, to_memory(emitter, dtype, otherwise));
     LLVMValueRef arguments[] = {address, as_vector(emitter, mask), other};
-    LLVMValueRef const loaded = masked(emitter, "llvm.masked.load", LLVMTypeOf(other), LLVMTypeOf(address), arguments, 3, 0,
-                                       element_bytes(dtype));
+    LLVMValueRef const loaded = masked(emitter, "llvm.masked.load", LLVMTypeOf(other), LLVMTypeOf(address), arguments,
+                                       3, 0, element_bytes(dtype));
     return from_memory(emitter, dtype, as_lanes(emitter, loaded, lanes));
 }
 
@@ -272,7 +274,8 @@ static LLVMValueRef consecutive(Emitter *emitter, LLVMValueRef first, int lanes)
     LLVMValueRef steps[1024];
     for (int i = 0; i < lanes; i++)
         steps[i] = emit_int(LLVMTypeOf(first), i);
-    return LLVMBuildAdd(emitter->builder, emit_splat(emitter, first, lanes), LLVMConstVector(steps, (unsigned)lanes), "");
+    return LLVMBuildAdd(emitter->builder, emit_splat(emitter, first, lanes), LLVMConstVector(steps, (unsigned)lanes),
+                        "");
 }
 
 static LLVMValueRef all_true(Emitter *emitter, int lanes)
@@ -297,7 +300,8 @@ static LLVMValueRef gather_packed(Emitter *emitter, const Node *buffer, LLVMValu
     LLVMValueRef const addresses = byte_address(emitter, buffer, offsets, dtype);
     LLVMTypeRef const type = emit_int_type(emitter, 8, lanes);
     LLVMValueRef const bytes = as_lanes(
-        emitter, gather_bytes(emitter, addresses, mask ? mask : all_true(emitter, lanes), dtype, LLVMConstNull(type)), lanes);
+        emitter, gather_bytes(emitter, addresses, mask ? mask : all_true(emitter, lanes), dtype, LLVMConstNull(type)),
+        lanes);
     LLVMValueRef const value = unpack(emitter, bytes, bit_of(emitter, offsets, dtype), dtype);
     return mask ? LLVMBuildSelect(emitter->builder, mask, value, otherwise, "") : value;
 }
@@ -306,7 +310,8 @@ static LLVMValueRef gather_packed(Emitter *emitter, const Node *buffer, LLVMValu
 static bool fills_bytes(Emitter *emitter, Node *offset, Dtype dtype, int lanes)
 {
     const int per_byte = 1 << per_byte_shift(dtype);
-    return lanes > 1 && lanes % per_byte == 0 && index_is(index_mod(emitter->ir, offset, index_const(emitter->ir, per_byte)), 0);
+    return lanes > 1 && lanes % per_byte == 0 &&
+           index_is(index_mod(emitter->ir, offset, index_const(emitter->ir, per_byte)), 0);
 }
 
 /* The shift of each lane within its byte. */
@@ -342,18 +347,17 @@ static LLVMValueRef load_packed(Emitter *emitter, const Node *node, LLVMValueRef
     return gather_packed(emitter, node->inputs[0], offsets, mask, otherwise, dtype);
 }
 
-/* One element: its byte is read, changed and written, if `mask` (NULL: always). Neighbours belong to the same chunk: partitions fall on
- * bytes. */
-static void store_packed_lane(Emitter *emitter, const Node *buffer, LLVMValueRef offset, LLVMValueRef value, LLVMValueRef mask,
-                              Dtype dtype)
+/* One element: its byte is read, changed and written, if `mask` (NULL: always). Neighbours belong to the same chunk:
+ * partitions fall on bytes. */
+static void store_packed_lane(Emitter *emitter, const Node *buffer, LLVMValueRef offset, LLVMValueRef value,
+                              LLVMValueRef mask, Dtype dtype)
 {
     LLVMBuilderRef const builder = emitter->builder;
     LLVMTypeRef const type = emit_int_type(emitter, 8, 1);
     const int ones = (1 << dtype_info[dtype].bits) - 1;
     LLVMValueRef const address = byte_address(emitter, buffer, offset, dtype), shift = bit_of(emitter, offset, dtype);
     LLVMValueRef const enabled = mask ? mask : all_true(emitter, 1);
-    LLVMValueRef const old =
-        as_lanes(emitter, gather_bytes(emitter, address, enabled, dtype, LLVMConstNull(type)), 1);
+    LLVMValueRef const old = as_lanes(emitter, gather_bytes(emitter, address, enabled, dtype, LLVMConstNull(type)), 1);
     LLVMValueRef const hole = LLVMBuildNot(builder, LLVMBuildShl(builder, emit_int(type, ones), shift, ""), "");
     LLVMValueRef const field = LLVMBuildShl(builder, LLVMBuildAnd(builder, value, emit_int(type, ones), ""), shift, "");
     LLVMValueRef const byte = as_vector(emitter, LLVMBuildOr(builder, LLVMBuildAnd(builder, old, hole, ""), field, ""));
@@ -361,7 +365,8 @@ static void store_packed_lane(Emitter *emitter, const Node *buffer, LLVMValueRef
     masked(emitter, "llvm.masked.store", LLVMTypeOf(byte), LLVMTypeOf(address), arguments, 3, 1, 1);
 }
 
-static void scatter_packed(Emitter *emitter, const Node *buffer, LLVMValueRef offsets, LLVMValueRef value, LLVMValueRef mask)
+static void scatter_packed(Emitter *emitter, const Node *buffer, LLVMValueRef offsets, LLVMValueRef value,
+                           LLVMValueRef mask)
 {
     const int lanes = emit_lanes(offsets);
     for (int i = 0; i < lanes; i++)
@@ -374,7 +379,8 @@ static void store_whole_bytes(Emitter *emitter, const Node *buffer, Node *offset
     LLVMBuilderRef const builder = emitter->builder;
     const Dtype dtype = buffer->type.dtype;
     const int lanes = emit_lanes(value), per_byte = 1 << per_byte_shift(dtype), bytes = lanes / per_byte;
-    LLVMValueRef const low = LLVMBuildAnd(builder, value, emit_int(LLVMTypeOf(value), (1 << dtype_info[dtype].bits) - 1), "");
+    LLVMValueRef const low =
+        LLVMBuildAnd(builder, value, emit_int(LLVMTypeOf(value), (1 << dtype_info[dtype].bits) - 1), "");
     LLVMValueRef const placed = LLVMBuildShl(builder, low, lane_shifts(emitter, dtype, lanes), "");
     LLVMValueRef packed = NULL;
     int order[1024];
@@ -385,7 +391,8 @@ static void store_whole_bytes(Emitter *emitter, const Node *buffer, Node *offset
             bytes == 1 ? emit_lane(emitter, placed, part) : emit_shuffle(emitter, placed, NULL, order, bytes);
         packed = packed ? LLVMBuildOr(builder, packed, piece, "") : piece;
     }
-    LLVMSetAlignment(LLVMBuildStore(builder, packed, byte_address(emitter, buffer, emit_value(emitter, offset), dtype)), 1);
+    LLVMSetAlignment(LLVMBuildStore(builder, packed, byte_address(emitter, buffer, emit_value(emitter, offset), dtype)),
+                     1);
 }
 
 /* ---- the nodes ---- */
@@ -449,8 +456,8 @@ LLVMValueRef emit_gather(Emitter *emitter, const Node *node)
         return gather_lanes(emitter, node, offsets);
     LLVMValueRef const base = emit_buffer(emitter, node->inputs[0]);
     LLVMValueRef const addresses = step_pointer(emitter, emit_memory_type(emitter, dtype, 1), base, offsets);
-    LLVMValueRef const other =
-        otherwise ? to_memory(emitter, dtype, otherwise) : LLVMConstNull(emit_memory_type(emitter, dtype, node->type.lanes));
+    LLVMValueRef const other = otherwise ? to_memory(emitter, dtype, otherwise)
+                                         : LLVMConstNull(emit_memory_type(emitter, dtype, node->type.lanes));
     LLVMValueRef const loaded =
         gather_bytes(emitter, addresses, mask ? mask : all_true(emitter, node->type.lanes), dtype, other);
     return from_memory(emitter, dtype, as_lanes(emitter, loaded, node->type.lanes));
@@ -467,7 +474,8 @@ void emit_store(Emitter *emitter, const Node *node)
         if (!mask && fills_bytes(emitter, node->inputs[1], dtype, lanes))
             store_whole_bytes(emitter, buffer, node->inputs[1], value);
         else
-            scatter_packed(emitter, buffer, consecutive(emitter, emit_value(emitter, node->inputs[1]), lanes), value, mask);
+            scatter_packed(emitter, buffer, consecutive(emitter, emit_value(emitter, node->inputs[1]), lanes), value,
+                           mask);
         return;
     }
     LLVMValueRef const address = emit_address(emitter, buffer, node->inputs[1], emit_memory_type(emitter, dtype, 1));
@@ -478,7 +486,8 @@ void emit_store(Emitter *emitter, const Node *node)
     }
     LLVMValueRef const vector = as_vector(emitter, stored);
     LLVMValueRef arguments[] = {vector, address, as_vector(emitter, mask)};
-    masked(emitter, "llvm.masked.store", LLVMTypeOf(vector), LLVMTypeOf(address), arguments, 3, 1, element_bytes(dtype));
+    masked(emitter, "llvm.masked.store", LLVMTypeOf(vector), LLVMTypeOf(address), arguments, 3, 1,
+           element_bytes(dtype));
 }
 
 /* Lanes write in ascending order: the last of equal offsets stays. */
@@ -495,18 +504,23 @@ void emit_scatter(Emitter *emitter, const Node *node)
     }
     LLVMValueRef const base = emit_buffer(emitter, buffer);
     LLVMValueRef const addresses = step_pointer(emitter, emit_memory_type(emitter, dtype, 1), base, offsets);
-    LLVMValueRef const vector = as_vector(emitter, to_memory(emitter, dtype, value)), pointers = as_vector(emitter, addresses);
+    LLVMValueRef const vector = as_vector(emitter, to_memory(emitter, dtype, value)),
+                       pointers = as_vector(emitter, addresses);
     LLVMValueRef arguments[] = {vector, pointers, as_vector(emitter, mask ? mask : all_true(emitter, lanes))};
-    masked(emitter, "llvm.masked.scatter", LLVMTypeOf(vector), LLVMTypeOf(pointers), arguments, 3, 1, element_bytes(dtype));
+    masked(emitter, "llvm.masked.scatter", LLVMTypeOf(vector), LLVMTypeOf(pointers), arguments, 3, 1,
+           element_bytes(dtype));
 }
 
 void emit_prefetch(Emitter *emitter, const Node *node)
 {
-    LLVMTypeRef const pointer = LLVMPointerTypeInContext(emitter->context, 0), word = LLVMInt32TypeInContext(emitter->context);
+    LLVMTypeRef const pointer = LLVMPointerTypeInContext(emitter->context, 0),
+                      word = LLVMInt32TypeInContext(emitter->context);
     const Dtype dtype = node->inputs[0]->type.dtype;
-    LLVMValueRef const address = emit_address(emitter, node->inputs[0], node->inputs[1],
-                                              is_packed(dtype) ? emit_int_type(emitter, 8, 1) : emit_memory_type(emitter, dtype, 1));
+    LLVMValueRef const address =
+        emit_address(emitter, node->inputs[0], node->inputs[1],
+                     is_packed(dtype) ? emit_int_type(emitter, 8, 1) : emit_memory_type(emitter, dtype, 1));
     /* read, into the cache level asked for (LLVM counts the other way round), data */
-    const LLVMValueRef arguments[] = {address, emit_int(word, 0), emit_int(word, 4 - node->payload.integer), emit_int(word, 1)};
+    const LLVMValueRef arguments[] = {address, emit_int(word, 0), emit_int(word, 4 - node->payload.integer),
+                                      emit_int(word, 1)};
     emit_intrinsic(emitter, "llvm.prefetch", &pointer, 1, arguments, 4);
 }

@@ -5,7 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-/* What is being computed: op on values of `dtype` with their LLVM type. nodes may be NULL: operands of which nothing is known. */
+/* What is being computed: op on values of `dtype` with their LLVM type. nodes may be NULL: operands of which nothing is
+ * known. */
 typedef struct Operation {
     Op op;
     Dtype dtype;
@@ -38,7 +39,8 @@ static bool is_constant(const Operation *operation, int i, int64_t *value)
 
 /* ---- integers ---- */
 
-/* The divisor with 0 (and, signed, -1 under the least value) replaced by 1; the dividend then is the quotient, wrapped. */
+/* The divisor with 0 (and, signed, -1 under the least value) replaced by 1; the dividend then is the quotient, wrapped.
+ */
 static LLVMValueRef safe_divisor(Emitter *emitter, const Operation *operation)
 {
     LLVMBuilderRef const builder = emitter->builder;
@@ -172,7 +174,8 @@ static LLVMValueRef integer_shl(Emitter *emitter, const Operation *operation)
 {
     const int bits = dtype_info[operation->dtype].bits;
     LLVMValueRef const inside = compare(emitter, LLVMIntULT, operation->in[1], emit_int(operation->type, bits));
-    LLVMValueRef const amount = LLVMBuildAnd(emitter->builder, operation->in[1], emit_int(operation->type, bits - 1), "");
+    LLVMValueRef const amount =
+        LLVMBuildAnd(emitter->builder, operation->in[1], emit_int(operation->type, bits - 1), "");
     return choose(emitter, inside, LLVMBuildShl(emitter->builder, operation->in[0], amount, ""),
                   emit_int(operation->type, 0));
 }
@@ -215,8 +218,8 @@ static LLVMValueRef float_mod(Emitter *emitter, const Operation *operation)
                   choose(emitter, other_sign, moved, rest));
 }
 
-/* AVX-512's range instruction orders zeros as we do and differs only in NaN, where x + y is right: three instructions, LLVM's own
- * minimum and maximum take six. `first`: the lane of the operands that one register starts with. */
+/* AVX-512's range instruction orders zeros as we do and differs only in NaN, where x + y is right: three instructions,
+ * LLVM's own minimum and maximum take six. `first`: the lane of the operands that one register starts with. */
 static LLVMValueRef range_register(Emitter *emitter, const Operation *operation, bool is_max, int first, int count)
 {
     LLVMBuilderRef const builder = emitter->builder;
@@ -226,7 +229,8 @@ static LLVMValueRef range_register(Emitter *emitter, const Operation *operation,
     for (int i = 0; i < count; i++)
         lanes[i] = first + i;
     for (int i = 0; i < 2; i++)
-        in[i] = emit_lanes(operation->in[i]) == count ? operation->in[i] : emit_shuffle(emitter, operation->in[i], NULL, lanes, count);
+        in[i] = emit_lanes(operation->in[i]) == count ? operation->in[i]
+                                                      : emit_shuffle(emitter, operation->in[i], NULL, lanes, count);
     enum { KEEP_SIGN = 4, MAXIMUM = 1, CURRENT_ROUNDING = 4 };
     const LLVMValueRef arguments[] = {in[0],
                                       in[1],
@@ -236,7 +240,8 @@ static LLVMValueRef range_register(Emitter *emitter, const Operation *operation,
                                       emit_int(word, CURRENT_ROUNDING)};
     const char *const name = count == 16 ? "llvm.x86.avx512.mask.range.ps.512" : "llvm.x86.avx512.mask.range.pd.512";
     LLVMValueRef const value = emit_intrinsic(emitter, name, NULL, 0, arguments, 6);
-    return choose(emitter, float_compare(emitter, LLVMRealUNO, in[0], in[1]), LLVMBuildFAdd(builder, in[0], in[1], ""), value);
+    return choose(emitter, float_compare(emitter, LLVMRealUNO, in[0], in[1]), LLVMBuildFAdd(builder, in[0], in[1], ""),
+                  value);
 }
 
 /* NULL where the instruction is missing or the lanes do not fill registers. */
@@ -259,8 +264,8 @@ static LLVMValueRef range_extremum(Emitter *emitter, const Operation *operation,
     return parts[0];
 }
 
-/* Against a constant one machine instruction is enough: `c > x ? c : x` gives x when x is NaN, and zeros need care only when both sides
- * can be zeros of different sign. */
+/* Against a constant one machine instruction is enough: `c > x ? c : x` gives x when x is NaN, and zeros need care only
+ * when both sides can be zeros of different sign. */
 static LLVMValueRef float_extremum(Emitter *emitter, const Operation *operation, bool is_max)
 {
     for (int i = 0; i < 2 && operation->nodes; i++) {
@@ -339,7 +344,7 @@ static const Row rows[OP_SCALAR_END - OP_SCALAR_FIRST] = {
     ROW(and) = {.integer_opcode = LLVMAnd},
     ROW(or) = {.integer_opcode = LLVMOr},
     ROW(xor) = {.integer_opcode = LLVMXor},
-    ROW(not) = {.integer_rule = integer_not},
+    ROW(not ) = {.integer_rule = integer_not},
     ROW(shl) = {.integer_rule = integer_shl},
     ROW(shr) = {.integer_rule = integer_shr},
     ROW(eq) = {.float_predicate = LLVMRealOEQ, .signed_predicate = LLVMIntEQ, .unsigned_predicate = LLVMIntEQ},
@@ -369,8 +374,10 @@ static LLVMValueRef integer_operation(Emitter *emitter, const Operation *operati
     if (row->integer_opcode)
         return LLVMBuildBinOp(emitter->builder, row->integer_opcode, operation->in[0], operation->in[1], "");
     if (row->signed_predicate)
-        return compare(emitter, (LLVMIntPredicate)(dtype_is_signed(operation->dtype) ? row->signed_predicate : row->unsigned_predicate),
-                       operation->in[0], operation->in[1]);
+        return compare(
+            emitter,
+            (LLVMIntPredicate)(dtype_is_signed(operation->dtype) ? row->signed_predicate : row->unsigned_predicate),
+            operation->in[0], operation->in[1]);
     return row->integer_rule ? row->integer_rule(emitter, operation) : NULL;
 }
 
@@ -378,8 +385,8 @@ LLVMValueRef emit_operation(Emitter *emitter, Op op, Dtype dtype, const Node *co
 {
     const Operation operation = {op, dtype, LLVMTypeOf(operands[0]), nodes, operands};
     const Row *const row = &rows[op - OP_SCALAR_FIRST];
-    LLVMValueRef const value = dtype_is_float(dtype) ? float_operation(emitter, &operation, row)
-                                                     : integer_operation(emitter, &operation, row);
+    LLVMValueRef const value =
+        dtype_is_float(dtype) ? float_operation(emitter, &operation, row) : integer_operation(emitter, &operation, row);
     if (!value)
         BUG("%s of %s has no machine code", op_name(op), dtype_info[dtype].name);
     return value;
@@ -413,7 +420,8 @@ LLVMValueRef emit_scalar(Emitter *emitter, const Node *node, LLVMValueRef *opera
     return node->type.dtype == dtype ? emit_cast(emitter, value, compute, dtype) : value;
 }
 
-/* Halves are combined lane by lane, lane j with lane j + n/2, until one is left: the order is part of a fold's meaning. */
+/* Halves are combined lane by lane, lane j with lane j + n/2, until one is left: the order is part of a fold's meaning.
+ */
 LLVMValueRef emit_reduce(Emitter *emitter, const Node *node, LLVMValueRef vector)
 {
     static const Op fold_ops[FOLD_KINDS] = {
@@ -433,7 +441,8 @@ LLVMValueRef emit_reduce(Emitter *emitter, const Node *node, LLVMValueRef vector
         for (int half = 0; half < 2; half++) {
             for (int i = 0; i < lanes; i++)
                 order[i] = half * lanes + i;
-            halves[half] = lanes == 1 ? emit_lane(emitter, vector, half) : emit_shuffle(emitter, vector, NULL, order, lanes);
+            halves[half] =
+                lanes == 1 ? emit_lane(emitter, vector, half) : emit_shuffle(emitter, vector, NULL, order, lanes);
         }
         vector = emit_operation(emitter, op, node->type.dtype, NULL, halves);
     }

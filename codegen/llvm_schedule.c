@@ -1,10 +1,10 @@
 /* Register tiles: keeping LLVM's schedulers from gathering loads at the top of a tile's loop.
  *
- * A tile needs nearly all vector registers for its accumulators and loads one row of operands at a time. LLVM may place loads of
- * neighbouring addresses side by side, as of four unrolled steps, and then spill accumulators, which costs up to half of the speed. An empty
- * instruction sequence that must stay in place, before each vector load but the first of a base, keeps these loads in the order of the text;
- * for other tiles it does harm. Which, only the machine code tells: object.c emits both ways and counts. All of this runs
- * after the passes, so that nothing but scheduling sees it. */
+ * A tile needs nearly all vector registers for its accumulators and loads one row of operands at a time. LLVM may place
+ * loads of neighbouring addresses side by side, as of four unrolled steps, and then spill accumulators, which costs up
+ * to half of the speed. An empty instruction sequence that must stay in place, before each vector load but the first of
+ * a base, keeps these loads in the order of the text; for other tiles it does harm. Which, only the machine code tells:
+ * object.c emits both ways and counts. All of this runs after the passes, so that nothing but scheduling sees it. */
 #define _GNU_SOURCE /* memmem */
 #include "codegen/emit.h"
 
@@ -22,7 +22,9 @@ static bool is_vector(LLVMTypeRef type)
         return false;
     LLVMTypeRef const element = LLVMGetElementType(type);
     const LLVMTypeKind kind = LLVMGetTypeKind(element);
-    const unsigned bits = kind == LLVMIntegerTypeKind ? LLVMGetIntTypeWidth(element) : kind == LLVMDoubleTypeKind ? 64 : 32;
+    const unsigned bits = kind == LLVMIntegerTypeKind  ? LLVMGetIntTypeWidth(element)
+                          : kind == LLVMDoubleTypeKind ? 64
+                                                       : 32;
     return LLVMGetVectorSize(type) * bits / 8 >= VECTOR_BYTES;
 }
 
@@ -46,7 +48,8 @@ static bool is_register_tile(LLVMBasicBlockRef block)
 /* The pointer without constant displacements. */
 static LLVMValueRef base_of(LLVMValueRef pointer)
 {
-    while (LLVMIsAGetElementPtrInst(pointer) && LLVMGetNumOperands(pointer) == 2 && LLVMIsConstant(LLVMGetOperand(pointer, 1)))
+    while (LLVMIsAGetElementPtrInst(pointer) && LLVMGetNumOperands(pointer) == 2 &&
+           LLVMIsConstant(LLVMGetOperand(pointer, 1)))
         pointer = LLVMGetOperand(pointer, 0);
     return pointer;
 }

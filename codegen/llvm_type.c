@@ -1,7 +1,7 @@
 /* Types, constants and small instructions of LLVM in terms of dtypes and lanes.
  *
- * A value of a float type below 32 bits is its code in an integer; one of an integer below 8 bits is an i8, sign- or zero-extended; a
- * bool is an i1. */
+ * A value of a float type below 32 bits is its code in an integer; one of an integer below 8 bits is an i8, sign- or
+ * zero-extended; a bool is an i1. */
 #include "codegen/emit.h"
 
 #include <string.h>

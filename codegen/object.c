@@ -14,13 +14,14 @@
 /* Changes when the same kernel would give other machine code: cached objects of older versions are then not found. */
 enum { TRANSLATION_VERSION = 1 };
 
-/* Values in registers, common values once, loop invariants out: the little that is left to do after our own placement. LLVM's
- * vectorisers and unrollers stay off. (LLVM ends the process where instcombine would need a second round, unless told not to.) Measured: a sixth of default<O2>'s time for the same inner loops. */
+/* Values in registers, common values once, loop invariants out: the little that is left to do after our own placement.
+ * LLVM's vectorisers and unrollers stay off. (LLVM ends the process where instcombine would need a second round, unless
+ * told not to.) Measured: a sixth of default<O2>'s time for the same inner loops. */
 static const char passes[] = "function(sroa,early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg)";
 
-/* LLVM's loop strength reduction merges our pointers into few and keeps vector loads early: register tiles then spill and run at three
- * quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. LLVM has only a process-wide switch for
- * it, which may be thrown once. */
+/* LLVM's loop strength reduction merges our pointers into few and keeps vector loads early: register tiles then spill
+ * and run at three quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. LLVM has only a
+ * process-wide switch for it, which may be thrown once. */
 static void disable_strength_reduction(void)
 {
     static atomic_flag done = ATOMIC_FLAG_INIT;
@@ -160,8 +161,8 @@ bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes
     return done;
 }
 
-bool object_from_text(Ir *ir, Arena *arena, const char *name, const TargetMachineInfo *target, const char *text, ObjectFormat format,
-                      ObjectBytes *result)
+bool object_from_text(Ir *ir, Arena *arena, const char *name, const TargetMachineInfo *target, const char *text,
+                      ObjectFormat format, ObjectBytes *result)
 {
     const ObjectRequest request = {.target = target, .symbol = name, .format = format};
     object_initialize();

@@ -30,8 +30,8 @@ typedef struct ObjectBytes {
 /* Makes the request's object in `arena`. False after a diagnostic. The same request gives the same bytes. */
 bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result);
 /* The same for a module given as LLVM's text: tables and entry functions. `name` is for messages. */
-bool object_from_text(Ir *ir, Arena *arena, const char *name, const TargetMachineInfo *target, const char *text, ObjectFormat format,
-                      ObjectBytes *result);
+bool object_from_text(Ir *ir, Arena *arena, const char *name, const TargetMachineInfo *target, const char *text,
+                      ObjectFormat format, ObjectBytes *result);
 /* Everything besides the kernel and target that decides the bytes: versions of LLVM and of this translation. */
 const char *object_version(Arena *arena);
 /* Registers LLVM's targets; object_make does it too. Call before forking workers, so that they share the memory. */

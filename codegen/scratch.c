@@ -13,7 +13,9 @@
 bool scratch_open(Scratch *scratch, Arena *arena, const char *output)
 {
     const char *const slash = strrchr(output, '/');
-    const char *const folder = slash == output ? "/" : slash ? arena_format(arena, "%.*s", (int)(slash - output), output) : ".";
+    const char *const folder = slash == output ? "/"
+                               : slash         ? arena_format(arena, "%.*s", (int)(slash - output), output)
+                                               : ".";
     char *const name = arena_format(arena, "%s/.lathe-XXXXXX", folder);
     *scratch = (Scratch){arena, mkdtemp(name)};
     return scratch->folder != NULL;

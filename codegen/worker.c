@@ -1,5 +1,6 @@
-/* The pool: one pipe pair and one poll slot per worker. A message to a worker is a job's number; the answer is a header, then the object
- * or an error's text. What a worker prints goes to a file of its own, for the warning when it dies. */
+/* The pool: one pipe pair and one poll slot per worker. A message to a worker is a job's number; the answer is a
+ * header, then the object or an error's text. What a worker prints goes to a file of its own, for the warning when it
+ * dies. */
 #define _GNU_SOURCE /* memfd_create, pipe2 */
 #include "codegen/worker.h"
 
@@ -353,8 +354,9 @@ static void worker_died(Pool *pool, Worker *worker)
         job_failed(pool);
         return;
     }
-    diag_warning(diagnostics, where_of(job->kernel), "compiling kernel %s for %s %s; it gets the plain schedule instead%s%s",
-                 name, job->target->name, cause, *words ? ": " : "", words);
+    diag_warning(diagnostics, where_of(job->kernel),
+                 "compiling kernel %s for %s %s; it gets the plain schedule instead%s%s", name, job->target->name,
+                 cause, *words ? ": " : "", words);
     job->kernel = again;
     job->fell_back = true;
     pool->epoch++;
@@ -365,10 +367,12 @@ static void answer_complete(Pool *pool, Worker *worker)
 {
     Diagnostics *const diagnostics = pool->ir->diagnostics;
     if (worker->answer.done) {
-        const ObjectBytes object = {arena_copy(diagnostics->arena, worker->bytes, worker->answer.bytes), worker->answer.bytes};
+        const ObjectBytes object = {arena_copy(diagnostics->arena, worker->bytes, worker->answer.bytes),
+                                    worker->answer.bytes};
         job_done(pool, worker->job, object);
     } else {
-        diag_error(diagnostics, EXIT_BACKEND, where_of(pool->jobs[worker->job].kernel), "%.*s", (int)worker->answer.bytes, worker->bytes);
+        diag_error(diagnostics, EXIT_BACKEND, where_of(pool->jobs[worker->job].kernel), "%.*s",
+                   (int)worker->answer.bytes, worker->bytes);
         job_failed(pool);
     }
     free(worker->bytes);
@@ -494,7 +498,8 @@ static void take_from_cache(Pool *pool)
         ObjectBytes object = {0};
         job->from_cache = job->fell_back = false;
         if (job->key && pool->options->cache)
-            object.data = cache_get(pool->options->cache, arena, full_key(arena, job, pool->options->lines), &object.bytes);
+            object.data =
+                cache_get(pool->options->cache, arena, full_key(arena, job, pool->options->lines), &object.bytes);
         job->from_cache = object.data != NULL;
         if (object.data)
             job_done(pool, i, object);

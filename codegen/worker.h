@@ -1,8 +1,9 @@
 /* Many kernels to objects: a pool of worker processes, with the cache before it and a second chance behind it.
  *
- * Workers are forked from this process, so they see the kernels without any copying; only the number of a job goes in and object bytes come
- * out. A worker that dies (a crash of LLVM, a time limit) costs its kernel one retry with the schedule that `fallback` gives. The objects do
- * not depend on the number of workers. The caller must not have started threads. */
+ * Workers are forked from this process, so they see the kernels without any copying; only the number of a job goes in
+ * and object bytes come out. A worker that dies (a crash of LLVM, a time limit) costs its kernel one retry with the
+ * schedule that `fallback` gives. The objects do not depend on the number of workers. The caller must not have started
+ * threads. */
 #ifndef LATHE_CODEGEN_WORKER_H
 #define LATHE_CODEGEN_WORKER_H
 
@@ -23,8 +24,8 @@ typedef struct WorkerOptions {
     int workers;  /* processes; 0: compile in this process (no limits, no second chance), for debuggers */
     Cache *cache; /* may be NULL */
     const LineTable *lines;
-    int cpu_seconds;       /* per kernel; 0: 120 */
-    int64_t memory_bytes;  /* per worker, beyond what this process uses; 0: 16 GiB */
+    int cpu_seconds;      /* per kernel; 0: 120 */
+    int64_t memory_bytes; /* per worker, beyond what this process uses; 0: 16 GiB */
     /* Another schedule for a kernel whose worker died, NULL for none: then the compile fails. */
     Node *(*fallback)(void *context, const KernelJob *job);
     void (*progress)(void *context, int done, int total);

@@ -80,7 +80,8 @@ static inline void machine_show_symbols(ObjectBytes object)
 
 static inline void machine_compile(Machine *machine, int workers)
 {
-    const bool compiled = compile_kernels(machine->ir, machine->jobs, machine->count, &(WorkerOptions){.workers = workers});
+    const bool compiled =
+        compile_kernels(machine->ir, machine->jobs, machine->count, &(WorkerOptions){.workers = workers});
     if (!compiled)
         diag_print(machine->diagnostics, stderr, false);
     cr_assert(compiled);
@@ -136,7 +137,8 @@ static inline Node *ordered(Machine *machine, Block *block, const Node *draft)
     return node;
 }
 
-static inline Node *make_for(Machine *machine, Block *block, const char *name, Node *lower, Node *upper, int64_t step, Block *body)
+static inline Node *make_for(Machine *machine, Block *block, const char *name, Node *lower, Node *upper, int64_t step,
+                             Block *body)
 {
     Node *const axis = axis_make(machine->ir, name, NULL);
     ordered(machine, block,
@@ -179,7 +181,8 @@ static inline Node *make_var(Machine *machine, Block *block, Node *initial)
 
 static inline Node *make_get(Machine *machine, Block *block, Node *variable)
 {
-    return ordered(machine, block, &(Node){.op = OP_get, .type = variable->type, .inputs = &variable, .input_count = 1});
+    return ordered(machine, block,
+                   &(Node){.op = OP_get, .type = variable->type, .inputs = &variable, .input_count = 1});
 }
 
 static inline void make_set(Machine *machine, Block *block, Node *variable, Node *value)

@@ -87,7 +87,11 @@ static bool stream(void *context, FILE *file)
 
 static const ElfBlob blobs[] = {
     {.section = ".rodata.lathe_note", .symbol = "a_note", .bytes = 6, .alignment = 1, .data = "hello"},
-    {.section = ".rodata.lathe_weights", .symbol = "the_weights", .bytes = STREAMED, .alignment = 4096, .write = stream},
+    {.section = ".rodata.lathe_weights",
+     .symbol = "the_weights",
+     .bytes = STREAMED,
+     .alignment = 4096,
+     .write = stream},
 };
 
 static const char *write_blobs(const Folder *folder)
@@ -159,10 +163,12 @@ Test(link, a_callback_that_writes_too_little_is_an_error)
 static ObjectBytes make_kernel(Machine *machine)
 {
     Ir *const ir = machine->ir;
-    Node *const in = machine_buffer(machine, "in", DTYPE_F32, 16), *const out = machine_buffer(machine, "out", DTYPE_F32, 16);
+    Node *const in = machine_buffer(machine, "in", DTYPE_F32, 16), *const out =
+                                                                       machine_buffer(machine, "out", DTYPE_F32, 16);
     Block *const body = block_make(ir), *const unit = block_make(ir);
     Node *const u = make_for(machine, body, "u", make_begin(machine), make_end(machine), 1, unit);
-    make_store(machine, unit, out, u, scalar2(ir, OP_rem, make_load(machine, in, u, 1), const_float(ir, DTYPE_F32, 3)), NULL);
+    make_store(machine, unit, out, u, scalar2(ir, OP_rem, make_load(machine, in, u, 1), const_float(ir, DTYPE_F32, 3)),
+               NULL);
     machine_add(machine, machine_kernel(machine, "remainder", body), target_at(0));
     machine_compile(machine, 0);
     machine_show_symbols(machine->jobs[0].object);
@@ -220,7 +226,8 @@ Test(link, the_same_inputs_give_the_same_bytes_and_leave_the_file_alone)
         linkers[i](folder.diagnostics, &(LinkJob){&input, 1, exports, 1, first, false});
         linkers[i](folder.diagnostics, &(LinkJob){&input, 1, exports, 1, other, false});
         no_errors(&folder);
-        const char *const one = file_bytes(&folder, first, &bytes[0]), *const two = file_bytes(&folder, other, &bytes[1]);
+        const char *const one = file_bytes(&folder, first, &bytes[0]), *const two =
+                                                                           file_bytes(&folder, other, &bytes[1]);
         cr_expect(bytes[0] == bytes[1] && memcmp(one, two, bytes[0]) == 0, "%s differs", names[i]);
         cr_assert_eq(stat(first, &before), 0);
         linkers[i](folder.diagnostics, &(LinkJob){&input, 1, exports, 1, first, false});
@@ -245,13 +252,15 @@ Test(link, objects_of_two_models_stand_in_one_program)
     static const char *const kept[] = {"model_a", "model_b"};
     const char *outputs[2];
     for (int i = 0; i < 2; i++) {
-        const ElfBlob own = {.section = ".rodata.own", .symbol = kept[i], .bytes = 2, .alignment = 1, .data = i ? "b" : "a"};
+        const ElfBlob own = {
+            .section = ".rodata.own", .symbol = kept[i], .bytes = 2, .alignment = 1, .data = i ? "b" : "a"};
         const char *const path = in_folder(&folder, arena_format(folder.arena, "own%d.o", i));
         FILE *const file = fopen(path, "wb");
         cr_assert(elf_write(file, EM_X86_64, &own, 1));
         fclose(file);
         show_symbols(path);
-        const LinkInput inputs[] = {{.data = kernel.data, .bytes = kernel.bytes}, {.path = write_blobs(&folder)}, {.path = path}};
+        const LinkInput inputs[] = {
+            {.data = kernel.data, .bytes = kernel.bytes}, {.path = write_blobs(&folder)}, {.path = path}};
         outputs[i] = in_folder(&folder, i ? "b.a" : "a.o");
         const LinkJob job = {inputs, 3, &kept[i], 1, outputs[i], false};
         cr_assert(i ? link_static(folder.diagnostics, &job) : link_object(folder.diagnostics, &job));
@@ -259,7 +268,9 @@ Test(link, objects_of_two_models_stand_in_one_program)
     }
     const char *const source = in_folder(&folder, "main.c"), *const program = in_folder(&folder, "main");
     FILE *const file = fopen(source, "w");
-    fputs("extern const char model_a[], model_b[];\nint main(void) { return !(model_a[0] == 'a' && model_b[0] == 'b'); }\n", file);
+    fputs("extern const char model_a[], model_b[];\nint main(void) { return !(model_a[0] == 'a' && model_b[0] == 'b'); "
+          "}\n",
+          file);
     fclose(file);
     cr_expect(run((const char *const[]){"cc", source, outputs[0], outputs[1], "-lm", "-o", program, NULL}));
     cr_expect(run((const char *const[]){program, NULL}));
@@ -292,7 +303,8 @@ Test(link, every_linker_that_is_here_makes_a_library_that_loads)
         cr_expect_str_eq(needed(folder.arena, handle), "libm.so.6", "%s", programs[i]);
         dlclose(handle);
         const char *const archive = in_folder(&folder, arena_format(folder.arena, "by%zu.a", i));
-        cr_expect(link_static(folder.diagnostics, &(LinkJob){&input, 1, exports, 1, archive, false}), "%s", programs[i]);
+        cr_expect(link_static(folder.diagnostics, &(LinkJob){&input, 1, exports, 1, archive, false}), "%s",
+                  programs[i]);
         no_errors(&folder);
     }
     machine_close(machine);

@@ -1,5 +1,6 @@
 /* links: lathe_codegen lathe_ir lathe_targets */
-/* Control flow, registers, vectors and memory of compiled kernels, against the same written in C and against the interpreter. */
+/* Control flow, registers, vectors and memory of compiled kernels, against the same written in C and against the
+ * interpreter. */
 #include "tests/codegen/machine.h"
 
 #include "ir/interpret.h"
@@ -34,13 +35,15 @@ static size_t buffer_bytes(const Node *buffer)
     return ((size_t)elements * (size_t)dtype_info[buffer->type.dtype].bits + 7) / 8;
 }
 
-/* Runs the kernel on copies of its buffers in the interpreter; after the machine code has run, both memories must be equal. */
+/* Runs the kernel on copies of its buffers in the interpreter; after the machine code has run, both memories must be
+ * equal. */
 typedef struct Twin {
     void *memory[64];
     int32_t error;
 } Twin;
 
-static Twin interpret_first(const Node *node, void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, int32_t error)
+static Twin interpret_first(const Node *node, void *const *buffers, const int64_t *dims, int64_t begin, int64_t end,
+                            int32_t error)
 {
     Twin twin = {.error = error};
     uint64_t bytes[64];
@@ -67,16 +70,16 @@ static Twin interpret_first(const Node *node, void *const *buffers, const int64_
 static void expect_twin(const Twin *twin, const Node *node, void *const *buffers, int32_t error)
 {
     for (int i = 0; i < kernel_buffer_count(node); i++) {
-        cr_expect_eq(memcmp(twin->memory[i], buffers[i], buffer_bytes(node->inputs[i])), 0, "%s differs from the interpreter",
-                     node->inputs[i]->payload.buffer->name);
+        cr_expect_eq(memcmp(twin->memory[i], buffers[i], buffer_bytes(node->inputs[i])), 0,
+                     "%s differs from the interpreter", node->inputs[i]->payload.buffer->name);
         free(twin->memory[i]);
     }
     cr_expect_eq(twin->error, error);
 }
 
 /* The memory called `name` among pairs of name and pointer, in the order of the kernel's parameters. */
-static void call(lathe_kernel *kernel, const Node *node, int64_t begin, int64_t end, const int64_t *dims, int32_t *error,
-                 const char *const *names, void *const *memory, int count)
+static void call(lathe_kernel *kernel, const Node *node, int64_t begin, int64_t end, const int64_t *dims,
+                 int32_t *error, const char *const *names, void *const *memory, int count)
 {
     static _Alignas(64) char scratch[1 << 16];
     void *buffers[64] = {NULL};
@@ -114,7 +117,8 @@ static Node *reduce(Machine *machine, FoldKind kind, Node *vector)
 static Node *make_row_sum(Machine *machine)
 {
     Ir *const ir = machine->ir;
-    Node *const in = machine_buffer(machine, "in", DTYPE_F32, 4 * N), *const out = machine_buffer(machine, "out", DTYPE_F32, 4);
+    Node *const in = machine_buffer(machine, "in", DTYPE_F32, 4 * N), *const out =
+                                                                          machine_buffer(machine, "out", DTYPE_F32, 4);
     Block *const body = block_make(ir), *const row = block_make(ir), *const loop = block_make(ir);
     Node *const u = make_for(machine, body, "u", make_begin(machine), make_end(machine), 1, row);
     Node *const zero = vector_constant(machine, DTYPE_F32, 16, 0);
@@ -160,14 +164,16 @@ Test(memory, a_masked_tail_reads_nothing_outside_and_folds_keep_their_order)
 static Node *make_collatz(Machine *machine)
 {
     Ir *const ir = machine->ir;
-    Node *const in = machine_buffer(machine, "in", DTYPE_I64, N), *const out = machine_buffer(machine, "out", DTYPE_I64, N);
+    Node *const in = machine_buffer(machine, "in", DTYPE_I64, N), *const out =
+                                                                      machine_buffer(machine, "out", DTYPE_I64, N);
     Node *const limit = symbol_make(ir, name_intern(machine->arena, "limit"));
-    Block *const body = block_make(ir), *const unit = block_make(ir), *const loop = block_make(ir), *const then = block_make(ir),
-                 *const otherwise = block_make(ir);
+    Block *const body = block_make(ir), *const unit = block_make(ir), *const loop = block_make(ir),
+                 *const then = block_make(ir), *const otherwise = block_make(ir);
     Node *const u = make_for(machine, body, "u", make_begin(machine), make_end(machine), 1, unit);
     Node *const start = make_load(machine, in, u, 1);
     Node *const positive = scalar2(ir, OP_gt, start, const_int(ir, DTYPE_I64, 0));
-    ordered(machine, unit, &(Node){.op = OP_check, .inputs = (Node *[]){positive}, .input_count = 1, .payload.integer = -7});
+    ordered(machine, unit,
+            &(Node){.op = OP_check, .inputs = (Node *[]){positive}, .input_count = 1, .payload.integer = -7});
     Node *const x = make_var(machine, unit, start), *const steps = make_var(machine, unit, const_int(ir, DTYPE_I64, 0));
     ordered(machine, unit, &(Node){.op = OP_loop, .blocks = (Block *[]){loop}, .block_count = 1});
     Node *const value = make_get(machine, loop, x), *const count = make_get(machine, loop, steps);
@@ -177,7 +183,12 @@ static Node *make_collatz(Machine *machine)
     make_set(machine, loop, steps, scalar2(ir, OP_add, count, const_int(ir, DTYPE_I64, 1)));
     Node *const odd = scalar2(ir, OP_and, value, const_int(ir, DTYPE_I64, 1));
     Node *const is_odd = scalar2(ir, OP_ne, odd, const_int(ir, DTYPE_I64, 0));
-    ordered(machine, loop, &(Node){.op = OP_if, .inputs = (Node *[]){is_odd}, .input_count = 1, .blocks = (Block *[]){then, otherwise}, .block_count = 2});
+    ordered(machine, loop,
+            &(Node){.op = OP_if,
+                    .inputs = (Node *[]){is_odd},
+                    .input_count = 1,
+                    .blocks = (Block *[]){then, otherwise},
+                    .block_count = 2});
     Node *const triple = scalar2(ir, OP_mul, value, const_int(ir, DTYPE_I64, 3));
     make_set(machine, then, x, scalar2(ir, OP_add, triple, const_int(ir, DTYPE_I64, 1)));
     make_set(machine, otherwise, x, scalar2(ir, OP_div, value, const_int(ir, DTYPE_I64, 2)));
@@ -216,9 +227,10 @@ Test(memory, loops_branches_breaks_and_checks)
 
 /* ---- gather, scatter, masks, local memory ---- */
 
-/* A loop over 16 lanes: local[lane] = table[index[u*16+lane]] where index >= 0, else -1; out[15 - lane] of the unit = local; for each of several
- * dtypes. */
-static const Dtype moved[] = {DTYPE_F32, DTYPE_F64, DTYPE_I8, DTYPE_U16, DTYPE_I64, DTYPE_BOOL, DTYPE_F16, DTYPE_I4, DTYPE_U2};
+/* A loop over 16 lanes: local[lane] = table[index[u*16+lane]] where index >= 0, else -1; out[15 - lane] of the unit =
+ * local; for each of several dtypes. */
+static const Dtype moved[] = {DTYPE_F32,  DTYPE_F64, DTYPE_I8, DTYPE_U16, DTYPE_I64,
+                              DTYPE_BOOL, DTYPE_F16, DTYPE_I4, DTYPE_U2};
 enum { MOVED = sizeof moved / sizeof *moved, UNITS = 4 };
 
 static Node *make_gather(Machine *machine, Node *buffer, Node *offsets, Node *mask, Node *otherwise)
@@ -238,17 +250,23 @@ static Node *make_moves(Machine *machine)
     Node *const first = index_mul(ir, u, index_const(ir, 16));
     Node *const wanted = cast_make(ir, make_load(machine, index, first, 16), DTYPE_INDEX);
     Node *const valid = scalar2(ir, OP_ge, wanted, index_const(ir, 0));
-    Node *const back = scalar2(ir, OP_add, scalar2(ir, OP_sub, splat_make(ir, index_const(ir, 15), 16), iota(machine, 16)), first);
+    Node *const back =
+        scalar2(ir, OP_add, scalar2(ir, OP_sub, splat_make(ir, index_const(ir, 15), 16), iota(machine, 16)), first);
     for (int i = 0; i < MOVED; i++) {
         Node *const table = machine_buffer(machine, arena_format(machine->arena, "table%d", i), moved[i], N);
         Node *const out = machine_buffer(machine, arena_format(machine->arena, "out%d", i), moved[i], UNITS * 16);
         Node *const masked = machine_buffer(machine, arena_format(machine->arena, "masked%d", i), moved[i], UNITS * 16);
         Node *const dim = index_const(ir, 16);
-        Node *const local = buffer_make(ir, type_tensor(ir, moved[i], 1, &dim),
-                                        &(Buffer){.name = name_intern(machine->arena, "local"), .place = PLACE_LOCAL, .offset = 256 * i});
+        Node *const local = buffer_make(
+            ir, type_tensor(ir, moved[i], 1, &dim),
+            &(Buffer){.name = name_intern(machine->arena, "local"), .place = PLACE_LOCAL, .offset = 256 * i});
         Node *const one = splat_make(ir, const_int(ir, moved[i], 1), 16);
         make_store(machine, unit, local, index_const(ir, 0), make_gather(machine, table, wanted, valid, one), NULL);
-        Node *const again = ordered(machine, unit, &(Node){.op = OP_read, .type = type_vector(moved[i], 16), .inputs = (Node *[]){local, index_const(ir, 0)}, .input_count = 2});
+        Node *const again = ordered(machine, unit,
+                                    &(Node){.op = OP_read,
+                                            .type = type_vector(moved[i], 16),
+                                            .inputs = (Node *[]){local, index_const(ir, 0)},
+                                            .input_count = 2});
         ordered(machine, unit, &(Node){.op = OP_scatter, .inputs = (Node *[]){out, back, again}, .input_count = 3});
         Node *const safe = scalar2(ir, OP_max, wanted, splat_make(ir, index_const(ir, 0), 16));
         make_store(machine, unit, masked, first, make_gather(machine, table, safe, NULL, NULL), valid);
@@ -269,7 +287,8 @@ static void check_moves(lathe_kernel *kernel, const Node *node)
         memset(outs[i], 0, sizeof outs[i]);
         memset(masks[i], 0, sizeof masks[i]);
         for (int j = 0; j < N; j++)
-            memory_set(tables[i], moved[i], j, moved[i] == DTYPE_BOOL ? (uint64_t)j * 3 % 2 : (uint64_t)j * 2654435761u);
+            memory_set(tables[i], moved[i], j,
+                       moved[i] == DTYPE_BOOL ? (uint64_t)j * 3 % 2 : (uint64_t)j * 2654435761u);
         void *const of[3] = {tables[i], outs[i], masks[i]};
         static const char *const kinds[3] = {"table", "out", "masked"};
         for (int k = 0; k < 3; k++) {
@@ -283,9 +302,13 @@ static void check_moves(lathe_kernel *kernel, const Node *node)
         for (int at = 0; at < UNITS * 16; at++) {
             const int from = at / 16 * 16 + 15 - at % 16;
             uint64_t one[1] = {0};
-            const uint64_t unit = moved[i] == DTYPE_F32 ? 0x3f800000 : moved[i] == DTYPE_F64 ? UINT64_C(0x3ff) << 52 : moved[i] == DTYPE_F16 ? 0x3c00 : 1;
+            const uint64_t unit = moved[i] == DTYPE_F32   ? 0x3f800000
+                                  : moved[i] == DTYPE_F64 ? UINT64_C(0x3ff) << 52
+                                  : moved[i] == DTYPE_F16 ? 0x3c00
+                                                          : 1;
             memory_set(one, moved[i], 0, unit);
-            const uint64_t expected = index[from] < 0 ? memory_get(one, moved[i], 0) : memory_get(tables[i], moved[i], index[from]);
+            const uint64_t expected =
+                index[from] < 0 ? memory_get(one, moved[i], 0) : memory_get(tables[i], moved[i], index[from]);
             const uint64_t got = memory_get(outs[i], moved[i], at);
             cr_expect_eq(got, expected, "%s out[%d] = %lx, not %lx", dtype_info[moved[i]].name, at, got, expected);
             const uint64_t kept = index[at] < 0 ? 0 : memory_get(tables[i], moved[i], index[at]);
@@ -311,11 +334,13 @@ static Node *make_packed(Machine *machine)
         Node *const in = machine_buffer(machine, arena_format(machine->arena, "in%d", i), dtypes[i], N);
         Node *const out = machine_buffer(machine, arena_format(machine->arena, "out%d", i), dtypes[i], N);
         /* whole bytes, lanes at an odd offset, one element */
-        make_store(machine, unit, out, index_mul(ir, u, index_const(ir, 8)), make_load(machine, in, index_mul(ir, u, index_const(ir, 8)), 8), NULL);
+        make_store(machine, unit, out, index_mul(ir, u, index_const(ir, 8)),
+                   make_load(machine, in, index_mul(ir, u, index_const(ir, 8)), 8), NULL);
         Node *const odd = index_add(ir, index_mul(ir, u, index_const(ir, 4)), index_const(ir, 33));
         make_store(machine, unit, out, odd, make_load(machine, in, index_add(ir, odd, index_const(ir, 1)), 4), NULL);
         Node *const single = index_add(ir, u, index_const(ir, 71));
-        make_store(machine, unit, out, single, make_load(machine, in, index_const(ir, 99), 1), scalar2(ir, OP_ne, u, index_const(ir, 2)));
+        make_store(machine, unit, out, single, make_load(machine, in, index_const(ir, 99), 1),
+                   scalar2(ir, OP_ne, u, index_const(ir, 2)));
     }
     return machine_kernel(machine, "packed", body);
 }
@@ -344,7 +369,8 @@ static void check_packed(lathe_kernel *kernel, const Node *node)
             else if (at >= 71 && at < 75 && at != 73)
                 from = 99;
             const int got = out[i][at / per_byte] >> at % per_byte * bits[i] & ones;
-            const int expected = from < 0 ? 0xa5 >> at % per_byte * bits[i] & ones : in[i][from / per_byte] >> from % per_byte * bits[i] & ones;
+            const int expected = from < 0 ? 0xa5 >> at % per_byte * bits[i] & ones
+                                          : in[i][from / per_byte] >> from % per_byte * bits[i] & ones;
             cr_expect_eq(got, expected, "buffer %d, element %d: %d, not %d", i, at, got, expected);
         }
     }
@@ -360,18 +386,34 @@ Test(memory, elements_below_a_byte_leave_their_neighbours_alone)
 static Node *make_vectors(Machine *machine)
 {
     Ir *const ir = machine->ir;
-    Node *const in = machine_buffer(machine, "in", DTYPE_I32, 64), *const out = machine_buffer(machine, "out", DTYPE_I32, 256);
+    Node *const in = machine_buffer(machine, "in", DTYPE_I32, 64), *const out =
+                                                                       machine_buffer(machine, "out", DTYPE_I32, 256);
     Block *const body = block_make(ir);
     Node *const whole = make_load(machine, in, index_const(ir, 0), 64);
-    Node *const low = node_make(ir, &(Node){.op = OP_slice, .type = type_vector(DTYPE_I32, 24), .inputs = (Node *[]){whole}, .input_count = 1, .payload.integer = 5});
-    Node *const lane = node_make(ir, &(Node){.op = OP_extract, .type = type_scalar(DTYPE_I32), .inputs = (Node *[]){whole}, .input_count = 1, .payload.integer = 40});
-    Node *const joined = node_make(ir, &(Node){.op = OP_join, .type = type_vector(DTYPE_I32, 50), .inputs = (Node *[]){lane, low, lane, low}, .input_count = 4});
+    Node *const low = node_make(ir, &(Node){.op = OP_slice,
+                                            .type = type_vector(DTYPE_I32, 24),
+                                            .inputs = (Node *[]){whole},
+                                            .input_count = 1,
+                                            .payload.integer = 5});
+    Node *const lane = node_make(ir, &(Node){.op = OP_extract,
+                                             .type = type_scalar(DTYPE_I32),
+                                             .inputs = (Node *[]){whole},
+                                             .input_count = 1,
+                                             .payload.integer = 40});
+    Node *const joined = node_make(ir, &(Node){.op = OP_join,
+                                               .type = type_vector(DTYPE_I32, 50),
+                                               .inputs = (Node *[]){lane, low, lane, low},
+                                               .input_count = 4});
     make_store(machine, body, out, index_const(ir, 0), joined, NULL);
     make_store(machine, body, out, index_const(ir, 64), scalar2(ir, OP_mul, whole, splat_make(ir, lane, 64)), NULL);
     static const FoldKind kinds[] = {FOLD_SUM, FOLD_PROD, FOLD_MAX, FOLD_MIN, FOLD_AND, FOLD_OR};
     for (int i = 0; i < 6; i++)
         make_store(machine, body, out, index_const(ir, 128 + i), reduce(machine, kinds[i], whole), NULL);
-    ordered(machine, body, &(Node){.op = OP_prefetch, .inputs = (Node *[]){in, index_const(ir, 1 << 20)}, .input_count = 2, .payload.integer = 2});
+    ordered(machine, body,
+            &(Node){.op = OP_prefetch,
+                    .inputs = (Node *[]){in, index_const(ir, 1 << 20)},
+                    .input_count = 2,
+                    .payload.integer = 2});
     return machine_kernel(machine, "vectors", body);
 }
 
@@ -406,16 +448,19 @@ Test(memory, vectors_are_sliced_joined_and_reduced)
 
 /* ---- reading what an aliasing buffer wrote ---- */
 
-/* view is an alias of out: out[u] = in[u] + 1; then out2[u] = view[u] by a plain load of the alias, which must see the store */
+/* view is an alias of out: out[u] = in[u] + 1; then out2[u] = view[u] by a plain load of the alias, which must see the
+ * store */
 static Node *make_alias(Machine *machine)
 {
     Ir *const ir = machine->ir;
-    Node *const in = machine_buffer(machine, "in", DTYPE_F32, N), *const out = machine_buffer(machine, "out", DTYPE_F32, N);
+    Node *const in = machine_buffer(machine, "in", DTYPE_F32, N), *const out =
+                                                                      machine_buffer(machine, "out", DTYPE_F32, N);
     Node *const other = machine_buffer(machine, "other", DTYPE_F32, N);
     Node *const view = buffer_make(ir, out->type, &(Buffer){.name = name_intern(machine->arena, "view"), .alias = out});
     Block *const body = block_make(ir), *const first = block_make(ir), *const second = block_make(ir);
     Node *const u = make_for(machine, body, "u", make_begin(machine), make_end(machine), 1, first);
-    make_store(machine, first, out, u, scalar2(ir, OP_add, make_load(machine, in, u, 1), const_float(ir, DTYPE_F32, 1)), NULL);
+    make_store(machine, first, out, u, scalar2(ir, OP_add, make_load(machine, in, u, 1), const_float(ir, DTYPE_F32, 1)),
+               NULL);
     Node *const v = make_for(machine, body, "v", make_begin(machine), make_end(machine), 1, second);
     make_store(machine, second, other, v, make_load(machine, view, v, 1), NULL);
     return machine_kernel(machine, "alias", body);
@@ -427,7 +472,8 @@ static void check_alias(lathe_kernel *kernel, const Node *node)
     for (int i = 0; i < N; i++)
         in[i] = (float)i;
     int32_t error = 0;
-    call(kernel, node, 0, N, NULL, &error, (const char *const[]){"in", "out", "view", "other"}, (void *const[]){in, out, out, other}, 4);
+    call(kernel, node, 0, N, NULL, &error, (const char *const[]){"in", "out", "view", "other"},
+         (void *const[]){in, out, out, other}, 4);
     for (int i = 0; i < N; i++)
         cr_expect_eq(other[i], (float)i + 1);
 }

@@ -1,6 +1,6 @@
 /* links: lathe_codegen lathe_ir lathe_targets */
-/* Random kernels of nested loops, branches and shared expressions: machine code must equal the interpreter in every byte. What this finds is a
- * value that was placed in the wrong scope. */
+/* Random kernels of nested loops, branches and shared expressions: machine code must equal the interpreter in every
+ * byte. What this finds is a value that was placed in the wrong scope. */
 #include "tests/codegen/machine.h"
 
 #include "ir/interpret.h"
@@ -67,7 +67,9 @@ static Node *make_index(Random *random)
     case 5:
         return index_max(ir, a, b);
     default:
-        return index_mod(ir, cast_make(ir, make_load(random->machine, random->numbers, place(random, 1), 1), DTYPE_INDEX), index_const(ir, 50));
+        return index_mod(ir,
+                         cast_make(ir, make_load(random->machine, random->numbers, place(random, 1), 1), DTYPE_INDEX),
+                         index_const(ir, 50));
     }
 }
 
@@ -122,7 +124,8 @@ static void make_loop(Random *random, Block *block, int depth)
 {
     Ir *const ir = random->ir;
     Node *const axis = axis_make(ir, "i", NULL);
-    Node *const upper = pick(random, 2) ? index_const(ir, pick(random, 5)) : index_mod(ir, any(random, INDEX), index_const(ir, 5));
+    Node *const upper =
+        pick(random, 2) ? index_const(ir, pick(random, 5)) : index_mod(ir, any(random, INDEX), index_const(ir, 5));
     random->loops++;
     Block *inner = make_inner(random, axis, depth + 1);
     random->loops--;
@@ -144,7 +147,11 @@ static void make_if(Random *random, Block *block, int depth)
     if (has_else)
         blocks[1] = make_inner(random, NULL, depth + 1);
     ordered(random->machine, block,
-            &(Node){.op = OP_if, .inputs = (Node *[]){condition}, .input_count = 1, .blocks = blocks, .block_count = has_else ? 2 : 1});
+            &(Node){.op = OP_if,
+                    .inputs = (Node *[]){condition},
+                    .input_count = 1,
+                    .blocks = blocks,
+                    .block_count = has_else ? 2 : 1});
 }
 
 static void make_statement(Random *random, Block *block, int depth)
@@ -162,7 +169,8 @@ static void make_statement(Random *random, Block *block, int depth)
     } else if (choice < 8 && variables->count) {
         Node *const variable = variables->items[pick(random, (unsigned)variables->count)];
         Node *const value = any(random, kind);
-        make_set(machine, block, variable, kind == INDEX ? index_mod(random->ir, value, index_const(random->ir, 1000)) : value);
+        make_set(machine, block, variable,
+                 kind == INDEX ? index_mod(random->ir, value, index_const(random->ir, 1000)) : value);
     } else if (choice == 8 && variables->count) {
         remember(random, kind, make_get(machine, block, variables->items[pick(random, (unsigned)variables->count)]));
     } else if (choice == 9 && random->loops) {
@@ -170,8 +178,10 @@ static void make_statement(Random *random, Block *block, int depth)
     } else if (choice == 10) {
         const int lanes = pick(random, 2) ? 16 : 1;
         Node *const inputs[] = {random->out, place(random, lanes)};
-        remember(random, lanes == 16 ? VECTOR : REAL,
-                 ordered(machine, block, &(Node){.op = OP_read, .type = type_vector(DTYPE_F32, lanes), .inputs = inputs, .input_count = 2}));
+        remember(
+            random, lanes == 16 ? VECTOR : REAL,
+            ordered(machine, block,
+                    &(Node){.op = OP_read, .type = type_vector(DTYPE_F32, lanes), .inputs = inputs, .input_count = 2}));
     } else {
         const Kind stored = pick(random, 2) ? VECTOR : REAL;
         make_store(machine, block, random->out, place(random, stored == VECTOR ? 16 : 1), any(random, stored), NULL);
@@ -201,7 +211,8 @@ static Node *make_kernel(Machine *machine, uint64_t seed)
     remember(&random, VECTOR, splat_make(ir, const_float(ir, DTYPE_F32, -1.25), 16));
     remember(&random, TRUTH, scalar2(ir, OP_lt, index_const(ir, 5), symbol_make(ir, name_intern(machine->arena, "S"))));
     Block *const body = block_make(ir);
-    make_store(machine, body, random.out, index_const(ir, 0), make_load(machine, random.in, index_const(ir, 0), 1), NULL);
+    make_store(machine, body, random.out, index_const(ir, 0), make_load(machine, random.in, index_const(ir, 0), 1),
+               NULL);
     make_store(machine, body, random.out, index_const(ir, 1),
                cast_make(ir, make_load(machine, random.numbers, index_const(ir, 0), 1), DTYPE_F32), NULL);
     make_block(&random, body, 0);
@@ -227,7 +238,9 @@ static void bind(const Node *kernel, State *state, void **buffers, uint64_t *byt
 {
     for (int i = 0; i < kernel_buffer_count(kernel); i++) {
         const char *const name = kernel->inputs[i]->payload.buffer->name;
-        buffers[i] = strcmp(name, "in") == 0 ? (void *)state->in : strcmp(name, "out") == 0 ? (void *)state->out : state->numbers;
+        buffers[i] = strcmp(name, "in") == 0    ? (void *)state->in
+                     : strcmp(name, "out") == 0 ? (void *)state->out
+                                                : state->numbers;
         bytes[i] = N * 4;
     }
 }
@@ -265,7 +278,8 @@ Test(random, machine_code_equals_the_interpreter)
             state_fill(&expected);
             state_fill(&got);
             bind(kernel, &expected, buffers, bytes);
-            cr_assert_eq(interpret_run(code, buffers, bytes, &symbol, 2, 9, &error), INTERPRET_OK, "%s", interpret_message(code));
+            cr_assert_eq(interpret_run(code, buffers, bytes, &symbol, 2, 9, &error), INTERPRET_OK, "%s",
+                         interpret_message(code));
             bind(kernel, &got, buffers, bytes);
             machine_function(machine, job)(buffers, &symbol, 2, 9, NULL, &error);
             State start;
@@ -275,6 +289,7 @@ Test(random, machine_code_equals_the_interpreter)
                       machine->jobs[job].target->name);
         }
     }
-    cr_expect_gt(changed, machine->count * 2, "most kernels must do something: %d of %d runs changed memory", changed, machine->count * 3);
+    cr_expect_gt(changed, machine->count * 2, "most kernels must do something: %d of %d runs changed memory", changed,
+                 machine->count * 3);
     machine_close(machine);
 }

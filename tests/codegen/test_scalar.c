@@ -1,5 +1,6 @@
 /* links: lathe_codegen lathe_ir lathe_targets */
-/* Machine code of every scalar operation on every dtype, scalar and 16 lanes, on every target that runs here, against scalar_evaluate. */
+/* Machine code of every scalar operation on every dtype, scalar and 16 lanes, on every target that runs here, against
+ * scalar_evaluate. */
 #include "tests/codegen/machine.h"
 
 #include "ir/scalar.h"
@@ -23,7 +24,7 @@ static const struct {
 #undef I
 #undef B
 
-static const Dtype arithmetic[] = {DTYPE_F32, DTYPE_F64, DTYPE_I8, DTYPE_U8,  DTYPE_I16,  DTYPE_U16,   DTYPE_I32,
+static const Dtype arithmetic[] = {DTYPE_F32, DTYPE_F64, DTYPE_I8,  DTYPE_U8,   DTYPE_I16,   DTYPE_U16, DTYPE_I32,
                                    DTYPE_U32, DTYPE_I64, DTYPE_U64, DTYPE_BOOL, DTYPE_INDEX, DTYPE_F16, DTYPE_BF16};
 static const int widths[] = {1, 16};
 
@@ -50,17 +51,20 @@ static uint64_t of_double(Dtype dtype, double value)
     return dtype == DTYPE_F64 ? bits : scalar_evaluate(OP_cast, dtype, DTYPE_F64, &bits);
 }
 
-static const double special_reals[] = {0.0,  -0.0,      1.0,       -1.0,      0.5,        -0.5,      1.5,     2.5,
-                                       -2.5, INFINITY,  -INFINITY, NAN,       1e-40,      -1e-40,    3.4e38,  -3.4e38,
-                                       65504, 65520,    448,       480,       57344,      0.0009765, 1e-7,    16777217,
-                                       127,  128,       -128.7,    255.9,     2147483647, -2147483648.0, 4294967295.0, 9.3e18};
-static const int64_t special_integers[] = {0, 1, -1, 2, -2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 127, -128, 255, 256, 32767, -32768,
-                                           65535, INT32_MAX, INT32_MIN, UINT32_MAX, INT64_MAX, INT64_MIN, 10, -10, 100, 5, -5, 1000};
+static const double special_reals[] = {
+    0.0,  -0.0,     1.0,    -1.0,   0.5,     -0.5,  1.5,        2.5,           -2.5,         INFINITY, -INFINITY,
+    NAN,  1e-40,    -1e-40, 3.4e38, -3.4e38, 65504, 65520,      448,           480,          57344,    0.0009765,
+    1e-7, 16777217, 127,    128,    -128.7,  255.9, 2147483647, -2147483648.0, 4294967295.0, 9.3e18};
+static const int64_t special_integers[] = {0,         1,         -1,    2,      -2,    3,         7,         8,
+                                           15,        16,        31,    32,     63,    64,        127,       -128,
+                                           255,       256,       32767, -32768, 65535, INT32_MAX, INT32_MIN, UINT32_MAX,
+                                           INT64_MAX, INT64_MIN, 10,    -10,    100,   5,         -5,        1000};
 enum { SPECIALS = 32 };
 
 static uint64_t special(Dtype dtype, int number)
 {
-    return dtype_is_float(dtype) ? of_double(dtype, special_reals[number]) : extend(dtype, (uint64_t)special_integers[number]);
+    return dtype_is_float(dtype) ? of_double(dtype, special_reals[number])
+                                 : extend(dtype, (uint64_t)special_integers[number]);
 }
 
 /* The first elements pair every special value with every other, the rest is random bits. */
@@ -105,7 +109,8 @@ typedef struct Bench {
     Node *kernel, *inputs[4], *outputs[OUTPUTS_MAX];
 } Bench;
 
-static Bench *bench_make(Machine *machine, const TargetMachineInfo *target, Dtype dtype, int lanes, const Case *cases, int count)
+static Bench *bench_make(Machine *machine, const TargetMachineInfo *target, Dtype dtype, int lanes, const Case *cases,
+                         int count)
 {
     Bench *const bench = NEW(machine->arena, Bench);
     *bench = (Bench){.dtype = dtype, .lanes = lanes, .count = count};
@@ -148,7 +153,8 @@ static void bench_check(Machine *machine, const Bench *bench)
     memset(memory, 0, sizeof memory);
     for (int i = 0; i < 4; i++)
         for (int at = 0; at < ELEMENTS; at++)
-            memory_set(memory[i], i == 3 ? DTYPE_BOOL : bench->dtype, at, sample(i == 3 ? DTYPE_BOOL : bench->dtype, i, at));
+            memory_set(memory[i], i == 3 ? DTYPE_BOOL : bench->dtype, at,
+                       sample(i == 3 ? DTYPE_BOOL : bench->dtype, i, at));
     const int parameters = kernel_buffer_count(bench->kernel);
     for (int i = 0; i < parameters; i++) {
         buffers[i] = NULL;
@@ -174,9 +180,11 @@ static void bench_check(Machine *machine, const Bench *bench)
             const uint64_t expected =
                 extend(this->result, scalar_evaluate(this->op, this->result, this->operand, operands));
             const uint64_t got = memory_get(memory[4 + i], this->result, at);
-            cr_expect(same(this->result, expected, got), "%s %s -> %s x%d on %s (constant %d): (%lx, %lx, %lx) gives %lx, not %lx",
-                      op_name(this->op), dtype_info[this->operand].name, dtype_info[this->result].name, bench->lanes,
-                      machine->jobs[bench->job].target->name, this->constant, operands[0], operands[1], operands[2], got, expected);
+            cr_expect(same(this->result, expected, got),
+                      "%s %s -> %s x%d on %s (constant %d): (%lx, %lx, %lx) gives %lx, not %lx", op_name(this->op),
+                      dtype_info[this->operand].name, dtype_info[this->result].name, bench->lanes,
+                      machine->jobs[bench->job].target->name, this->constant, operands[0], operands[1], operands[2],
+                      got, expected);
             if (!same(this->result, expected, got))
                 break;
         }
@@ -249,7 +257,8 @@ static int constant_cases(Dtype dtype, Case *cases)
 
 Test(scalar, constant_operands_change_no_result)
 {
-    static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I8, DTYPE_U16, DTYPE_I32, DTYPE_U32, DTYPE_INDEX, DTYPE_U64};
+    static const Dtype dtypes[] = {DTYPE_F32, DTYPE_F64, DTYPE_I8,    DTYPE_U16,
+                                   DTYPE_I32, DTYPE_U32, DTYPE_INDEX, DTYPE_U64};
     check_all(dtypes, sizeof dtypes / sizeof *dtypes, constant_cases);
 }
 

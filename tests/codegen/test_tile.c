@@ -1,7 +1,8 @@
 /* links: lathe_codegen lathe_ir lathe_targets */
 #define _GNU_SOURCE
-/* Register tiles of a matrix product: the property that speed hangs on. Every tile that templates use must keep its accumulators in registers:
- * no vector register goes to the stack, and every multiply-add is one machine instruction. */
+/* Register tiles of a matrix product: the property that speed hangs on. Every tile that templates use must keep its
+ * accumulators in registers: no vector register goes to the stack, and every multiply-add is one machine instruction.
+ */
 #include "tests/codegen/machine.h"
 
 typedef struct Tile {
@@ -20,11 +21,13 @@ static const Tile tiles[] = {
 };
 enum { TILES = sizeof tiles / sizeof *tiles, UNROLL = 4, PANEL = 16, UNITS = 3, DEPTH = 64 };
 
-/* C[u*rows + i][j] = sum over k, ascending, of A[u*rows + i][k] * B[j/16][k][j%16]; A row-major, B in panels of 16 columns */
+/* C[u*rows + i][j] = sum over k, ascending, of A[u*rows + i][k] * B[j/16][k][j%16]; A row-major, B in panels of 16
+ * columns */
 static Node *make_tile(Machine *machine, const Tile *tile)
 {
     Ir *const ir = machine->ir;
-    Node *const a = machine_buffer(machine, "A", DTYPE_F32, 1 << 20), *const b = machine_buffer(machine, "B", DTYPE_F32, 1 << 20),
+    Node *const a = machine_buffer(machine, "A", DTYPE_F32, 1 << 20),
+                *const b = machine_buffer(machine, "B", DTYPE_F32, 1 << 20),
                 *const c = machine_buffer(machine, "C", DTYPE_F32, 1 << 20);
     Node *const depth = tile->symbolic ? symbol_make(ir, name_intern(machine->arena, "depth")) : index_const(ir, DEPTH);
     Block *const body = block_make(ir), *const unit = block_make(ir), *const inner = block_make(ir);
@@ -41,21 +44,24 @@ static Node *make_tile(Machine *machine, const Tile *tile)
         for (int j = 0; j < tile->columns; j++) {
             const int column = j * tile->lanes;
             Node *const panel = index_mul(ir, depth, index_const(ir, column / PANEL * PANEL));
-            Node *const place = index_add(ir, index_mul(ir, at, index_const(ir, PANEL)), index_const(ir, column % PANEL));
+            Node *const place =
+                index_add(ir, index_mul(ir, at, index_const(ir, PANEL)), index_const(ir, column % PANEL));
             columns[j] = make_load(machine, b, index_add(ir, panel, place), tile->lanes);
         }
         for (int i = 0; i < tile->rows; i++) {
             Node *const row = index_mul(ir, index_add(ir, first_row, index_const(ir, i)), depth);
             Node *const value = splat_make(ir, make_load(machine, a, index_add(ir, row, at), 1), tile->lanes);
             for (int j = 0; j < tile->columns; j++)
-                make_set(machine, inner, sums[i][j], scalar3(ir, OP_fma, value, columns[j], make_get(machine, inner, sums[i][j])));
+                make_set(machine, inner, sums[i][j],
+                         scalar3(ir, OP_fma, value, columns[j], make_get(machine, inner, sums[i][j])));
         }
     }
     const int width = tile->columns * tile->lanes;
     for (int i = 0; i < tile->rows; i++)
         for (int j = 0; j < tile->columns; j++) {
             Node *const row = index_mul(ir, index_add(ir, first_row, index_const(ir, i)), index_const(ir, width));
-            make_store(machine, unit, c, index_add(ir, row, index_const(ir, j * tile->lanes)), make_get(machine, unit, sums[i][j]), NULL);
+            make_store(machine, unit, c, index_add(ir, row, index_const(ir, j * tile->lanes)),
+                       make_get(machine, unit, sums[i][j]), NULL);
         }
     return machine_kernel(machine, "tile", body);
 }

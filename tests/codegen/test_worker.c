@@ -13,10 +13,12 @@ enum { KERNELS = 12 };
 static Node *make_adder(Machine *machine, int number)
 {
     Ir *const ir = machine->ir;
-    Node *const in = machine_buffer(machine, "in", DTYPE_I32, 16), *const out = machine_buffer(machine, "out", DTYPE_I32, 16);
+    Node *const in = machine_buffer(machine, "in", DTYPE_I32, 16), *const out =
+                                                                       machine_buffer(machine, "out", DTYPE_I32, 16);
     Block *const body = block_make(ir), *const unit = block_make(ir);
     Node *const u = make_for(machine, body, "u", make_begin(machine), make_end(machine), 1, unit);
-    make_store(machine, unit, out, u, scalar2(ir, OP_add, make_load(machine, in, u, 1), const_int(ir, DTYPE_I32, number)), NULL);
+    make_store(machine, unit, out, u,
+               scalar2(ir, OP_add, make_load(machine, in, u, 1), const_int(ir, DTYPE_I32, number)), NULL);
     return machine_kernel(machine, arena_format(machine->arena, "adder_%d", number), body);
 }
 
@@ -62,7 +64,8 @@ Test(worker, objects_do_not_depend_on_the_number_of_workers)
     static const int workers[3] = {0, 1, 5};
     for (int i = 0; i < 3; i++) {
         machines[i] = machine_of_adders();
-        cr_assert(compile_kernels(machines[i]->ir, machines[i]->jobs, KERNELS, &(WorkerOptions){.workers = workers[i], .lines = &lines}));
+        cr_assert(compile_kernels(machines[i]->ir, machines[i]->jobs, KERNELS,
+                                  &(WorkerOptions){.workers = workers[i], .lines = &lines}));
     }
     expect_same_objects(machines[0], machines[1]);
     expect_same_objects(machines[0], machines[2]);
@@ -75,8 +78,8 @@ Test(worker, objects_do_not_depend_on_the_number_of_workers)
 
 typedef struct Plan {
     Machine *machine;
-    int signal;     /* that kills the worker of every third kernel ... */
-    bool always;    /* ... also on its second chance */
+    int signal;  /* that kills the worker of every third kernel ... */
+    bool always; /* ... also on its second chance */
     int fallbacks, progress;
 } Plan;
 
@@ -112,8 +115,11 @@ Test(worker, a_worker_that_dies_costs_one_retry_and_a_warning)
         for (int workers = 1; workers <= 4; workers += 3) {
             Machine *const machine = machine_of_adders();
             Plan plan = {machine, signals[s], false, 0, 0};
-            const WorkerOptions options = {
-                .workers = workers, .fallback = plain, .in_worker = plant_death, .progress = count_progress, .context = &plan};
+            const WorkerOptions options = {.workers = workers,
+                                           .fallback = plain,
+                                           .in_worker = plant_death,
+                                           .progress = count_progress,
+                                           .context = &plan};
             cr_assert(compile_kernels(machine->ir, machine->jobs, KERNELS, &options));
             cr_expect_eq(plan.fallbacks, KERNELS / 3);
             cr_expect_eq(plan.progress, KERNELS);
@@ -154,7 +160,8 @@ Test(worker, a_kernel_that_takes_too_long_gets_the_plain_schedule)
     Machine *const machine = machine_open();
     machine_add(machine, make_adder(machine, 0), target_at(0));
     Plan plan = {.machine = machine};
-    const WorkerOptions options = {.workers = 1, .cpu_seconds = 1, .fallback = plain, .in_worker = spin, .context = &plan};
+    const WorkerOptions options = {
+        .workers = 1, .cpu_seconds = 1, .fallback = plain, .in_worker = spin, .context = &plan};
     cr_expect(compile_kernels(machine->ir, machine->jobs, 1, &options));
     cr_expect(machine->jobs[0].fell_back);
     cr_expect_not_null(strstr(machine->diagnostics->first->text, "time limit"));
