@@ -5,8 +5,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-_Static_assert(TARGET_CPU_SSE42 == LATHE_CPU_SSE42 && TARGET_CPU_AVX2 == LATHE_CPU_AVX2 &&
-                   TARGET_CPU_AVX512 == LATHE_CPU_AVX512,
+_Static_assert((int)TARGET_CPU_SSE42 == (int)LATHE_CPU_SSE42 && (int)TARGET_CPU_AVX2 == (int)LATHE_CPU_AVX2 &&
+                   (int)TARGET_CPU_AVX512 == (int)LATHE_CPU_AVX512,
                "targets and runtime must name CPU features alike");
 
 Test(target, every_row_is_found_by_its_name)
