@@ -4,3 +4,6 @@
 if(TARGET tools_test_program)
   add_dependencies(tools_test_program lathe)
 endif()
+
+find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
+include(${CMAKE_SOURCE_DIR}/tests/house.cmake)

@@ -66,10 +66,13 @@ class Array:
         return memoryview(flat).cast("B").cast(self._letter)
 
     def tolist(self):
-        values = list(self.memory()) if self.nbytes else []
-        for extent in reversed(self.shape[1:]):
-            values = [values[i:i + extent] for i in range(0, len(values), extent)] if extent else [[]] * self.size
-        return values if self.shape else values[0]
+        def nest(values, shape):
+            if not shape:
+                return values[0]
+            step = len(values) // shape[0] if shape[0] else 0
+            return [nest(values[i * step:(i + 1) * step], shape[1:]) for i in range(shape[0])]
+
+        return nest(self.memory().tolist() if self.nbytes else [], self.shape)
 
     def __repr__(self):
         return f"lathe.Array({self.name}{list(self.shape)})"
@@ -101,7 +104,7 @@ _BUFFER_LETTERS = {"f": (2, 32), "d": (2, 64), "e": (2, 16), "?": (6, 8), "b": (
                    "q": (0, 64), "B": (1, 8), "H": (1, 16), "I": (1, 32), "L": (1, 64), "Q": (1, 64)}
 
 
-def _from_buffer(value):
+def _from_buffer(value, writable):
     try:
         view = memoryview(value)
     except TypeError:
@@ -109,7 +112,9 @@ def _from_buffer(value):
     letter = view.format.lstrip("@=<")
     if letter not in _BUFFER_LETTERS or not view.c_contiguous:
         raise TypeError(f"a buffer of format {view.format!r}{'' if view.c_contiguous else ' that is not contiguous'} cannot be used")
-    # from_buffer wants writable memory; Py_buffer through a cast of the address does not.
+    if view.readonly and writable:
+        raise TypeError("the array is read-only")
+    # ctypes tells the address of writable memory only: what is read-only is copied.
     address = c.c_void_p(0)
     if view.nbytes and not view.readonly:
         address = c.c_void_p(c.addressof((c.c_uint8 * view.nbytes).from_buffer(view)))
@@ -121,8 +126,8 @@ def _from_buffer(value):
     return abi.DLTensor(address, abi.Device(1, 0), view.ndim, abi.DLDtype(code, bits, 1), shape, None, 0), (view, shape)
 
 
-def tensor_of(value):
-    """The DLTensor of an array, and what must stay alive while it is used. Nothing is copied, except read-only buffers."""
+def tensor_of(value, writable=False):
+    """The DLTensor of an array, and what must stay alive while it is used. Nothing is copied, except read-only memory."""
     if hasattr(value, "__dlpack__"):
         device = value.__dlpack_device__()
         if device[0] not in (1, 3):  # 3: host memory that a GPU can read
@@ -131,8 +136,8 @@ def tensor_of(value):
             capsule = value.__dlpack__()
         except (BufferError, TypeError, RuntimeError):
             # numpy does not lend arrays that are read-only, or types that DLPack has no code for.
-            return _from_buffer(value)
+            return _from_buffer(value, writable)
         tensor = _from_capsule(capsule)
         tensor = abi.DLTensor(tensor.data, abi.Device(1, 0), tensor.ndim, tensor.dtype, tensor.shape, tensor.strides, tensor.byte_offset)
         return tensor, (capsule, value)
-    return _from_buffer(value)
+    return _from_buffer(value, writable)

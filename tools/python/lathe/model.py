@@ -93,7 +93,7 @@ class Session:
 
     def _set(self, tensor, pointers, i, array):
         try:
-            value, kept = tensor_of(array)
+            value, kept = tensor_of(array, writable=pointers is self._outputs)
         except TypeError as error:
             raise TypeError(f"{tensor.name}: {error}") from None
         if value.dtype.code == _UNSIGNED and value.dtype.bits == tensor._bits and tensor.dtype == "bfloat16":
@@ -102,19 +102,20 @@ class Session:
         self._kept[c.addressof(pointers), i] = (value, kept)
 
     def bind(self, name, array):
-        """Uses this array in every run; None leaves an optional input out."""
+        """Uses this array in every run; None leaves an optional input out, or has an output allocated again."""
         tensor, pointers, i = self._place(name)
-        if pointers is self._outputs:
-            if not hasattr(array, "__dlpack__") and memoryview(array).readonly:
-                raise TypeError(f"{name}: an output cannot be read-only")
-            self._ours.discard(i)
-            self._arrays[i] = array
-        else:
+        if pointers is self._inputs:
             self._fresh = False
         if array is None:
             pointers[i] = None
+            if pointers is self._outputs:
+                self._ours.add(i)
+                self._fresh = False
             return
         self._set(tensor, pointers, i, array)
+        if pointers is self._outputs:
+            self._ours.discard(i)
+            self._arrays[i] = array
 
     def _allocate(self):
         model = self.model
