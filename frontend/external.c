@@ -67,6 +67,10 @@ static bool file_read(Files *files, File *file, int descriptor, uint64_t limit)
             continue;
         if (got < 0)
             return file_error(files, file->path, strerror(errno));
+        if (got == 0 && used == 0) {
+            free(data);
+            file->data = (const uint8_t *)"";
+        }
         if (got == 0)
             return true;
         used += (size_t)got;

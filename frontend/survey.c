@@ -32,7 +32,8 @@ static bool supported(const char *domain, const char *op, int version)
     if (*domain)
         return op_find(domain, op) != OP_NONE;
     const bool standard = operator_exists(op, version, &what, &since);
-    return op_find("", operator_newest(op)) != OP_NONE || (standard && (strcmp(op, "Constant") == 0 || strcmp(op, "If") == 0));
+    return op_find("", operator_newest(op)) != OP_NONE ||
+           (standard && (strcmp(op, "Constant") == 0 || strcmp(op, "If") == 0));
 }
 
 static SurveyedOperator *operator_add(Walk *walk, Name domain, Name op)
@@ -63,7 +64,8 @@ static bool walk_node(Walk *walk, const Opsets *opsets, const Onnx__NodeProto *n
     SurveyedOperator *known = names_get(&walk->found, key);
     if (!known) {
         if (walk->count == OPERATORS_MOST)
-            return diag_error(importer->diagnostics, EXIT_LIMIT, &importer->file, "the model uses more than %d operators", OPERATORS_MOST);
+            return diag_error(importer->diagnostics, EXIT_LIMIT, &importer->file,
+                              "the model uses more than %d operators", OPERATORS_MOST);
         known = operator_add(walk, domain, op);
         known->opset = opset_version(opsets, domain);
         known->function = function_find(importer, node) != NULL;
@@ -105,7 +107,8 @@ static bool walk_operators(Walk *walk, const Opsets *opsets)
         return false;
     for (size_t i = 0; i < model->n_functions; i++) {
         Opsets inside;
-        if (!opsets_import(walk->importer, model->functions[i]->opset_import, model->functions[i]->n_opset_import, &inside) ||
+        if (!opsets_import(walk->importer, model->functions[i]->opset_import, model->functions[i]->n_opset_import,
+                           &inside) ||
             !walk_nodes(walk, &inside, model->functions[i]->node, model->functions[i]->n_node))
             return false;
     }
@@ -126,13 +129,13 @@ static SurveyedValue value_of(const Importer *importer, const Onnx__ValueInfoPro
     const Onnx__TypeProto__Tensor *const tensor = type ? type->tensor_type : NULL;
     const Onnx__TensorShapeProto *const shape = tensor ? tensor->shape : NULL;
     SurveyedValue made = {.name = text_of(importer, &value->name), .rank = -1};
-    made.kind = !type                     ? "unknown"
-                : tensor                  ? "tensor"
-                : type->sequence_type     ? "sequence"
-                : type->optional_type     ? "optional"
-                : type->map_type          ? "map"
+    made.kind = !type                      ? "unknown"
+                : tensor                   ? "tensor"
+                : type->sequence_type      ? "sequence"
+                : type->optional_type      ? "optional"
+                : type->map_type           ? "map"
                 : type->sparse_tensor_type ? "sparse tensor"
-                                          : "unknown";
+                                           : "unknown";
     made.dtype = tensor ? dtype_from_onnx(tensor->elem_type) : DTYPE_NONE;
     if (!shape || shape->n_dim > INT32_MAX)
         return made;
@@ -140,7 +143,9 @@ static SurveyedValue value_of(const Importer *importer, const Onnx__ValueInfoPro
     Name *const symbols = NEW_ARRAY(importer->ir->arena, Name, shape->n_dim + 1);
     for (size_t i = 0; i < shape->n_dim; i++) {
         dims[i] = shape->dim[i]->has_dim_value ? shape->dim[i]->dim_value : -1;
-        symbols[i] = !shape->dim[i]->has_dim_value && shape->dim[i]->dim_param.len ? text_of(importer, &shape->dim[i]->dim_param) : NULL;
+        symbols[i] = !shape->dim[i]->has_dim_value && shape->dim[i]->dim_param.len
+                         ? text_of(importer, &shape->dim[i]->dim_param)
+                         : NULL;
     }
     made.rank = (int)shape->n_dim;
     made.dims = dims;
@@ -148,7 +153,8 @@ static SurveyedValue value_of(const Importer *importer, const Onnx__ValueInfoPro
     return made;
 }
 
-static const SurveyedValue *values_of(const Importer *importer, Onnx__ValueInfoProto *const *values, size_t count, const NameMap *without, int *kept)
+static const SurveyedValue *values_of(const Importer *importer, Onnx__ValueInfoProto *const *values, size_t count,
+                                      const NameMap *without, int *kept)
 {
     SurveyedValue *const list = NEW_ARRAY(importer->ir->arena, SurveyedValue, count + 1);
     *kept = 0;
@@ -177,7 +183,8 @@ static void survey_texts(const Importer *importer, Survey *survey)
     const Onnx__ModelProto *const model = importer->model;
     ImportedText *const list = NEW_ARRAY(importer->ir->arena, ImportedText, model->n_metadata_props + 1);
     for (size_t i = 0; i < model->n_metadata_props; i++)
-        list[i] = (ImportedText){text_of(importer, &model->metadata_props[i]->key), text_of(importer, &model->metadata_props[i]->value)};
+        list[i] = (ImportedText){text_of(importer, &model->metadata_props[i]->key),
+                                 text_of(importer, &model->metadata_props[i]->value)};
     survey->metadata = list;
     survey->metadata_count = (int)model->n_metadata_props;
     survey->name = text_of(importer, &model->graph->name);
@@ -195,13 +202,16 @@ static bool survey_file(Importer *importer, Survey *survey)
     const File *const file = importer->files->first;
     const size_t more = file->size < memory_most / FILE_MEMORY ? file->size * FILE_MEMORY : memory_most;
     const WireLimits limits = {.graphs = importer->limits.nesting, .memory = ((size_t)64 << 20) + more};
-    importer->model = wire_read(importer->scratch, importer->diagnostics, &importer->file, &onnx__model_proto__descriptor, file->data, file->size, &limits);
+    importer->model = wire_read(importer->scratch, importer->diagnostics, &importer->file,
+                                &onnx__model_proto__descriptor, file->data, file->size, &limits);
     if (!importer->model)
         return false;
     if (!importer->model->graph)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file, "not an ONNX model: there is no graph");
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file,
+                          "not an ONNX model: there is no graph");
     Opsets opsets;
-    if (!opsets_import(importer, importer->model->opset_import, importer->model->n_opset_import, &opsets) || !functions_import(importer))
+    if (!opsets_import(importer, importer->model->opset_import, importer->model->n_opset_import, &opsets) ||
+        !functions_import(importer))
         return false;
     Walk walk = {.importer = importer, .survey = survey, .found = {.arena = importer->scratch}};
     survey->opsets = opsets.entries;
@@ -222,8 +232,14 @@ bool onnx_survey(Ir *ir, const char *path, Survey *survey)
         return false;
     Arena *const scratch = arena_open(0, NULL, NULL);
     Importer *const importer = NEW(scratch, Importer);
-    *importer = (Importer){.ir = ir, .scratch = scratch, .diagnostics = ir->diagnostics, .options = &no_options, .limits = limits,
-                           .files = files, .file = {.file = name_intern(ir->arena, path)}, .functions = {.arena = scratch}};
+    *importer = (Importer){.ir = ir,
+                           .scratch = scratch,
+                           .diagnostics = ir->diagnostics,
+                           .options = &no_options,
+                           .limits = limits,
+                           .files = files,
+                           .file = {.file = name_intern(ir->arena, path)},
+                           .functions = {.arena = scratch}};
     const bool good = survey_file(importer, survey);
     if (good) {
         ImportedModel model = {.open = files};

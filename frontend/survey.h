@@ -6,9 +6,9 @@
 
 typedef struct SurveyedValue {
     Name name;
-    const char *kind; /* "tensor", "sequence", "optional", "map", "sparse tensor", "unknown" */
-    Dtype dtype;      /* of tensors; DTYPE_NONE: unknown to us */
-    int rank;         /* -1: not given */
+    const char *kind;    /* "tensor", "sequence", "optional", "map", "sparse tensor", "unknown" */
+    Dtype dtype;         /* of tensors; DTYPE_NONE: unknown to us */
+    int rank;            /* -1: not given */
     const int64_t *dims; /* -1: symbolic or unknown */
     const Name *symbols; /* names of symbolic dims, NULL elsewhere */
 } SurveyedValue;

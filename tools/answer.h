@@ -1,5 +1,5 @@
-/* The result of a verb, as text for people, as JSON for programs, or both: --json prints JSON instead of the text, --json=FILE writes
- * it beside the text. */
+/* The result of a verb, as text for people, as JSON for programs, or both: --json prints JSON instead of the text,
+ * --json=FILE writes it beside the text. */
 #ifndef LATHE_TOOLS_ANSWER_H
 #define LATHE_TOOLS_ANSWER_H
 

@@ -21,7 +21,8 @@ bool baseline_read(double *median, const char *path, Arena *arena, Diagnostics *
     if (!root)
         good = source_error(&source, "is no JSON: line %d: %s", error.line, error.text);
     else if (!schema || strcmp(schema, "lathe.bench/1") != 0 || !(*median > 0))
-        good = source_error(&source, "is no result of lathe bench: it needs the schema lathe.bench/1 and median_ns above 0");
+        good = source_error(&source,
+                            "is no result of lathe bench: it needs the schema lathe.bench/1 and median_ns above 0");
     json_decref(root);
     source_close(&source);
     return good;

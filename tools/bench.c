@@ -1,4 +1,5 @@
-/* lathe bench: how long one run takes. Every run is timed by itself and all times are kept, so that percentiles are exact. */
+/* lathe bench: how long one run takes. Every run is timed by itself and all times are kept, so that percentiles are
+ * exact. */
 #include "tools/verbs.h"
 
 #include "tools/answer.h"
@@ -27,7 +28,8 @@ static bool keep(Bench *bench, int64_t nanoseconds)
         const size_t capacity = bench->capacity ? bench->capacity * 2 : 1024;
         int64_t *const samples = realloc(bench->samples, capacity * sizeof *samples);
         if (!samples)
-            return diag_error(bench->session.options->diagnostics, EXIT_LIMIT, NULL, "no memory for %zu times", capacity);
+            return diag_error(bench->session.options->diagnostics, EXIT_LIMIT, NULL, "no memory for %zu times",
+                              capacity);
         bench->samples = samples;
         bench->capacity = capacity;
     }
@@ -77,10 +79,14 @@ static bool read_percentiles(Bench *bench, const Options *options)
     const char *const *texts;
     const int count = option_list(options, OPTION_PERCENTILES, &texts);
     if (count > PERCENTILES_MOST)
-        return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--percentiles takes at most %d numbers, not %d", PERCENTILES_MOST, count);
+        return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--percentiles takes at most %d numbers, not %d",
+                          PERCENTILES_MOST, count);
     for (int i = 0; i < count; i++)
-        if (!text_to_number(texts[i], &bench->percentiles[i]) || bench->percentiles[i] < 0 || bench->percentiles[i] > 100)
-            return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--percentiles takes numbers from 0 to 100, not '%s'", diag_quote(options->arena, texts[i], 80));
+        if (!text_to_number(texts[i], &bench->percentiles[i]) || bench->percentiles[i] < 0 ||
+            bench->percentiles[i] > 100)
+            return diag_error(options->diagnostics, EXIT_USAGE, NULL,
+                              "--percentiles takes numbers from 0 to 100, not '%s'",
+                              diag_quote(options->arena, texts[i], 80));
     bench->percentile_count = count;
     return true;
 }
@@ -90,7 +96,8 @@ static bool read_baseline(Bench *bench, const Options *options)
 {
     const char *const path = option_text(options, OPTION_BASELINE);
     if (!path)
-        return !option_given(options, OPTION_FAIL_IF) || diag_error(options->diagnostics, EXIT_USAGE, NULL, "--fail-if needs --baseline FILE to compare with");
+        return !option_given(options, OPTION_FAIL_IF) ||
+               diag_error(options->diagnostics, EXIT_USAGE, NULL, "--fail-if needs --baseline FILE to compare with");
     return baseline_read(&bench->baseline, path, options->arena, options->diagnostics);
 }
 
@@ -115,14 +122,16 @@ static void print_text(const Bench *bench)
     printf("min        %s\n", time_text(arena, (double)bench->samples[0]));
     printf("mean       %s\n", time_text(arena, bench->mean));
     for (int i = 0; i < bench->percentile_count; i++)
-        printf("%-10s %s\n", arena_format(arena, "p%g", bench->percentiles[i]), time_text(arena, (double)percentile(bench, bench->percentiles[i])));
+        printf("%-10s %s\n", arena_format(arena, "p%g", bench->percentiles[i]),
+               time_text(arena, (double)percentile(bench, bench->percentiles[i])));
     printf("runs       %zu\n", bench->count);
     printf("threads    %d\n", api->thread_count(library->context));
     printf("level      %s\n", api->level_name(library->context));
     printf("arena      %llu bytes\n", (unsigned long long)api->arena_bytes(library->context));
     printf("weights    %llu bytes\n", (unsigned long long)library->model->weights_bytes);
     if (bench->baseline > 0)
-        printf("baseline   %s, now %+.1f%%\n", time_text(arena, bench->baseline), ((double)percentile(bench, 50) / bench->baseline - 1) * 100);
+        printf("baseline   %s, now %+.1f%%\n", time_text(arena, bench->baseline),
+               ((double)percentile(bench, 50) / bench->baseline - 1) * 100);
 }
 
 static void write_times(JsonWriter *json, const Bench *bench)
@@ -135,7 +144,8 @@ static void write_times(JsonWriter *json, const Bench *bench)
     json_key(json, "percentiles_ns");
     json_object(json);
     for (int i = 0; i < bench->percentile_count; i++)
-        json_field_integer(json, arena_format(arena, "%g", bench->percentiles[i]), percentile(bench, bench->percentiles[i]));
+        json_field_integer(json, arena_format(arena, "%g", bench->percentiles[i]),
+                           percentile(bench, bench->percentiles[i]));
     json_close(json);
     if (bench->count > SAMPLES_SHOWN)
         return;
@@ -176,10 +186,12 @@ static bool write_json(const Bench *bench)
 static int judge(const Bench *bench)
 {
     const Options *const options = bench->session.options;
-    const double allowed = bench->baseline * (1 + option_number(options, OPTION_FAIL_IF)), median = (double)percentile(bench, 50);
+    const double allowed = bench->baseline * (1 + option_number(options, OPTION_FAIL_IF)),
+                 median = (double)percentile(bench, 50);
     if (!(bench->baseline > 0) || median <= allowed)
         return EXIT_OK;
-    diag_error(options->diagnostics, EXIT_NEGATIVE, NULL, "the median became slower: %s, the baseline is %s and allows %s", time_text(options->arena, median),
+    diag_error(options->diagnostics, EXIT_NEGATIVE, NULL,
+               "the median became slower: %s, the baseline is %s and allows %s", time_text(options->arena, median),
                time_text(options->arena, bench->baseline), time_text(options->arena, allowed));
     return EXIT_NEGATIVE;
 }

@@ -17,9 +17,15 @@ typedef struct EmitRow {
     OutputKind kind;
 } EmitRow;
 static const EmitRow emit_rows[] = {
-    {"so", ".so", true, OUTPUT_SHARED}, {"static", ".a", true, OUTPUT_STATIC}, {"obj", ".o", true, OUTPUT_OBJECT},
-    {"header", ".h", false, 0},         {"ir", ".ir", false, 0},               {"stages", ".stages", false, 0},
-    {"kernels", ".kernels", false, 0},  {"llvm", ".ll", false, 0},             {"asm", ".s", false, 0},
+    {"so", ".so", true, OUTPUT_SHARED},
+    {"static", ".a", true, OUTPUT_STATIC},
+    {"obj", ".o", true, OUTPUT_OBJECT},
+    {"header", ".h", false, 0},
+    {"ir", ".ir", false, 0},
+    {"stages", ".stages", false, 0},
+    {"kernels", ".kernels", false, 0},
+    {"llvm", ".ll", false, 0},
+    {"asm", ".s", false, 0},
     {"report", ".json", false, 0},
 };
 enum { EMIT_ROWS = sizeof emit_rows / sizeof *emit_rows, PREFIX_LONGEST = 200 };
@@ -124,11 +130,13 @@ static bool write_texts(Compile *compile)
     const bool beside = compile->library && strcmp(compile->output, "-") != 0;
     const char *const header = option_text(pipeline->options, OPTION_HEADER);
     for (int row = 0; row < EMIT_ROWS; row++) {
-        const bool is_header = strcmp(emit_rows[row].name, "header") == 0, is_report = strcmp(emit_rows[row].name, "report") == 0;
+        const bool is_header = strcmp(emit_rows[row].name, "header") == 0,
+                   is_report = strcmp(emit_rows[row].name, "report") == 0;
         const bool want = compile->want[row] || (beside && (is_header || is_report)) || (is_header && header);
         if (!want || emit_rows[row].library)
             continue;
-        const char *path = path_of(pipeline->arena, compile->output, &emit_rows[row], compile->kinds + !compile->want[row]);
+        const char *path =
+            path_of(pipeline->arena, compile->output, &emit_rows[row], compile->kinds + !compile->want[row]);
         if (is_header && header)
             path = header;
         FILE *const file = staging_stream(&compile->staging, path);
@@ -182,7 +190,8 @@ static bool check_prefix(const Options *options)
     const char *const prefix = option_text(options, OPTION_PREFIX);
     if (!prefix || (is_identifier(prefix) && strlen(prefix) <= PREFIX_LONGEST))
         return true;
-    return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--prefix '%s' is no C identifier of at most %d letters, digits and underscores",
+    return diag_error(options->diagnostics, EXIT_USAGE, NULL,
+                      "--prefix '%s' is no C identifier of at most %d letters, digits and underscores",
                       diag_quote(options->arena, prefix, 80), PREFIX_LONGEST);
 }
 
@@ -191,7 +200,8 @@ static bool check_outputs(Compile *compile)
     const Options *const options = compile->pipeline.options;
     const bool none = option_given(options, OPTION_PRINT_DEPS) || option_given(options, OPTION_STOP_AFTER);
     if (option_count(options, OPTION_OUTPUT) > 1)
-        return diag_error(options->diagnostics, EXIT_USAGE, NULL, "compile takes one -o, not %d", option_count(options, OPTION_OUTPUT));
+        return diag_error(options->diagnostics, EXIT_USAGE, NULL, "compile takes one -o, not %d",
+                          option_count(options, OPTION_OUTPUT));
     if (!compile->output)
         return none || diag_error(options->diagnostics, EXIT_USAGE, NULL, "compile needs -o OUT");
     wanted(options, compile->output, compile->want);
@@ -200,15 +210,17 @@ static bool check_outputs(Compile *compile)
         compile->library = compile->library || (compile->want[row] && emit_rows[row].library);
     }
     return compile->kinds == 1 || strcmp(compile->output, "-") != 0 ||
-           diag_error(options->diagnostics, EXIT_USAGE, NULL, "only one kind can go to the standard output, not %d", compile->kinds);
+           diag_error(options->diagnostics, EXIT_USAGE, NULL, "only one kind can go to the standard output, not %d",
+                      compile->kinds);
 }
 
 static bool check_usage(Compile *compile)
 {
     const Options *const options = compile->pipeline.options;
     const char *const folder = option_text(options, OPTION_DUMP_DIR);
-    return check_outputs(compile) && check_prefix(options) && pass_names_check(options, OPTION_SKIP) && pass_names_check(options, OPTION_STOP_AFTER) &&
-           pass_names_check(options, OPTION_DUMP_AFTER) && (!folder || folder_make(folder, options->arena, options->diagnostics));
+    return check_outputs(compile) && check_prefix(options) && pass_names_check(options, OPTION_SKIP) &&
+           pass_names_check(options, OPTION_STOP_AFTER) && pass_names_check(options, OPTION_DUMP_AFTER) &&
+           (!folder || folder_make(folder, options->arena, options->diagnostics));
 }
 
 /* ---- the verb ---- */
@@ -224,7 +236,8 @@ static void print_summary(const Compile *compile, double seconds)
     for (int i = 0; i < pipeline->build.level_count; i++)
         levels = arena_format(pipeline->arena, "%s%s%s", levels, i ? ", " : "", pipeline->levels[i]->name);
     const bool sized = stat(compile->library_path, &facts) == 0 && S_ISREG(facts.st_mode);
-    fprintf(stderr, "lathe: %s: %d kernels (%d from the cache) for %s, ", compile->library_path, compile->facts.kernels, compile->facts.from_cache, levels);
+    fprintf(stderr, "lathe: %s: %d kernels (%d from the cache) for %s, ", compile->library_path, compile->facts.kernels,
+            compile->facts.from_cache, levels);
     if (sized)
         fprintf(stderr, "%.1f KiB, ", (double)facts.st_size / 1024);
     fprintf(stderr, "%.2f s\n", seconds);
@@ -263,8 +276,8 @@ static bool compile_model(Compile *compile)
         return false;
     if (pipeline->compilation.state < STATE_PLACED || !compile->output)
         return true; /* --stop-after */
-    if (!pipeline_program(pipeline) || !write_libraries(compile) || !write_texts(compile) || (depfile && !write_depfile(compile, depfile)) ||
-        !staging_commit(&compile->staging) || !print_json(compile))
+    if (!pipeline_program(pipeline) || !write_libraries(compile) || !write_texts(compile) ||
+        (depfile && !write_depfile(compile, depfile)) || !staging_commit(&compile->staging) || !print_json(compile))
         return false;
     clock_gettime(CLOCK_MONOTONIC, &end);
     print_summary(compile, (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9);

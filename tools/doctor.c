@@ -1,4 +1,5 @@
-/* lathe doctor: is everything there that compiling and running a model needs? Ends with a model that is compiled and run. */
+/* lathe doctor: is everything there that compiling and running a model needs? Ends with a model that is compiled and
+ * run. */
 #include "tools/verbs.h"
 
 #include "codegen/link.h"
@@ -45,8 +46,8 @@ static void check_processor(Doctor *doctor)
     if (native)
         found(doctor, "processor", arena_format(arena, "%s, %d cores, level %s", host.cpu, host.cores, native->name));
     else
-        missed(doctor, "processor", arena_format(arena, "%s runs none of the levels that Lathe compiles for", host.cpu), EXIT_DEVICE,
-               "models can still be compiled here and run on a machine with AVX2 and FMA");
+        missed(doctor, "processor", arena_format(arena, "%s runs none of the levels that Lathe compiles for", host.cpu),
+               EXIT_DEVICE, "models can still be compiled here and run on a machine with AVX2 and FMA");
 }
 
 static void check_linker(Doctor *doctor)
@@ -55,10 +56,13 @@ static void check_linker(Doctor *doctor)
     if (linker)
         found(doctor, "linker", linker);
     else if (chosen && *chosen)
-        missed(doctor, "linker", arena_format(doctor->options->arena, "LATHE_LINKER=%s is no program", diag_quote(doctor->options->arena, chosen, 200)), EXIT_BACKEND,
-               "unset LATHE_LINKER, or let it name a linker such as ld.lld");
+        missed(doctor, "linker",
+               arena_format(doctor->options->arena, "LATHE_LINKER=%s is no program",
+                            diag_quote(doctor->options->arena, chosen, 200)),
+               EXIT_BACKEND, "unset LATHE_LINKER, or let it name a linker such as ld.lld");
     else
-        missed(doctor, "linker", "none of ld.lld, mold, ld, cc is in PATH", EXIT_BACKEND, "install lld or binutils, or set LATHE_LINKER");
+        missed(doctor, "linker", "none of ld.lld, mold, ld, cc is in PATH", EXIT_BACKEND,
+               "install lld or binutils, or set LATHE_LINKER");
 }
 
 static void check_temporary(Doctor *doctor)
@@ -67,7 +71,8 @@ static void check_temporary(Doctor *doctor)
     if (access(folder, W_OK | X_OK) == 0)
         found(doctor, "temporary", folder);
     else
-        missed(doctor, "temporary", arena_format(doctor->options->arena, "%s cannot be written to", folder), EXIT_IO, "set TMPDIR to a folder of your own");
+        missed(doctor, "temporary", arena_format(doctor->options->arena, "%s cannot be written to", folder), EXIT_IO,
+               "set TMPDIR to a folder of your own");
 }
 
 static void check_cache(Doctor *doctor)
@@ -78,8 +83,11 @@ static void check_cache(Doctor *doctor)
     else if (folder && cache_open(doctor->options->arena, folder))
         found(doctor, "cache", folder);
     else
-        missed(doctor, "cache", folder ? arena_format(doctor->options->arena, "%s cannot be used", folder) : "there is no place for it", EXIT_IO,
-               "it must be a folder that belongs to you and that nobody else may write to; LATHE_CACHE_DIR names another");
+        missed(
+            doctor, "cache",
+            folder ? arena_format(doctor->options->arena, "%s cannot be used", folder) : "there is no place for it",
+            EXIT_IO,
+            "it must be a folder that belongs to you and that nobody else may write to; LATHE_CACHE_DIR names another");
 }
 
 /* ---- the model: y = max(0, 2x + 1) ---- */
@@ -106,7 +114,8 @@ static Graph *make_graph(Ir *ir)
 
 static bool run_model(Library *library, const char **wrong)
 {
-    static const float in[ELEMENTS] = {-3, -1, -0.5f, -0.25f, 0, 0.25f, 1, 1000}, expected[ELEMENTS] = {0, 0, 0, 0.5f, 1, 1.5f, 3, 2001};
+    static const float in[ELEMENTS] = {-3, -1, -0.5f, -0.25f, 0, 0.25f, 1, 1000},
+                       expected[ELEMENTS] = {0, 0, 0, 0.5f, 1, 1.5f, 3, 2001};
     float out[ELEMENTS] = {0};
     const void *const inputs[] = {in};
     void *const outputs[] = {out};
@@ -132,11 +141,18 @@ static void check_model(Doctor *doctor)
     compiled = graph && library_build(&library, &pipeline);
     pipeline_close(&pipeline);
     const bool runs = compiled && library_start(&library, 1) && run_model(&library, &wrong);
-    const char *const version = library.model ? arena_format(options.arena, "Relu(2 x + 1) is compiled and computes what it should") : "";
+    const char *const version =
+        library.model ? arena_format(options.arena, "Relu(2 x + 1) is compiled and computes what it should") : "";
     if (runs)
         found(doctor, "model", version);
     else
-        missed(doctor, "model", wrong ? wrong : quiet->first ? quiet->first->text : "it cannot be made", wrong ? EXIT_DEVICE : quiet->code ? quiet->code : EXIT_BACKEND,
+        missed(doctor, "model",
+               wrong          ? wrong
+               : quiet->first ? quiet->first->text
+                              : "it cannot be made",
+               wrong         ? EXIT_DEVICE
+               : quiet->code ? quiet->code
+                             : EXIT_BACKEND,
                "see the checks above; if they are all passed, please report this");
     library_close(&library);
 }
@@ -149,7 +165,8 @@ static void print_text(const Doctor *doctor)
     for (int i = 0; i < doctor->count; i++) {
         const Check *const check = &doctor->checks[i];
         const char *const paint = !color ? "" : check->hint ? "\033[1;31m" : "\033[1;32m";
-        printf("%s%-6s%s %-10s %s\n", paint, check->hint ? "failed" : "ok", color ? "\033[0m" : "", check->name, check->detail);
+        printf("%s%-6s%s %-10s %s\n", paint, check->hint ? "failed" : "ok", color ? "\033[0m" : "", check->name,
+               check->detail);
         if (check->hint)
             printf("       hint: %s\n", check->hint);
     }

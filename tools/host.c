@@ -73,11 +73,13 @@ static void read_caches(HostFacts *host, Arena *arena)
         const char *texts[4];
         bool good = true;
         for (int j = 0; j < 4; j++) {
-            texts[j] = first_line(arena, arena_format(arena, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", i, names[j]));
+            texts[j] =
+                first_line(arena, arena_format(arena, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", i, names[j]));
             good = good && texts[j];
         }
         if (good)
-            host->caches[host->cache_count++] = (HostCache){atoi(texts[0]), texts[1], size_of_text(texts[2]), processors_of_list(texts[3])};
+            host->caches[host->cache_count++] =
+                (HostCache){atoi(texts[0]), texts[1], size_of_text(texts[2]), processors_of_list(texts[3])};
     }
 }
 

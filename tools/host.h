@@ -27,8 +27,8 @@ HostFacts host_facts(Arena *arena);
 /* The field "host" of a report: cpu and cores. */
 void host_json(JsonWriter *json, const HostFacts *host);
 
-/* Single-precision multiply-adds per second, counted as two operations each, of one thread of this machine; 0 where it has no fused
- * multiply-add. Takes about 50 ms. */
+/* Single-precision multiply-adds per second, counted as two operations each, of one thread of this machine; 0 where it
+ * has no fused multiply-add. Takes about 50 ms. */
 double host_peak_flops(void);
 
 #endif

@@ -1,4 +1,5 @@
-/* lathe inspect: what a model, a compiled library or this machine is. A model is described also when it cannot be compiled. */
+/* lathe inspect: what a model, a compiled library or this machine is. A model is described also when it cannot be
+ * compiled. */
 #include "tools/verbs.h"
 
 #include "codegen/link.h"
@@ -31,7 +32,8 @@ static void host_text(const HostFacts *host, Arena *arena)
             printf(" %s", target_at(i)->name);
     printf("\n");
     for (int i = 0; i < host->cache_count; i++)
-        printf("cache L%d   %s %s, shared by %d\n", host->caches[i].level, host->caches[i].kind, bytes_text(arena, host->caches[i].bytes), host->caches[i].shared_by);
+        printf("cache L%d   %s %s, shared by %d\n", host->caches[i].level, host->caches[i].kind,
+               bytes_text(arena, host->caches[i].bytes), host->caches[i].shared_by);
     printf("memory     %s\n", bytes_text(arena, host->memory_bytes));
     printf("system     %s\n", host->system);
     printf("linker     %s\n", linker ? linker : "none");
@@ -86,7 +88,9 @@ static const char *info_type(Arena *arena, const lathe_tensor_info *info)
     const char *text = arena_format(arena, "%s[", dtype_info[dtype].name);
     for (int i = 0; i < info->rank; i++) {
         const char *const name = info->dim_names ? info->dim_names[i] : NULL;
-        const char *const dim = info->dims[i] >= 0 ? arena_format(arena, "%lld", (long long)info->dims[i]) : name ? diag_quote(arena, name, NAME_SHOWN) : "?";
+        const char *const dim = info->dims[i] >= 0 ? arena_format(arena, "%lld", (long long)info->dims[i])
+                                : name             ? diag_quote(arena, name, NAME_SHOWN)
+                                                   : "?";
         text = arena_format(arena, "%s%s%s", text, i ? "," : "", dim);
     }
     return arena_format(arena, "%s]", text);
@@ -103,11 +107,14 @@ static void library_text(const Library *library)
         printf(" %s", model->level_names[i]);
     printf("\n");
     for (uint32_t i = 0; i < model->input_count; i++)
-        printf("input      %s: %s\n", diag_quote(arena, model->inputs[i].name, NAME_SHOWN), info_type(arena, &model->inputs[i]));
+        printf("input      %s: %s\n", diag_quote(arena, model->inputs[i].name, NAME_SHOWN),
+               info_type(arena, &model->inputs[i]));
     for (uint32_t i = 0; i < model->output_count; i++)
-        printf("output     %s: %s\n", diag_quote(arena, model->outputs[i].name, NAME_SHOWN), info_type(arena, &model->outputs[i]));
+        printf("output     %s: %s\n", diag_quote(arena, model->outputs[i].name, NAME_SHOWN),
+               info_type(arena, &model->outputs[i]));
     for (uint32_t i = 0; i < model->symbol_count; i++)
-        printf("symbol     %s: %s %u of input %s\n", model->symbols[i].name, model->symbols[i].element ? "element" : "dim", model->symbols[i].position,
+        printf("symbol     %s: %s %u of input %s\n", model->symbols[i].name,
+               model->symbols[i].element ? "element" : "dim", model->symbols[i].position,
                diag_quote(arena, model->inputs[model->symbols[i].input].name, NAME_SHOWN));
     printf("launches   %u\n", model->launch_count);
     if (model->arena_bytes || model->symbol_count == 0)
@@ -190,7 +197,8 @@ int verb_inspect(const Options *options)
     const bool host = option_given(options, OPTION_HOST), model = options->argument_count > 0;
     bool good = true;
     if (host == model) {
-        diag_error(options->diagnostics, EXIT_USAGE, NULL, host ? "inspect takes a model or --host, not both" : "inspect needs a model, a library or --host");
+        diag_error(options->diagnostics, EXIT_USAGE, NULL,
+                   host ? "inspect takes a model or --host, not both" : "inspect needs a model, a library or --host");
         return EXIT_USAGE;
     }
     if (host)

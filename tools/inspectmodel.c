@@ -38,7 +38,9 @@ static const char *value_text(const Inspection *inspection, const SurveyedValue 
         return arena_format(arena, "%s of any shape", text);
     text = arena_format(arena, "%s[", text);
     for (int i = 0; i < value->rank; i++) {
-        const char *const dim = value->symbols[i] ? quoted(inspection, value->symbols[i]) : value->dims[i] < 0 ? "?" : arena_format(arena, "%lld", (long long)value->dims[i]);
+        const char *const dim = value->symbols[i]    ? quoted(inspection, value->symbols[i])
+                                : value->dims[i] < 0 ? "?"
+                                                     : arena_format(arena, "%lld", (long long)value->dims[i]);
         text = arena_format(arena, "%s%s%s", text, i ? "," : "", dim);
     }
     return arena_format(arena, "%s]", text);
@@ -59,21 +61,26 @@ static void print_file(const Inspection *inspection)
     printf("producer   %s %s\n", quoted(inspection, survey->producer), quoted(inspection, survey->producer_version));
     printf("format     ir %lld, opset", (long long)survey->ir_version);
     for (int i = 0; i < survey->opset_count; i++)
-        printf("%s %s%s%d", i ? "," : "", quoted(inspection, survey->opsets[i].domain), *survey->opsets[i].domain ? " " : "", survey->opsets[i].version);
-    printf("\nsize       %llu bytes, %lld nodes, %lld initializers, %lld functions\n", (unsigned long long)survey->file_bytes, (long long)survey->node_count,
-           (long long)survey->initializer_count, (long long)survey->function_count);
+        printf("%s %s%s%d", i ? "," : "", quoted(inspection, survey->opsets[i].domain),
+               *survey->opsets[i].domain ? " " : "", survey->opsets[i].version);
+    printf("\nsize       %llu bytes, %lld nodes, %lld initializers, %lld functions\n",
+           (unsigned long long)survey->file_bytes, (long long)survey->node_count, (long long)survey->initializer_count,
+           (long long)survey->function_count);
     printf("sha256     %s\n", survey->sha256);
     for (int i = 0; i < survey->input_count; i++)
-        printf("input      %s: %s\n", quoted(inspection, survey->inputs[i].name), value_text(inspection, &survey->inputs[i]));
+        printf("input      %s: %s\n", quoted(inspection, survey->inputs[i].name),
+               value_text(inspection, &survey->inputs[i]));
     for (int i = 0; i < survey->output_count; i++)
-        printf("output     %s: %s\n", quoted(inspection, survey->outputs[i].name), value_text(inspection, &survey->outputs[i]));
+        printf("output     %s: %s\n", quoted(inspection, survey->outputs[i].name),
+               value_text(inspection, &survey->outputs[i]));
     const int64_t refused = unsupported_count(survey);
     printf("operators  %d, %lld of them not supported\n", survey->operator_count, (long long)refused);
 }
 
 static const char *operator_text(const Inspection *inspection, const SurveyedOperator *operator)
 {
-    return *operator->domain ? arena_format(inspection->arena, "%s:%s", quoted(inspection, operator->domain), quoted(inspection, operator->op))
+    return *operator->domain ? arena_format(inspection->arena, "%s:%s", quoted(inspection, operator->domain),
+                                            quoted(inspection, operator->op))
                              : quoted(inspection, operator->op);
 }
 
@@ -82,22 +89,25 @@ static void print_operators(const Inspection *inspection)
     const Survey *const survey = inspection->survey;
     printf("%-32s %6s %9s  %s\n", "operator", "opset", "nodes", "support");
     for (int i = 0; i < survey->operator_count; i++) {
-        const SurveyedOperator *const operator = &survey->operators[i];
-        const char *const support = operator->function    ? "yes, by the model's own function"
-                                    : operator->supported ? "yes"
-                                                          : arena_format(inspection->arena, "no, first in \"%s\"", quoted(inspection, operator->first));
-        printf("%-32s %6d %9lld  %s\n", operator_text(inspection, operator), operator->opset, (long long)operator->count, support);
+        const SurveyedOperator *const operator= & survey->operators[i];
+        const char *const support = operator->function  ? "yes, by the model's own function" :
+                                    operator->supported ? "yes"
+                                                        : arena_format(inspection->arena, "no, first in \"%s\"",
+                                                                       quoted(inspection, operator->first));
+        printf("%-32s %6d %9lld  %s\n", operator_text(inspection, operator), operator->opset,
+               (long long)operator->count, support);
     }
 }
 
 static void print_support(const Inspection *inspection)
 {
     const Survey *const survey = inspection->survey;
-    printf("%s cannot do %lld of %d operators\n", inspection->target->name, (long long)unsupported_count(survey), survey->operator_count);
+    printf("%s cannot do %lld of %d operators\n", inspection->target->name, (long long)unsupported_count(survey),
+           survey->operator_count);
     for (int i = 0; i < survey->operator_count; i++)
         if (!survey->operators[i].supported)
-            printf("  %s, %lld nodes, first \"%s\"\n", operator_text(inspection, &survey->operators[i]), (long long)survey->operators[i].count,
-                   quoted(inspection, survey->operators[i].first));
+            printf("  %s, %lld nodes, first \"%s\"\n", operator_text(inspection, &survey->operators[i]),
+                   (long long)survey->operators[i].count, quoted(inspection, survey->operators[i].first));
 }
 
 static void print_metadata(const Inspection *inspection)
@@ -105,7 +115,8 @@ static void print_metadata(const Inspection *inspection)
     const Survey *const survey = inspection->survey;
     printf("model_version: %lld\n", (long long)survey->model_version);
     for (int i = 0; i < survey->metadata_count; i++)
-        printf("%s: %s\n", quoted(inspection, survey->metadata[i].key), diag_quote(inspection->arena, survey->metadata[i].value, TEXT_SHOWN));
+        printf("%s: %s\n", quoted(inspection, survey->metadata[i].key),
+               diag_quote(inspection->arena, survey->metadata[i].value, TEXT_SHOWN));
 }
 
 /* ---- the file: JSON ---- */
@@ -142,7 +153,7 @@ static void write_operators(JsonWriter *json, const Survey *survey)
     json_key(json, "operators");
     json_array(json);
     for (int i = 0; i < survey->operator_count; i++) {
-        const SurveyedOperator *const operator = &survey->operators[i];
+        const SurveyedOperator *const operator= & survey->operators[i];
         json_object(json);
         json_field_string(json, "domain", operator->domain);
         json_field_string(json, "name", operator->op);
@@ -168,7 +179,8 @@ static void write_file(JsonWriter *json, const Inspection *inspection)
     json_key(json, "opsets");
     json_object(json);
     for (int i = 0; i < survey->opset_count; i++)
-        json_field_integer(json, *survey->opsets[i].domain ? survey->opsets[i].domain : "ai.onnx", survey->opsets[i].version);
+        json_field_integer(json, *survey->opsets[i].domain ? survey->opsets[i].domain : "ai.onnx",
+                           survey->opsets[i].version);
     json_close(json);
     json_field_integer(json, "file_bytes", (int64_t)survey->file_bytes);
     json_field_integer(json, "nodes", survey->node_count);
@@ -214,7 +226,8 @@ static void print_tensors(const Inspection *inspection)
     Node **const nodes = graph_nodes(inspection, &count);
     for (int i = 0; i < count; i++)
         if (is_tensor(nodes[i]))
-            printf("%-18s %-28s %s\n", op_name(nodes[i]->op), print_type(inspection->arena, nodes[i]->type), quoted(inspection, tensor_name(nodes[i])));
+            printf("%-18s %-28s %s\n", op_name(nodes[i]->op), print_type(inspection->arena, nodes[i]->type),
+                   quoted(inspection, tensor_name(nodes[i])));
 }
 
 static void write_tensors(JsonWriter *json, const Inspection *inspection)
@@ -245,8 +258,10 @@ static void print_memory(const Inspection *inspection)
         for (int i = 0; i < compilation->slot_count; i++)
             printf("  slot %-4d %s bytes\n", i, print_expression(inspection->arena, compilation->slot_bytes[i]));
     } else {
-        const double bound = compilation->arena_bound > 0 ? (double)compilation->arena_bytes / (double)compilation->arena_bound : 1;
-        printf("arena      %lld bytes, %.3f times the lower bound of %lld\n", (long long)compilation->arena_bytes, bound, (long long)compilation->arena_bound);
+        const double bound =
+            compilation->arena_bound > 0 ? (double)compilation->arena_bytes / (double)compilation->arena_bound : 1;
+        printf("arena      %lld bytes, %.3f times the lower bound of %lld\n", (long long)compilation->arena_bytes,
+               bound, (long long)compilation->arena_bound);
     }
     printf("weights    %lld bytes\n", (long long)compilation->weight_bytes);
 }
@@ -274,7 +289,8 @@ static void write_memory(JsonWriter *json, const Inspection *inspection)
 
 static void answer_text(const Inspection *inspection)
 {
-    const bool all = !inspection->ops && !inspection->tensors && !inspection->memory && !inspection->metadata && !inspection->target;
+    const bool all =
+        !inspection->ops && !inspection->tensors && !inspection->memory && !inspection->metadata && !inspection->target;
     if (all)
         print_file(inspection);
     if (inspection->ops)
@@ -319,8 +335,8 @@ static bool inspect(Inspection *inspection)
         return false;
     const int64_t refused = unsupported_count(inspection->survey);
     if (target && refused > 0)
-        return diag_error(options->diagnostics, EXIT_NEGATIVE, NULL, "%lld operators of %s are not supported on %s", (long long)refused,
-                          diag_quote(options->arena, path, 400), inspection->target->name);
+        return diag_error(options->diagnostics, EXIT_NEGATIVE, NULL, "%lld operators of %s are not supported on %s",
+                          (long long)refused, diag_quote(options->arena, path, 400), inspection->target->name);
     return true;
 }
 
@@ -336,7 +352,8 @@ bool inspect_model(const Options *options)
                              .tensors = option_given(options, OPTION_TENSORS),
                              .memory = option_given(options, OPTION_MEMORY),
                              .metadata = option_given(options, OPTION_METADATA)};
-    const bool good = pipeline_start(&pipeline, options) && onnx_survey(pipeline.ir, options->arguments[0], &survey) && inspect(&inspection);
+    const bool good = pipeline_start(&pipeline, options) && onnx_survey(pipeline.ir, options->arguments[0], &survey) &&
+                      inspect(&inspection);
     pipeline_close(&pipeline);
     return good;
 }

@@ -53,6 +53,12 @@ static void on_signal(int number)
 
 /* ---- crashes ---- */
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1 /* as GCC says it */
+#endif
+#endif
+
 typedef struct Line {
     char text[512];
     size_t length;
@@ -76,8 +82,11 @@ static void on_crash(int number)
     static const struct {
         int number;
         const char *text;
-    } kinds[] = {{SIGSEGV, "invalid memory access or stack overflow"}, {SIGBUS, "bus error"}, {SIGFPE, "arithmetic exception"},
-                 {SIGILL, "illegal instruction"}, {SIGABRT, "abort"}};
+    } kinds[] = {{SIGSEGV, "invalid memory access or stack overflow"},
+                 {SIGBUS, "bus error"},
+                 {SIGFPE, "arithmetic exception"},
+                 {SIGILL, "illegal instruction"},
+                 {SIGABRT, "abort"}};
     Line line = {.length = 0};
     const char *pass, *node;
     breadcrumb_read(&pass, &node);
@@ -117,7 +126,8 @@ static void handle(int number, void (*handler)(int), int flags)
 
 void leave_cleanly(void)
 {
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE}, crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE},
+                     crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     static char crash_stack[64 << 10];
     self = getpid();
     char number[16];

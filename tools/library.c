@@ -23,12 +23,15 @@ static bool load(Library *library)
 {
     library->handle = dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
     if (!library->handle)
-        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s cannot be loaded: %s", library->path, dlerror());
+        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s cannot be loaded: %s", library->path,
+                          dlerror());
     library->model = dlsym(library->handle, "lathe_model_v1");
     if (!library->model)
-        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s is no compiled model: it has no symbol lathe_model_v1", library->path);
+        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL,
+                          "%s is no compiled model: it has no symbol lathe_model_v1", library->path);
     if (library->model->abi != LATHE_MODEL_ABI)
-        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s has model ABI %u, this program knows %d", library->path, library->model->abi, LATHE_MODEL_ABI);
+        return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s has model ABI %u, this program knows %d",
+                          library->path, library->model->abi, LATHE_MODEL_ABI);
     return true;
 }
 
@@ -71,10 +74,13 @@ bool library_start(Library *library, int threads)
 {
     int error = 0;
     char message[400] = "";
-    const lathe_options options = {.size = sizeof options, .threads = threads, .message = message, .message_size = sizeof message};
+    const lathe_options options = {
+        .size = sizeof options, .threads = threads, .message = message, .message_size = sizeof message};
     library->context = library->model->api->open(library->model, &options, &error);
     const int exit_code = error == LATHE_E_MEMORY ? EXIT_LIMIT : EXIT_DEVICE;
-    return library->context || diag_error(library->diagnostics, exit_code, NULL, "%s cannot be opened: %s", library->model->name, *message ? message : library->model->api->code_text(error));
+    return library->context ||
+           diag_error(library->diagnostics, exit_code, NULL, "%s cannot be opened: %s", library->model->name,
+                      *message ? message : library->model->api->code_text(error));
 }
 
 void library_close(Library *library)
@@ -91,7 +97,12 @@ HostSpec *library_specs(const Library *library)
     HostSpec *const specs = NEW_ARRAY(library->arena, HostSpec, model->input_count + 1);
     for (uint32_t i = 0; i < model->input_count; i++) {
         const lathe_tensor_info *const info = &model->inputs[i];
-        specs[i] = (HostSpec){name_intern(library->arena, info->name), HOST_TENSOR, info->dtype, info->rank, info->dims, info->optional != 0};
+        specs[i] = (HostSpec){name_intern(library->arena, info->name),
+                              HOST_TENSOR,
+                              info->dtype,
+                              info->rank,
+                              info->dims,
+                              info->optional != 0};
     }
     return specs;
 }
@@ -99,7 +110,8 @@ HostSpec *library_specs(const Library *library)
 static bool run_failed(const Library *library, int code)
 {
     const int exit_code = code == LATHE_E_MEMORY ? EXIT_LIMIT : EXIT_MALFORMED;
-    return diag_error(library->diagnostics, exit_code, NULL, "%s: %s", library->model->name, library->model->api->error_text(library->context));
+    return diag_error(library->diagnostics, exit_code, NULL, "%s: %s", library->model->name,
+                      library->model->api->error_text(library->context));
 }
 
 static lathe_tensor *tensor_of(Arena *arena, const lathe_tensor_info *info, const HostValue *value)
@@ -107,8 +119,9 @@ static lathe_tensor *tensor_of(Arena *arena, const lathe_tensor_info *info, cons
     /* DLPack's type codes: 0 signed, 1 unsigned, 2 float, 4 bfloat, 6 bool; the small floats have one each. */
     static const struct {
         int onnx, code;
-    } codes[] = {{1, 2},  {2, 1},   {3, 0},   {4, 1},   {5, 0},   {6, 0},  {7, 0},  {9, 6},   {10, 2},  {11, 2}, {12, 1}, {13, 1},
-                 {16, 4}, {17, 10}, {18, 11}, {19, 12}, {20, 13}, {21, 1}, {22, 0}, {23, 17}, {24, 14}, {25, 1}, {26, 0}};
+    } codes[] = {{1, 2},   {2, 1},  {3, 0},  {4, 1},   {5, 0},   {6, 0},   {7, 0},   {9, 6},
+                 {10, 2},  {11, 2}, {12, 1}, {13, 1},  {16, 4},  {17, 10}, {18, 11}, {19, 12},
+                 {20, 13}, {21, 1}, {22, 0}, {23, 17}, {24, 14}, {25, 1},  {26, 0}};
     lathe_tensor *const tensor = NEW(arena, lathe_tensor);
     tensor->device.device_type = 1;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
@@ -122,11 +135,14 @@ static lathe_tensor *tensor_of(Arena *arena, const lathe_tensor_info *info, cons
     return tensor;
 }
 
-static lathe_tensor **tensors_of(const Library *library, const lathe_tensor_info *infos, uint32_t count, const HostValue *values)
+static lathe_tensor **tensors_of(const Library *library, const lathe_tensor_info *infos, uint32_t count,
+                                 const HostValue *values)
 {
     lathe_tensor **const tensors = NEW_ARRAY(library->arena, lathe_tensor *, count + 1);
     for (uint32_t i = 0; i < count; i++)
-        tensors[i] = values && values[i].kind == HOST_ABSENT ? NULL : tensor_of(library->arena, &infos[i], values ? &values[i] : NULL);
+        tensors[i] = values && values[i].kind == HOST_ABSENT
+                         ? NULL
+                         : tensor_of(library->arena, &infos[i], values ? &values[i] : NULL);
     return tensors;
 }
 
@@ -135,7 +151,8 @@ bool library_prepare(Library *library, const HostValue *inputs, HostValue *outpu
     const lathe_model_v1 *const model = library->model;
     library->in = tensors_of(library, model->inputs, model->input_count, inputs);
     library->out = tensors_of(library, model->outputs, model->output_count, NULL);
-    const int code = model->api->output_dims_dl(library->context, library->in, (int)model->input_count, library->out, (int)model->output_count);
+    const int code = model->api->output_dims_dl(library->context, library->in, (int)model->input_count, library->out,
+                                                (int)model->output_count);
     if (code)
         return run_failed(library, code);
     for (uint32_t i = 0; i < model->output_count; i++) {
@@ -154,6 +171,7 @@ bool library_prepare(Library *library, const HostValue *inputs, HostValue *outpu
 bool library_run(Library *library)
 {
     const lathe_model_v1 *const model = library->model;
-    const int code = model->api->run_dl(library->context, library->in, (int)model->input_count, library->out, (int)model->output_count);
+    const int code = model->api->run_dl(library->context, library->in, (int)model->input_count, library->out,
+                                        (int)model->output_count);
     return code == 0 || run_failed(library, code);
 }

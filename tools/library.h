@@ -18,7 +18,8 @@ typedef struct Library {
 
 /* Does the file begin as a library does? */
 bool library_is(const char *path);
-/* `path`: a library (by its first bytes) or a model, which is compiled into a temporary library as the target options say. */
+/* `path`: a library (by its first bytes) or a model, which is compiled into a temporary library as the target options
+ * say. */
 bool library_open(Library *library, const Options *options, const char *path);
 /* The same from a pipeline that has its graph; the library outlives the pipeline. */
 bool library_build(Library *library, Pipeline *pipeline);

@@ -74,7 +74,8 @@ static bool run_passes(Pipeline *pipeline)
     const int count = option_list(options, OPTION_PASSES, &names);
     const char *dump = NULL;
     for (int i = 0; i < option_count(options, OPTION_DUMP_AFTER); i++)
-        dump = dump ? arena_format(options->arena, "%s,%s", dump, option_at(options, OPTION_DUMP_AFTER, i)) : option_at(options, OPTION_DUMP_AFTER, i);
+        dump = dump ? arena_format(options->arena, "%s,%s", dump, option_at(options, OPTION_DUMP_AFTER, i))
+                    : option_at(options, OPTION_DUMP_AFTER, i);
     const PassOptions passes = {.verify = true,
                                 .fuel = option_given(options, OPTION_FUEL) ? option_integer(options, OPTION_FUEL) : -1,
                                 .dump_after = dump,
@@ -91,8 +92,9 @@ static bool write_result(const Pipeline *pipeline)
     size_t length;
     if (!file_writer_open(&writer, output ? output : "-", options->arena, options->diagnostics))
         return false;
-    const char *const text = compilation->state >= STATE_STAGES ? print_module(pipeline->arena, compilation->module, &length)
-                                                                : print_graph(pipeline->arena, compilation->graph, &length);
+    const char *const text = compilation->state >= STATE_STAGES
+                                 ? print_module(pipeline->arena, compilation->module, &length)
+                                 : print_graph(pipeline->arena, compilation->graph, &length);
     fwrite(text, 1, length, writer.file);
     return file_writer_commit(&writer);
 }
@@ -100,8 +102,9 @@ static bool write_result(const Pipeline *pipeline)
 int verb_opt(const Options *options)
 {
     Pipeline pipeline;
-    const bool good = pipeline_start(&pipeline, options) && pass_names_check(options, OPTION_PASSES) && pass_names_check(options, OPTION_DUMP_AFTER) &&
-                      read_any(&pipeline, options->arguments[0]) && run_passes(&pipeline) && write_result(&pipeline);
+    const bool good = pipeline_start(&pipeline, options) && pass_names_check(options, OPTION_PASSES) &&
+                      pass_names_check(options, OPTION_DUMP_AFTER) && read_any(&pipeline, options->arguments[0]) &&
+                      run_passes(&pipeline) && write_result(&pipeline);
     pipeline_close(&pipeline);
     return good ? EXIT_OK : options->diagnostics->code;
 }

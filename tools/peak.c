@@ -1,4 +1,5 @@
-/* What one core can do at most: chains of fused multiply-adds on registers, more chains than the latency times the ports needs. */
+/* What one core can do at most: chains of fused multiply-adds on registers, more chains than the latency times the
+ * ports needs. */
 #include "tools/host.h"
 
 #include <time.h>
@@ -16,7 +17,7 @@ static double seconds(void)
 }
 
 /* The empty statement keeps the values in registers, and the compiler from knowing them. */
-#define KEEP(x) __asm__ volatile("" : "+x"(x))
+#define KEEP(x)      __asm__ volatile("" : "+x"(x))
 #define KEEP_WIDE(x) __asm__ volatile("" : "+v"(x))
 
 __attribute__((target("avx2,fma"))) static void chains_avx2(void)

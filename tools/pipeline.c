@@ -16,7 +16,8 @@ _Noreturn static void leave_over_memory(void *context, size_t wanted, size_t bud
 {
     const Pipeline *const pipeline = context;
     if (arena_used(pipeline->arena) + wanted > budget)
-        fprintf(stderr, "lathe: error: compiling this model takes more memory than the limit of %zu MiB\n", budget >> 20);
+        fprintf(stderr, "lathe: error: compiling this model takes more memory than the limit of %zu MiB\n",
+                budget >> 20);
     else
         fprintf(stderr, "lathe: error: no memory: the system does not give %zu more bytes\n", wanted);
     exit(EXIT_LIMIT); /* which removes temporary files */
@@ -30,7 +31,8 @@ static bool parse_shape(Pipeline *pipeline, const char *text, ShapeOption *shape
     if (!shape_argument_parse(given, text, pipeline->arena, pipeline->diagnostics))
         return false;
     if (!given->input)
-        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--shape '%s' does not say of which input: write INPUT=%s", text, text);
+        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL,
+                          "--shape '%s' does not say of which input: write INPUT=%s", text, text);
     *shape = (ShapeOption){given->input, given->rank, given->dims};
     return true;
 }
@@ -44,12 +46,14 @@ static bool bound_dim(Pipeline *pipeline, const DimArgument *range)
         if (strcmp(dim->name, range->symbol) != 0)
             continue;
         Node *const symbol = symbol_make(ir, dim->symbol);
-        const char *const text = arena_format(pipeline->arena, "%s is not within the range from %lld to %lld that the model was compiled for",
-                                              diag_quote(pipeline->arena, dim->name, 80), (long long)range->minimum, (long long)range->maximum);
+        const char *const text = arena_format(
+            pipeline->arena, "%s is not within the range from %lld to %lld that the model was compiled for",
+            diag_quote(pipeline->arena, dim->name, 80), (long long)range->minimum, (long long)range->maximum);
         return run_check(ir, scalar2(ir, OP_ge, symbol, index_const(ir, range->minimum)), text) &&
                run_check(ir, scalar2(ir, OP_le, symbol, index_const(ir, range->maximum)), text);
     }
-    return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--dim: no input has a dim \"%s\"", diag_quote(pipeline->arena, range->symbol, 100));
+    return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "--dim: no input has a dim \"%s\"",
+                      diag_quote(pipeline->arena, range->symbol, 100));
 }
 
 /* --opset-policy=strict: operators that have changed since the model's version are refused instead of raised. */
@@ -64,7 +68,8 @@ static bool refuse_old(Pipeline *pipeline)
             continue;
         if (node->where->opset < op_row(node)->since)
             return diag_error(pipeline->diagnostics, EXIT_UNSUPPORTED, node->where,
-                              "the operator has changed in opset %d; --opset-policy convert raises it", op_row(node)->since);
+                              "the operator has changed in opset %d; --opset-policy convert raises it",
+                              op_row(node)->since);
     }
     return true;
 }
@@ -123,7 +128,8 @@ static int level_names(const Options *options, const char *const **names, const 
     const int count = option_list(options, OPTION_CPU, names);
     if (count > 0)
         return count;
-    const bool family = strcmp(*target, "x86-64") == 0 || (options->verb == VERB_COMPILE && !option_given(options, OPTION_TARGET));
+    const bool family =
+        strcmp(*target, "x86-64") == 0 || (options->verb == VERB_COMPILE && !option_given(options, OPTION_TARGET));
     const bool host = strcmp(*target, "native") == 0 && !family;
     *names = family ? standard : host ? native : target;
     return family ? 2 : 1;
@@ -135,7 +141,8 @@ static bool choose_levels(Pipeline *pipeline)
     const char *const target = option_text(pipeline->options, OPTION_TARGET);
     const int count = level_names(pipeline->options, &names, &target);
     if (count > LEVELS_MAX)
-        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "at most %d levels fit into one library, not %d", LEVELS_MAX, count);
+        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "at most %d levels fit into one library, not %d",
+                          LEVELS_MAX, count);
     int chosen = 0;
     for (int i = 0; i < count; i++) { /* best first: more features, wider vectors */
         const TargetMachineInfo *const level = target_find(pipeline->diagnostics, names[i]);
@@ -161,9 +168,11 @@ static bool choose_levels(Pipeline *pipeline)
 static bool refuse_unsupported(const Options *options)
 {
     if (option_given(options, OPTION_FEATURES))
-        return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL, "--features is not supported: choose a level with --cpu");
+        return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL,
+                          "--features is not supported: choose a level with --cpu");
     if (!option_is(options, OPTION_COMPILE_THREADS, "pthread"))
-        return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL, "--threads %s is not supported: the caller of a compiled model chooses when it opens it",
+        return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL,
+                          "--threads %s is not supported: the caller of a compiled model chooses when it opens it",
                           option_text(options, OPTION_COMPILE_THREADS));
     return true;
 }
@@ -172,7 +181,8 @@ static Cache *open_cache(Pipeline *pipeline)
 {
     const char *const folder = cache_folder(pipeline->options);
     Diagnostics *const quiet = diagnostics_open(pipeline->arena); /* a cache that cannot be made is no error */
-    Cache *const cache = folder ? cache_open(pipeline->arena, folder) : NULL; /* makes the folder, for this user alone */
+    Cache *const cache =
+        folder ? cache_open(pipeline->arena, folder) : NULL; /* makes the folder, for this user alone */
     if (cache)
         (void)cache_folder_open(folder, pipeline->arena, quiet);
     return cache;
@@ -184,7 +194,8 @@ static void report_progress(void *context, int done, int total)
     if (!pipeline->progress.label) {
         ProgressMode mode = progress_mode(option_text(pipeline->options, OPTION_PROGRESS), stderr);
         /* Where the compilation is only the way to something else, a log needs no lines about it. */
-        if (mode == PROGRESS_PLAIN && pipeline->options->verb != VERB_COMPILE && option_is(pipeline->options, OPTION_PROGRESS, "auto"))
+        if (mode == PROGRESS_PLAIN && pipeline->options->verb != VERB_COMPILE &&
+            option_is(pipeline->options, OPTION_PROGRESS, "auto"))
             mode = PROGRESS_NONE;
         pipeline->progress = progress_open(stderr, mode, "compiling kernels", total, NULL, NULL);
     }
@@ -201,7 +212,9 @@ bool pipeline_start(Pipeline *pipeline, const Options *options)
     const int64_t jobs = option_integer(options, OPTION_JOBS);
     compilation->ir = pipeline->ir;
     compilation->level = (int)option_integer(options, OPTION_LEVEL);
-    compilation->math = option_is(options, OPTION_MATH, "exact") ? MATH_EXACT : option_is(options, OPTION_MATH, "fast") ? MATH_FAST : MATH_DEFAULT;
+    compilation->math = option_is(options, OPTION_MATH, "exact")  ? MATH_EXACT
+                        : option_is(options, OPTION_MATH, "fast") ? MATH_FAST
+                                                                  : MATH_DEFAULT;
     build->schedule.level = compilation->level;
     build->workers = jobs ? (int)jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);
     build->cache = open_cache(pipeline);
@@ -215,7 +228,8 @@ bool pipeline_start(Pipeline *pipeline, const Options *options)
 /* "mnist" for mnist.onnx, and for mnist/model.onnx, as zoos name their files. */
 static const char *prefix_of(Arena *arena, const char *path)
 {
-    const char *const slash = strrchr(path, '/'), *const file = slash ? slash + 1 : path, *const dot = strrchr(file, '.');
+    const char *const slash = strrchr(path, '/'), *const file = slash ? slash + 1 : path,
+                      *const dot = strrchr(file, '.');
     if (slash && slash > path && strcmp(file, "model.onnx") == 0) {
         const char *start = slash;
         while (start > path && start[-1] != '/')
@@ -256,13 +270,15 @@ bool pass_names_check(const Options *options, OptionId id)
         const PassRow *const pass = pass_find(given[i]);
         if (!pass && !(id == OPTION_DUMP_AFTER && strcmp(given[i], "all") == 0)) {
             const char *const nearest = nearest_name(given[i], names, known);
-            diag_error(options->diagnostics, EXIT_USAGE, NULL, "--%s: no pass is called '%s'", option_rows[id].name, diag_quote(options->arena, given[i], 80));
+            diag_error(options->diagnostics, EXIT_USAGE, NULL, "--%s: no pass is called '%s'", option_rows[id].name,
+                       diag_quote(options->arena, given[i], 80));
             if (nearest)
                 diag_hint(options->diagnostics, "did you mean '%s'?", nearest);
             return false;
         }
         if (id == OPTION_SKIP && pass->needs != pass->leaves)
-            return diag_error(options->diagnostics, EXIT_USAGE, NULL, "--skip: what comes after pass %s cannot do without it", pass->name);
+            return diag_error(options->diagnostics, EXIT_USAGE, NULL,
+                              "--skip: what comes after pass %s cannot do without it", pass->name);
     }
     return true;
 }
@@ -272,7 +288,8 @@ static const char *list_text(const Options *options, OptionId id)
 {
     const char *text = NULL;
     for (int i = 0; i < option_count(options, id); i++)
-        text = text ? arena_format(options->arena, "%s,%s", text, option_at(options, id, i)) : option_at(options, id, i);
+        text =
+            text ? arena_format(options->arena, "%s,%s", text, option_at(options, id, i)) : option_at(options, id, i);
     return text;
 }
 
@@ -280,7 +297,8 @@ bool pipeline_passes(Pipeline *pipeline)
 {
     const Options *const options = pipeline->options;
     const char *const *skip, **ended = NULL;
-    if (!pass_names_check(options, OPTION_SKIP) || !pass_names_check(options, OPTION_STOP_AFTER) || !pass_names_check(options, OPTION_DUMP_AFTER))
+    if (!pass_names_check(options, OPTION_SKIP) || !pass_names_check(options, OPTION_STOP_AFTER) ||
+        !pass_names_check(options, OPTION_DUMP_AFTER))
         return false;
     const int skips = option_list(options, OPTION_SKIP, &skip);
     if (skips > 0) {
@@ -288,7 +306,8 @@ bool pipeline_passes(Pipeline *pipeline)
         memcpy(ended, skip, (size_t)skips * sizeof *ended);
     }
     const PassOptions passes = {.verify = option_given(options, OPTION_VERIFY),
-                                .time = option_given(options, OPTION_TIME_PASSES) || option_given(options, OPTION_RULES),
+                                .time =
+                                    option_given(options, OPTION_TIME_PASSES) || option_given(options, OPTION_RULES),
                                 .fuel = option_given(options, OPTION_FUEL) ? option_integer(options, OPTION_FUEL) : -1,
                                 .stop_after = option_text(options, OPTION_STOP_AFTER),
                                 .skip = ended,

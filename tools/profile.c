@@ -47,7 +47,8 @@ static bool measure(Profile *profile)
         if (!session_run(session, &took))
             return false;
     if (api->profile(library->context, 1) != 0)
-        return diag_error(library->diagnostics, EXIT_DEVICE, NULL, "%s: %s", library->model->name, api->error_text(library->context));
+        return diag_error(library->diagnostics, EXIT_DEVICE, NULL, "%s: %s", library->model->name,
+                          api->error_text(library->context));
     while ((total < least_time || profile->runs < RUNS_LEAST) && profile->runs < RUNS_MOST) {
         if (!session_run(session, &took))
             return false;
@@ -61,7 +62,8 @@ static bool measure(Profile *profile)
         Launch *const launch = &profile->launches[i];
         *launch = (Launch){.number = i, .info = {.size = sizeof launch->info}};
         if (api->launch_info(library->context, i, &launch->info) != 0)
-            return diag_error(library->diagnostics, EXIT_DEVICE, NULL, "%s: %s", library->model->name, api->error_text(library->context));
+            return diag_error(library->diagnostics, EXIT_DEVICE, NULL, "%s: %s", library->model->name,
+                              api->error_text(library->context));
         launch->wall = launch->info.runs ? (double)launch->info.wall_ns / (double)launch->info.runs : 0;
         profile->total += launch->wall;
     }
@@ -86,15 +88,18 @@ static void print_text(const Profile *profile)
     Arena *const arena = profile->session.options->arena;
     const lathe_model_v1 *const model = profile->session.library.model;
     const int64_t top = option_integer(profile->session.options, OPTION_PROFILE_TOP);
-    printf("%s: %.3f ms per run, %.3f ms in %d launches; %d threads, peak %.1f GFLOP/s (fp32 multiply-adds, measured on one thread times %d)\n", model->name,
-           profile->run * 1e-6, profile->total * 1e-6, profile->count, profile->threads, profile->peak * 1e-9, profile->threads);
+    printf("%s: %.3f ms per run, %.3f ms in %d launches; %d threads, peak %.1f GFLOP/s (fp32 multiply-adds, measured "
+           "on one thread times %d)\n",
+           model->name, profile->run * 1e-6, profile->total * 1e-6, profile->count, profile->threads,
+           profile->peak * 1e-9, profile->threads);
     printf("%9s %6s %9s %8s %6s  %s\n", "ms", "%", "GFLOP/s", "GB/s", "%peak", "kernel: ONNX nodes");
     for (int i = 0; i < profile->count && i < top; i++) {
         const Launch *const launch = &profile->launches[i];
         const double flops = per_second((double)launch->info.flops, launch->wall);
-        printf("%9.4f %6.1f %9.2f %8.2f %6.1f  %s: %s\n", launch->wall * 1e-6, share(launch->wall, profile->total) * 100, flops * 1e-9,
-               per_second((double)launch->info.bytes, launch->wall) * 1e-9, share(flops, profile->peak) * 100, diag_quote(arena, launch->info.kernel_name, 40),
-               diag_quote(arena, launch->info.name, 120));
+        printf("%9.4f %6.1f %9.2f %8.2f %6.1f  %s: %s\n", launch->wall * 1e-6,
+               share(launch->wall, profile->total) * 100, flops * 1e-9,
+               per_second((double)launch->info.bytes, launch->wall) * 1e-9, share(flops, profile->peak) * 100,
+               diag_quote(arena, launch->info.kernel_name, 40), diag_quote(arena, launch->info.name, 120));
     }
     if (profile->count > top)
         printf("and %lld more launches (--top)\n", (long long)(profile->count - top));
@@ -128,11 +133,13 @@ static bool write_json(const Profile *profile)
         json_field_string(json, "kernel", launch->info.kernel_name);
         json_field_string(json, "nodes", launch->info.name);
         json_field_double(json, "wall_ns", launch->wall);
-        json_field_double(json, "busy_ns", launch->info.runs ? (double)launch->info.busy_ns / (double)launch->info.runs : 0);
+        json_field_double(json, "busy_ns",
+                          launch->info.runs ? (double)launch->info.busy_ns / (double)launch->info.runs : 0);
         json_field_double(json, "share", share(launch->wall, profile->total));
         json_field_integer(json, "flops", launch->info.flops);
         json_field_integer(json, "bytes", launch->info.bytes);
-        json_field_double(json, "peak_share", share(per_second((double)launch->info.flops, launch->wall), profile->peak));
+        json_field_double(json, "peak_share",
+                          share(per_second((double)launch->info.flops, launch->wall), profile->peak));
         json_close(json);
     }
     json_close(json);

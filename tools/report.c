@@ -23,7 +23,8 @@ void report_shape(JsonWriter *json, Arena *arena, Type type)
     json_close(json);
 }
 
-static void write_tensors(JsonWriter *json, Arena *arena, const char *key, Node *const *nodes, const Name *names, int count)
+static void write_tensors(JsonWriter *json, Arena *arena, const char *key, Node *const *nodes, const Name *names,
+                          int count)
 {
     json_key(json, key);
     json_array(json);

@@ -21,7 +21,8 @@ static bool show(const Options *options, const HostValue *outputs, size_t count)
     for (size_t i = 0; i < count; i++) {
         output_summary(stdout, &outputs[i], outputs[i].name, options->arena);
         if (path)
-            output_classes(stdout, &outputs[i].tensor, &labels, (int)option_integer(options, OPTION_TOP), options->arena);
+            output_classes(stdout, &outputs[i].tensor, &labels, (int)option_integer(options, OPTION_TOP),
+                           options->arena);
     }
     return true;
 }
@@ -29,12 +30,14 @@ static bool show(const Options *options, const HostValue *outputs, size_t count)
 static bool run_compiled(const Options *options)
 {
     Library library;
-    bool good = library_open(&library, options, options->arguments[0]) && library_start(&library, (int)option_integer(options, OPTION_THREADS));
+    bool good = library_open(&library, options, options->arguments[0]) &&
+                library_start(&library, (int)option_integer(options, OPTION_THREADS));
     if (good) {
         const size_t input_count = library.model->input_count, output_count = library.model->output_count;
         HostValue *const inputs = NEW_ARRAY(options->arena, HostValue, input_count + 1);
         HostValue *const outputs = NEW_ARRAY(options->arena, HostValue, output_count + 1);
-        good = inputs_bind(inputs, library_specs(&library), input_count, options) && library_prepare(&library, inputs, outputs);
+        good = inputs_bind(inputs, library_specs(&library), input_count, options) &&
+               library_prepare(&library, inputs, outputs);
         for (int64_t i = option_integer(options, OPTION_REPEAT); i > 0 && good; i--)
             good = library_run(&library);
         good = good && show(options, outputs, output_count);
@@ -56,7 +59,8 @@ static int symbol_values(const Pipeline *pipeline, const HostValue *inputs, Symb
         if (!symbol->element)
             value = tensor->dims[symbol->position];
         else
-            value = tensor->bits == 64 ? ((const int64_t *)tensor->data)[symbol->position] : ((const int32_t *)tensor->data)[symbol->position];
+            value = tensor->bits == 64 ? ((const int64_t *)tensor->data)[symbol->position]
+                                       : ((const int32_t *)tensor->data)[symbol->position];
         values[i] = (SymbolValue){symbol->symbol, value};
     }
     return program->symbol_count;
@@ -72,7 +76,9 @@ static bool checks_hold(const Pipeline *pipeline, const HostValue *inputs, const
         for (int j = 0; j < inputs[i].tensor.rank; j++) {
             const int64_t wanted = index_evaluate(program->module->inputs[i]->type.dims[j], values, count);
             if (inputs[i].tensor.dims[j] != wanted)
-                return diag_error(pipeline->diagnostics, EXIT_MALFORMED, NULL, "dim %d of input '%s' is %lld, the model wants %lld", j, program->module->input_names[i], (long long)inputs[i].tensor.dims[j], (long long)wanted);
+                return diag_error(
+                    pipeline->diagnostics, EXIT_MALFORMED, NULL, "dim %d of input '%s' is %lld, the model wants %lld",
+                    j, program->module->input_names[i], (long long)inputs[i].tensor.dims[j], (long long)wanted);
         }
     return true;
 }
@@ -88,7 +94,12 @@ static HostSpec *graph_specs(const Pipeline *pipeline)
             dims[j] = -1;
             const_is_int(type.dims[j], &dims[j]);
         }
-        specs[i] = (HostSpec){name_intern(pipeline->options->arena, module->input_names[i]), HOST_TENSOR, dtype_info[type.dtype].onnx, type.rank, dims, false};
+        specs[i] = (HostSpec){name_intern(pipeline->options->arena, module->input_names[i]),
+                              HOST_TENSOR,
+                              dtype_info[type.dtype].onnx,
+                              type.rank,
+                              dims,
+                              false};
     }
     return specs;
 }
@@ -144,7 +155,8 @@ static bool interpret(Pipeline *pipeline)
     if (interpret_module(pipeline->ir, &scheduled, in, out, values, count, &run, &error) != INTERPRET_OK)
         return false;
     if (error)
-        return diag_error(options->diagnostics, EXIT_MALFORMED, NULL, "an index computed while running is out of range");
+        return diag_error(options->diagnostics, EXIT_MALFORMED, NULL,
+                          "an index computed while running is out of range");
     return show(options, outputs, (size_t)module->output_count);
 }
 
@@ -158,6 +170,7 @@ static bool run_interpreted(const Options *options)
 
 int verb_run(const Options *options)
 {
-    const bool good = option_is(options, OPTION_BACKEND, "interpreter") ? run_interpreted(options) : run_compiled(options);
+    const bool good =
+        option_is(options, OPTION_BACKEND, "interpreter") ? run_interpreted(options) : run_compiled(options);
     return good ? EXIT_OK : options->diagnostics->code;
 }

@@ -21,7 +21,8 @@ static bool choose_sizes(const Session *session, int64_t *sizes)
         for (uint32_t i = 0; i < model->symbol_count; i++) {
             const lathe_symbol *const symbol = &model->symbols[i];
             const bool named = !shape.input || strcmp(shape.input, model->inputs[symbol->input].name) == 0;
-            if (named && !symbol->element && symbol->position < (uint32_t)shape.rank && shape.dims[symbol->position] >= 0)
+            if (named && !symbol->element && symbol->position < (uint32_t)shape.rank &&
+                shape.dims[symbol->position] >= 0)
                 sizes[i] = shape.dims[symbol->position];
         }
     }
@@ -75,7 +76,8 @@ static Options filled_options(const Session *session)
         for (uint32_t j = 0; j < i; j++)
             met = met || (model->symbols[j].element && model->symbols[j].input == model->symbols[i].input);
         if (model->symbols[i].element && !met)
-            texts[given->count++] = arena_format(options->arena, "%s=ones", model->inputs[model->symbols[i].input].name);
+            texts[given->count++] =
+                arena_format(options->arena, "%s=ones", model->inputs[model->symbols[i].input].name);
     }
     if (!filler)
         texts[given->count++] = "random:1";
@@ -87,7 +89,8 @@ bool session_open(Session *session, const Options *options)
 {
     *session = (Session){.options = options};
     Library *const library = &session->library;
-    if (!library_open(library, options, options->arguments[0]) || !library_start(library, (int)option_integer(options, OPTION_THREADS)))
+    if (!library_open(library, options, options->arguments[0]) ||
+        !library_start(library, (int)option_integer(options, OPTION_THREADS)))
         return false;
     const lathe_model_v1 *const model = library->model;
     int64_t *const sizes = NEW_ARRAY(options->arena, int64_t, (size_t)model->symbol_count + 1);
@@ -124,7 +127,9 @@ const char *session_sizes(const Session *session)
         const lathe_symbol *const symbol = &model->symbols[i];
         const HostTensor *const tensor = &session->inputs[symbol->input].tensor;
         const bool known = session->inputs[symbol->input].kind == HOST_TENSOR;
-        const int64_t value = !known ? -1 : symbol->element ? (int64_t)host_element(tensor, symbol->position) : tensor->dims[symbol->position];
+        const int64_t value = !known            ? -1
+                              : symbol->element ? (int64_t)host_element(tensor, symbol->position)
+                                                : tensor->dims[symbol->position];
         text = arena_format(arena, "%s%s%s=%lld", text, i ? " " : "", symbol->name, (long long)value);
     }
     return text;

@@ -10,8 +10,8 @@ typedef struct Session {
     HostValue *inputs, *outputs;
 } Session;
 
-/* Opens the model that the command line names. Inputs that it does not give are random, dims that it leaves open are the least possible
- * (at least 1), and integers that shapes are made of are 1. Always to be closed. */
+/* Opens the model that the command line names. Inputs that it does not give are random, dims that it leaves open are
+ * the least possible (at least 1), and integers that shapes are made of are 1. Always to be closed. */
 bool session_open(Session *session, const Options *options);
 void session_close(Session *session);
 /* One run; the nanoseconds that it took. */

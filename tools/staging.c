@@ -16,7 +16,8 @@ void staging_open(Staging *staging, Arena *arena, Diagnostics *diagnostics)
 
 static bool failed(const Staging *staging, const char *path)
 {
-    return diag_error(staging->diagnostics, EXIT_IO, NULL, "%s cannot be written: %s", diag_quote(staging->arena, path, 400), strerror(errno));
+    return diag_error(staging->diagnostics, EXIT_IO, NULL, "%s cannot be written: %s",
+                      diag_quote(staging->arena, path, 400), strerror(errno));
 }
 
 /* Standard output, devices and pipes are written to; only files are replaced. */
@@ -29,7 +30,9 @@ static bool is_stream(const char *path)
 static bool make_folder(Staging *staging, const char *path)
 {
     const char *const slash = strrchr(path, '/'), *const elsewhere = getenv("TMPDIR");
-    const char *beside = slash == path ? "/" : slash ? arena_format(staging->arena, "%.*s", (int)(slash - path), path) : ".";
+    const char *beside = slash == path ? "/"
+                         : slash       ? arena_format(staging->arena, "%.*s", (int)(slash - path), path)
+                                       : ".";
     if (is_stream(path))
         beside = elsewhere && *elsewhere ? elsewhere : "/tmp";
     char *const folder = arena_format(staging->arena, "%s/.lathe-XXXXXX", beside);
@@ -44,7 +47,8 @@ static StagedFile *add(Staging *staging, const char *path)
     if (staging->count == STAGED_MOST)
         BUG("more than %d outputs", STAGED_MOST);
     if (path_is_folder(path)) {
-        diag_error(staging->diagnostics, EXIT_IO, NULL, "%s cannot be written: it is a folder", diag_quote(staging->arena, path, 400));
+        diag_error(staging->diagnostics, EXIT_IO, NULL, "%s cannot be written: it is a folder",
+                   diag_quote(staging->arena, path, 400));
         return NULL;
     }
     StagedFile *const file = &staging->files[staging->count];

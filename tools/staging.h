@@ -1,4 +1,5 @@
-/* The files of one compilation: made beside their final places, and put there all together at the end, or not at all. */
+/* The files of one compilation: made beside their final places, and put there all together at the end, or not at all.
+ */
 #ifndef LATHE_TOOLS_STAGING_H
 #define LATHE_TOOLS_STAGING_H
 

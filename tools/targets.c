@@ -11,8 +11,8 @@ static void print_table(void)
     printf("%-12s %-26s %-8s %-10s %-6s %s\n", "name", "triple", "vectors", "registers", "masks", "here");
     for (int i = 0; i < target_count(); i++) {
         const TargetMachineInfo *const target = target_at(i);
-        printf("%-12s %-26s %-8d %-10d %-6s %s\n", target->name, target->triple, target->vector_bytes * 8, target->vector_registers, target->masked ? "yes" : "no",
-               target_runs_here(target) ? "runs" : "no");
+        printf("%-12s %-26s %-8d %-10d %-6s %s\n", target->name, target->triple, target->vector_bytes * 8,
+               target->vector_registers, target->masked ? "yes" : "no", target_runs_here(target) ? "runs" : "no");
     }
 }
 
@@ -24,7 +24,8 @@ static void print_one(const TargetMachineInfo *target)
     printf("vector registers  %d of %d bits\n", target->vector_registers, target->vector_bytes * 8);
     printf("cheap masks       %s\n", target->masked ? "yes" : "no");
     printf("gather            %s\n", target->gather ? "yes" : "no");
-    printf("caches            %lld KiB, %lld KiB, %lld KiB of the last level per core\n", (long long)target->l1 >> 10, (long long)target->l2 >> 10, (long long)target->l3 >> 10);
+    printf("caches            %lld KiB, %lld KiB, %lld KiB of the last level per core\n", (long long)target->l1 >> 10,
+           (long long)target->l2 >> 10, (long long)target->l3 >> 10);
     printf("runs here         %s\n", target_runs_here(target) ? "yes" : "no");
     printf("features          %s\n", target->features);
 }

@@ -40,7 +40,9 @@ static void folder_empty(int descriptor, int depth)
                 if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
                     continue;
                 bool gone = unlinkat(descriptor, entry->d_name, 0) == 0;
-                const int inner = gone || depth == DEPTH_MOST ? -1 : openat(descriptor, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                const int inner = gone || depth == DEPTH_MOST ? -1
+                                                              : openat(descriptor, entry->d_name,
+                                                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
                 if (inner >= 0) {
                     folder_empty(inner, depth + 1);
                     close(inner);

@@ -1,7 +1,8 @@
 /* Temporary files and folders: none stays behind, whichever way the program ends.
  *
- * Each is registered in the moment it is made (signals wait meanwhile). What is registered is removed at exit and by signal handlers; a
- * process that was forked afterwards removes nothing. At most TEMPORARIES_MOST at a time; one more is a BUG. */
+ * Each is registered in the moment it is made (signals wait meanwhile). What is registered is removed at exit and by
+ * signal handlers; a process that was forked afterwards removes nothing. At most TEMPORARIES_MOST at a time; one more
+ * is a BUG. */
 #ifndef LATHE_TOOLS_TEMPORARY_H
 #define LATHE_TOOLS_TEMPORARY_H
 
