@@ -3,6 +3,8 @@
 # that names what it links (default: the library of its folder). Scripts register themselves in tests/scripts.cmake.
 pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
 
+include(${CMAKE_SOURCE_DIR}/tests/codegen/proof.cmake)
+
 file(GLOB test_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/*/test_*.c)
 foreach(source ${test_sources})
   get_filename_component(name ${source} NAME_WE)

@@ -1,0 +1,116 @@
+/* Proofs by running: compiled models against the interpreter, bit for bit, in memory that no access may leave.
+ *
+ * A Proof is one compilation (from a model file or a graph made by a test) up to its program and, per level, its machine code. A Trial is one
+ * kernel with the same random contents of its buffers for every way of running it: the scheduled body interpreted, the plain stages
+ * interpreted, the machine code. Results equal when every byte does; NaN is NaN, whatever its bits. */
+#ifndef LATHE_TESTS_CODEGEN_PROOF_H
+#define LATHE_TESTS_CODEGEN_PROOF_H
+
+#include "codegen/schedule.h"
+#include "frontend/import.h"
+#include "ir/interpret.h"
+#include "runtime/lathe_runtime.h"
+
+/* ---- random numbers: the same everywhere for the same seed ---- */
+
+static inline uint64_t random_next(uint64_t *state)
+{
+    *state += 0x9e3779b97f4a7c15u;
+    uint64_t z = *state;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+static inline int64_t random_below(uint64_t *state, int64_t count)
+{
+    return (int64_t)(random_next(state) >> 1) % count;
+}
+
+/* ---- memory (proof_memory.c) ---- */
+
+/* Bytes between two pages that cannot be touched, next to one of them. */
+typedef struct Guarded {
+    uint8_t *data, *map;
+    uint64_t bytes, map_bytes;
+} Guarded;
+/* With `at_end` the first byte after the data cannot be touched, else the last byte before it. Exits when there is no memory. */
+Guarded guarded_open(uint64_t bytes, bool at_end);
+void guarded_close(Guarded *memory);
+/* From now on (until told otherwise) writing is a fault. */
+void guarded_protect(const Guarded *memory, bool read_only);
+/* Are the bytes between the data and the far page as they were? */
+bool guarded_intact(const Guarded *memory);
+
+/* Calls `function` and tells whether it ended without touching forbidden memory; *fault: the address otherwise. */
+bool run_guarded(void (*function)(void *context), void *context, const void **fault);
+
+/* What tensors are filled with. */
+typedef enum Values {
+    VALUES_PLAIN,   /* floats in [-1, 1], integers small enough to be indices of nearly everything */
+    VALUES_SPECIAL, /* zeros of both signs, denormals, huge numbers, infinities, NaN; integers of any size */
+    VALUES_KINDS
+} Values;
+void values_fill(Ir *ir, Dtype dtype, void *data, uint64_t bytes, Values values, uint64_t *state);
+/* The first element that differs, -1 when there is none. */
+int64_t values_differ(Dtype dtype, const void *a, const void *b, uint64_t bytes);
+/* One element as text, in the arena. */
+const char *value_text(Arena *arena, Dtype dtype, const void *data, int64_t element);
+
+/* ---- models (proof_model.c) ---- */
+
+typedef struct Proof {
+    const char *name;
+    Arena *arena;
+    Diagnostics *diagnostics;
+    Ir *ir;
+    ImportedModel model;
+    bool imported;
+    Compilation compilation;
+    Program program;
+    const TargetMachineInfo *levels[LEVELS_MAX];
+    int level_count;
+    void *library[LEVELS_MAX];
+    lathe_kernel *const *functions[LEVELS_MAX]; /* by kernel */
+    lathe_kernel *instantiate[LEVELS_MAX];
+} Proof;
+
+typedef struct ProofOptions {
+    int level;          /* -O */
+    const char *target; /* one level alone, NULL: all that this machine runs */
+    int workers;        /* compiling processes; 0: in this one */
+    const char *only;   /* kernels whose name holds this text, or NULL */
+    int64_t work;       /* what the interpreter may do for one run of a kernel */
+    int rounds;         /* how many kinds of values */
+} ProofOptions;
+
+/* An empty compilation: a test makes proof->compilation.graph in proof->ir. */
+void proof_start(Proof *proof, const char *name, const ProofOptions *options);
+/* From a file; false (and a line on standard output) when the model is not supported. */
+bool proof_import(Proof *proof, const char *path, const ProofOptions *options);
+/* Passes and program. */
+bool proof_program(Proof *proof);
+/* Machine code of one of proof->levels. */
+bool proof_load(Proof *proof, int level, int workers);
+void proof_close(Proof *proof);
+
+/* Values for the program's symbols that its checks allow; at most `most` different sets. values[set * program.symbol_count + symbol]. */
+int proof_symbols(const Proof *proof, SymbolValue *values, int most);
+
+/* ---- kernels (proof_kernel.c) ---- */
+
+typedef struct Tally {
+    int kernels, compared, partly, unproven, failures; /* unproven: more work than allowed, even for a few units */
+} Tally;
+
+/* Every kernel of the program on the level: machine code == scheduled body == plain stages. With `machine` false only the latter two. */
+void proof_kernels(Proof *proof, int level, bool machine, const ProofOptions *options, Tally *tally);
+
+/* ---- plans (proof_plan.c) ---- */
+
+/* Launches that touch the same bytes wait for each other, what is still needed is not written over, and slots are large enough. */
+bool proof_plan(const Proof *proof);
+/* The whole program interpreted in its planned memory, in order and in `orders` random orders that the launches' dependencies allow: outputs equal
+ * those of plain stages in memory of their own. False when there was too much to do; *failures counts differences. */
+bool proof_orders(Proof *proof, int level, int orders, int64_t work, int *failures);
+
+#endif

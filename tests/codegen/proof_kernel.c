@@ -1,0 +1,367 @@
+/* One kernel at a time, run in every way from the same contents: see proof.h. */
+#include "tests/codegen/proof.h"
+
+#include "ir/kernel.h"
+#include "ir/loops.h"
+#include "ir/pack.h"
+#include "passes/access.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SETS = 3 };
+
+/* Memory that one or several parameters share. */
+typedef struct Root {
+    Node *buffer;
+    Guarded memory;
+    uint8_t *start; /* contents before each run; NULL when the kernel only reads */
+} Root;
+
+typedef struct Trial {
+    Ir *ir;
+    Node *kernel; /* any schedule of it: parameters are the same */
+    const char *label;
+    Root *roots;
+    int root_count, buffer_count;
+    void **buffers;
+    uint64_t *bytes;
+    int64_t *dims;
+    Guarded scratch;
+    int32_t error;
+} Trial;
+
+static uint64_t bytes_of(Ir *ir, Node *buffer, const SymbolValue *symbols, int count)
+{
+    const int64_t elements = index_evaluate(layout_elements(ir, buffer), symbols, count);
+    return elements < 0 ? UINT64_MAX : pack_bytes(buffer->type.dtype, (uint64_t)elements);
+}
+
+static Root *root_of(Trial *trial, Node *buffer)
+{
+    Node *const owner = buffer_root(buffer);
+    for (int i = 0; i < trial->root_count; i++)
+        if (trial->roots[i].buffer == owner)
+            return &trial->roots[i];
+    trial->roots[trial->root_count] = (Root){.buffer = owner};
+    return &trial->roots[trial->root_count++];
+}
+
+static bool root_written(const Trial *trial, const Root *root)
+{
+    for (int i = 0; i < trial->buffer_count; i++)
+        if (buffer_root(trial->kernel->inputs[i]) == root->buffer && kernel_writes(trial->kernel, trial->kernel->inputs[i]))
+            return true;
+    return false;
+}
+
+static void fill(Trial *trial, Root *root, Values values, uint64_t *state)
+{
+    const Buffer *const buffer = root->buffer->payload.buffer;
+    const Type type = root->buffer->type;
+    if (buffer->place == PLACE_WEIGHT && pack_bytes(type.dtype, pack_elements(type, &buffer->layout)) <= root->memory.bytes)
+        constant_pack(buffer->constant, type, &buffer->layout, root->memory.data);
+    else
+        values_fill(trial->ir, type.dtype, root->memory.data, root->memory.bytes, values, state);
+    if (!root_written(trial, root)) {
+        guarded_protect(&root->memory, true);
+        return;
+    }
+    root->start = malloc(root->memory.bytes + 1);
+    memcpy(root->start, root->memory.data, root->memory.bytes);
+}
+
+static void trial_close(Trial *trial)
+{
+    for (int i = 0; i < trial->root_count; i++) {
+        guarded_close(&trial->roots[i].memory);
+        free(trial->roots[i].start);
+    }
+    guarded_close(&trial->scratch);
+}
+
+/* False when a size has no value for these symbols. */
+static bool trial_open(Trial *trial, Ir *ir, Node *kernel, const SymbolValue *symbols, int symbol_count, Values values, uint64_t seed)
+{
+    Arena *const arena = ir->arena;
+    const int count = kernel_buffer_count(kernel), dims = (int)kernel->input_count - count;
+    uint64_t largest[1 + 64] = {0};
+    *trial = (Trial){.ir = ir, .kernel = kernel, .buffer_count = count, .roots = NEW_ARRAY(arena, Root, (size_t)count + 1), .buffers = NEW_ARRAY(arena, void *, (size_t)count + 1), .bytes = NEW_ARRAY(arena, uint64_t, (size_t)count + 1), .dims = NEW_ARRAY(arena, int64_t, (size_t)dims + 1)};
+    for (int i = 0; i < count; i++) {
+        Root *const root = root_of(trial, kernel->inputs[i]);
+        trial->bytes[i] = bytes_of(ir, kernel->inputs[i], symbols, symbol_count);
+        const uint64_t owner = bytes_of(ir, root->buffer, symbols, symbol_count);
+        if (trial->bytes[i] == UINT64_MAX || owner == UINT64_MAX || trial->root_count > 64)
+            return false;
+        uint64_t *const most = &largest[root - trial->roots];
+        *most = trial->bytes[i] > *most ? trial->bytes[i] : *most;
+        *most = owner > *most ? owner : *most;
+    }
+    for (int i = 0; i < dims; i++) {
+        trial->dims[i] = index_evaluate(kernel->inputs[count + i], symbols, symbol_count);
+        if (trial->dims[i] < 0)
+            return false;
+    }
+    for (int i = 0; i < trial->root_count; i++) {
+        trial->roots[i].memory = guarded_open(largest[i], values == VALUES_PLAIN);
+        fill(trial, &trial->roots[i], values, &seed);
+    }
+    for (int i = 0; i < count; i++)
+        trial->buffers[i] = root_of(trial, kernel->inputs[i])->memory.data;
+    return true;
+}
+
+static void trial_reset(Trial *trial)
+{
+    for (int i = 0; i < trial->root_count; i++)
+        if (trial->roots[i].start)
+            memcpy(trial->roots[i].memory.data, trial->roots[i].start, trial->roots[i].memory.bytes);
+    trial->error = 0;
+}
+
+/* What a run left in the buffers that the kernel writes. */
+typedef struct Outcome {
+    uint8_t **data;
+    int32_t error;
+} Outcome;
+
+static Outcome trial_take(const Trial *trial)
+{
+    Outcome outcome = {.data = calloc((size_t)trial->root_count + 1, sizeof *outcome.data), .error = trial->error};
+    for (int i = 0; i < trial->root_count; i++)
+        if (trial->roots[i].start) {
+            outcome.data[i] = malloc(trial->roots[i].memory.bytes + 1);
+            memcpy(outcome.data[i], trial->roots[i].memory.data, trial->roots[i].memory.bytes);
+        }
+    return outcome;
+}
+
+static void outcome_close(const Trial *trial, Outcome *outcome)
+{
+    for (int i = 0; i < trial->root_count; i++)
+        free(outcome->data[i]);
+    free(outcome->data);
+}
+
+/* ---- ways of running ---- */
+
+/* Pieces [from, to) of the units, in the order in which they run. */
+typedef struct Piece {
+    int64_t from, to;
+} Piece;
+enum { PIECES = 4 };
+
+typedef struct MachineRun {
+    Trial *trial;
+    lathe_kernel *function;
+    const Piece *pieces;
+} MachineRun;
+
+static void run_machine(void *context)
+{
+    const MachineRun *const run = context;
+    Trial *const trial = run->trial;
+    for (int i = 0; i < PIECES; i++) {
+        memset(trial->scratch.data, 0xff, trial->scratch.bytes);
+        if (run->pieces[i].from < run->pieces[i].to)
+            run->function(trial->buffers, trial->dims, run->pieces[i].from, run->pieces[i].to, trial->scratch.data, &trial->error);
+    }
+}
+
+static bool machine(Trial *trial, lathe_kernel *function, const Piece *pieces)
+{
+    MachineRun run = {trial, function, pieces};
+    const void *fault = NULL;
+    trial_reset(trial);
+    if (run_guarded(run_machine, &run, &fault)) {
+        for (int i = 0; i < trial->root_count; i++)
+            if (!guarded_intact(&trial->roots[i].memory)) {
+                printf("FAIL %s: machine code wrote outside of buffer %s\n", trial->label, trial->roots[i].buffer->payload.buffer->name);
+                return false;
+            }
+        if (!guarded_intact(&trial->scratch))
+            printf("FAIL %s: machine code wrote outside of its scratch\n", trial->label);
+        return guarded_intact(&trial->scratch);
+    }
+    printf("FAIL %s: machine code touched forbidden memory", trial->label);
+    for (int i = 0; i < trial->root_count; i++) {
+        const Guarded *const memory = &trial->roots[i].memory;
+        const int64_t offset = (const uint8_t *)fault - memory->data;
+        if ((const uint8_t *)fault >= memory->map && (const uint8_t *)fault < memory->map + memory->map_bytes)
+            printf(", byte %lld of the %llu of buffer %s%s", (long long)offset, (unsigned long long)memory->bytes, trial->roots[i].buffer->payload.buffer->name, trial->roots[i].start ? "" : " (read-only)");
+    }
+    printf("\n");
+    return false;
+}
+
+/* INTERPRET_OK, INTERPRET_LIMIT, or a failure that has been told. */
+static int32_t interpret(Trial *trial, Node *scheduled, const Piece *pieces, int64_t work)
+{
+    const Code *const code = interpret_compile(trial->ir, scheduled);
+    const RunOptions options = {.work_limit = work, .detect_unwritten = true};
+    trial_reset(trial);
+    for (int i = 0; i < PIECES; i++) {
+        if (pieces[i].from >= pieces[i].to)
+            continue;
+        const int32_t result = interpret_run_with(code, trial->buffers, trial->bytes, trial->dims, pieces[i].from, pieces[i].to, &trial->error, &options);
+        if (result != INTERPRET_OK && result != INTERPRET_LIMIT)
+            printf("FAIL %s: interpreter, schedule \"%s\": %s\n", trial->label, scheduled->payload.kernel->schedule, interpret_message(code));
+        if (result != INTERPRET_OK)
+            return result;
+    }
+    return INTERPRET_OK;
+}
+
+/* Does the memory now hold what `outcome` says? */
+static bool same(const Trial *trial, const Outcome *outcome, const char *what)
+{
+    if (trial->error != outcome->error) {
+        printf("FAIL %s: %s: error codes %d and %d\n", trial->label, what, outcome->error, trial->error);
+        return false;
+    }
+    for (int i = 0; i < trial->root_count; i++) {
+        const Root *const root = &trial->roots[i];
+        const Dtype dtype = root->buffer->type.dtype;
+        const int64_t element = root->start ? values_differ(dtype, outcome->data[i], root->memory.data, root->memory.bytes) : -1;
+        if (element < 0)
+            continue;
+        printf("FAIL %s: %s: %s[%lld] is %s and %s\n", trial->label, what, root->buffer->payload.buffer->name, (long long)element, value_text(trial->ir->arena, dtype, outcome->data[i], element), value_text(trial->ir->arena, dtype, root->memory.data, element));
+        return false;
+    }
+    return true;
+}
+
+/* ---- the proof ---- */
+
+/* All units in four pieces, the last first. */
+static void all_pieces(int64_t units, Piece *pieces)
+{
+    const int64_t cuts[PIECES + 1] = {0, units / 5, units / 2, units - units / 3, units};
+    for (int i = 0; i < PIECES; i++)
+        pieces[PIECES - 1 - i] = (Piece){cuts[i], cuts[i + 1]};
+}
+
+static void few_pieces(int64_t units, uint64_t seed, Piece *pieces)
+{
+    const int64_t any = random_below(&seed, units);
+    pieces[0] = (Piece){units - 1, units};
+    pieces[1] = (Piece){0, 1};
+    pieces[2] = (Piece){any, any + 1 + (any + 1 < units)};
+    pieces[3] = (Piece){0, 0};
+}
+
+typedef struct Case {
+    Proof *proof;
+    const ProgramKernel *kernel;
+    const ProofOptions *options;
+    Node *scheduled, *plain;
+    lathe_kernel *function; /* NULL: only the interpreter */
+    const TargetMachineInfo *target;
+    Tally *tally;
+    bool compared, partly, failed;
+} Case;
+
+/* Scheduled body (all units, or a few when that is too much) against the machine code. */
+static void prove_body(Case *this, Trial *trial, int64_t units, const Outcome *machine_outcome, const Piece *all)
+{
+    Piece pieces[PIECES];
+    const int32_t result = interpret(trial, this->scheduled, all, this->options->work);
+    if (result == INTERPRET_OK) {
+        this->failed |= !same(trial, machine_outcome, "machine code and scheduled body");
+        this->compared = true;
+    } else if (result != INTERPRET_LIMIT) {
+        this->failed = true;
+    } else {
+        few_pieces(units, (uint64_t)units, pieces);
+        if (!machine(trial, this->function, pieces)) {
+            this->failed = true;
+            return;
+        }
+        Outcome outcome = trial_take(trial);
+        const int32_t again = interpret(trial, this->scheduled, pieces, 4 * this->options->work);
+        if (again == INTERPRET_OK)
+            this->failed |= !same(trial, &outcome, "machine code and scheduled body, few units");
+        this->failed |= again != INTERPRET_OK && again != INTERPRET_LIMIT;
+        this->partly |= again == INTERPRET_OK;
+        outcome_close(trial, &outcome);
+    }
+}
+
+static void prove(Case *this, Trial *trial, int64_t units, int64_t plain_units)
+{
+    Piece all[PIECES], plain[PIECES];
+    all_pieces(units, all);
+    all_pieces(plain_units, plain);
+    Outcome reference;
+    if (this->function) {
+        if (!machine(trial, this->function, all)) {
+            this->failed = true;
+            return;
+        }
+        reference = trial_take(trial);
+        prove_body(this, trial, units, &reference, all);
+    } else {
+        const int32_t result = interpret(trial, this->scheduled, all, this->options->work);
+        this->failed |= result != INTERPRET_OK && result != INTERPRET_LIMIT;
+        if (result != INTERPRET_OK)
+            return;
+        reference = trial_take(trial);
+    }
+    const int32_t result = interpret(trial, this->plain, plain, this->options->work);
+    if (result == INTERPRET_OK) {
+        this->failed |= !same(trial, &reference, this->function ? "machine code and plain stages" : "scheduled body and plain stages");
+        this->compared |= !this->function;
+    } else {
+        this->failed |= result != INTERPRET_LIMIT;
+        this->partly = true;
+    }
+    outcome_close(trial, &reference);
+}
+
+static void prove_round(Case *this, const SymbolValue *symbols, int symbol_count, Values values)
+{
+    Ir *const ir = this->proof->ir;
+    Trial trial;
+    uint64_t seed = values + 1;
+    for (const char *c = this->kernel->name; *c; c++)
+        seed = seed * 31 + (unsigned char)*c;
+    const int64_t units = index_evaluate(this->scheduled->payload.kernel->units, symbols, symbol_count);
+    const int64_t plain_units = index_evaluate(this->plain->payload.kernel->units, symbols, symbol_count);
+    if (trial_open(&trial, ir, this->scheduled, symbols, symbol_count, values, seed) && units >= 0 && plain_units >= 0) {
+        trial.label = arena_format(ir->arena, "%s %s %s \"%s\"%s", this->proof->name, this->kernel->name, this->target->name, this->scheduled->payload.kernel->schedule, values ? " special" : "");
+        for (int i = 0; i < symbol_count; i++)
+            trial.label = arena_format(ir->arena, "%s %s=%lld", trial.label, symbols[i].symbol->payload.name, (long long)symbols[i].value);
+        trial.scratch = guarded_open(((uint64_t)this->scheduled->payload.kernel->scratch + 63) / 64 * 64, true);
+        if (units > 0)
+            prove(this, &trial, units, plain_units);
+        else
+            this->compared = true;
+    }
+    trial_close(&trial);
+}
+
+void proof_kernels(Proof *proof, int level, bool with_machine, const ProofOptions *options, Tally *tally)
+{
+    const Program *const program = &proof->program;
+    SymbolValue *const sets = NEW_ARRAY(proof->arena, SymbolValue, (size_t)(SETS * program->symbol_count) + 1);
+    const int set_count = proof_symbols(proof, sets, SETS);
+    for (int i = 0; i < program->kernel_count; i++) {
+        const ProgramKernel *const kernel = &program->kernels[i];
+        if (options->only && !strstr(kernel->name, options->only))
+            continue;
+        const LoopsSchedule rows = {.lanes = 1024, .any_tail = true};
+        Case this = {.proof = proof, .kernel = kernel, .options = options, .tally = tally, .scheduled = kernel->scheduled[level], .plain = loops_schedule(proof->ir, kernel->stages, &rows), .function = with_machine ? proof->functions[level][i] : NULL, .target = proof->levels[level]};
+        for (int set = 0; set < set_count; set++)
+            for (int values = 0; values < options->rounds && values < VALUES_KINDS; values++)
+                if (!this.failed)
+                    prove_round(&this, sets + set * program->symbol_count, program->symbol_count, (Values)values);
+        tally->kernels++;
+        tally->failures += this.failed;
+        tally->compared += this.compared && !this.partly;
+        tally->partly += this.partly;
+        tally->unproven += !this.compared && !this.partly && !this.failed;
+        if (!this.compared && !this.partly && !this.failed)
+            printf("LARGE %s %s %s \"%s\"\n", proof->name, kernel->name, proof->levels[level]->name, this.scheduled->payload.kernel->schedule);
+        fflush(stdout);
+    }
+}
