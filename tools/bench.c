@@ -117,7 +117,7 @@ static void print_text(const Bench *bench)
     const lathe_api *const api = library->model->api;
     Arena *const arena = library->arena;
     const char *const sizes = session_sizes(&bench->session);
-    printf("model      %s%s%s\n", library->model->name, *sizes ? "  " : "", sizes);
+    printf("model      %s%s%s\n", diag_quote(arena, library->model->name, 200), *sizes ? "  " : "", sizes);
     printf("median     %s\n", time_text(arena, (double)percentile(bench, 50)));
     printf("min        %s\n", time_text(arena, (double)bench->samples[0]));
     printf("mean       %s\n", time_text(arena, bench->mean));
@@ -201,7 +201,7 @@ int verb_bench(const Options *options)
     Bench *const bench = NEW(options->arena, Bench);
     if (!read_percentiles(bench, options) || !read_baseline(bench, options))
         return options->diagnostics->code;
-    bool good = session_open(&bench->session, options) && measure(bench);
+    bool good = session_open(&bench->session, options, true) && measure(bench);
     if (good && answer_wants_text(options))
         print_text(bench);
     if (good && answer_wants_json(options))

@@ -188,11 +188,16 @@ static bool is_identifier(const char *text)
 static bool check_prefix(const Options *options)
 {
     const char *const prefix = option_text(options, OPTION_PREFIX);
-    if (!prefix || (is_identifier(prefix) && strlen(prefix) <= PREFIX_LONGEST))
+    const char *const quoted = diag_quote(options->arena, prefix ? prefix : "", 80);
+    if (!prefix)
         return true;
-    return diag_error(options->diagnostics, EXIT_USAGE, NULL,
-                      "--prefix '%s' is no C identifier of at most %d letters, digits and underscores",
-                      diag_quote(options->arena, prefix, 80), PREFIX_LONGEST);
+    if (!is_identifier(prefix) || strlen(prefix) > PREFIX_LONGEST)
+        return diag_error(options->diagnostics, EXIT_USAGE, NULL,
+                          "--prefix '%s' is no C identifier of at most %d letters, digits and underscores", quoted,
+                          PREFIX_LONGEST);
+    return strncmp(prefix, "lathe", 5) != 0 ||
+           diag_error(options->diagnostics, EXIT_USAGE, NULL,
+                      "--prefix '%s': names that begin with lathe are those of every compiled model", quoted);
 }
 
 static bool check_outputs(Compile *compile)

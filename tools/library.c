@@ -76,6 +76,7 @@ bool library_start(Library *library, int threads)
     char message[400] = "";
     const lathe_options options = {
         .size = sizeof options, .threads = threads, .message = message, .message_size = sizeof message};
+    breadcrumb("run", library->model->name); /* a crash from now on is the model's */
     library->context = library->model->api->open(library->model, &options, &error);
     const int exit_code = error == LATHE_E_MEMORY ? EXIT_LIMIT : EXIT_DEVICE;
     return library->context ||
@@ -87,6 +88,7 @@ void library_close(Library *library)
 {
     if (library->context)
         library->model->api->close(library->context);
+    breadcrumb(NULL, NULL);
     if (library->handle)
         dlclose(library->handle);
 }

@@ -225,19 +225,15 @@ bool pipeline_start(Pipeline *pipeline, const Options *options)
     return refuse_unsupported(options) && choose_levels(pipeline);
 }
 
-/* "mnist" for mnist.onnx, and for mnist/model.onnx, as zoos name their files. */
+/* From the name of the file alone, so that it does not matter from where it is named. Names of the runtime's own stay
+ * free. */
 static const char *prefix_of(Arena *arena, const char *path)
 {
-    const char *const slash = strrchr(path, '/'), *const file = slash ? slash + 1 : path,
-                      *const dot = strrchr(file, '.');
-    if (slash && slash > path && strcmp(file, "model.onnx") == 0) {
-        const char *start = slash;
-        while (start > path && start[-1] != '/')
-            start--;
-        if (start < slash && start[0] != '.')
-            return c_identifier(arena, arena_format(arena, "%.*s", (int)(slash - start), start));
-    }
-    return c_identifier(arena, dot && dot != file ? arena_format(arena, "%.*s", (int)(dot - file), file) : file);
+    const char *const slash = strrchr(path, '/'), *const file = slash ? slash + 1 : path;
+    const char *const dot = strrchr(file, '.');
+    const size_t length = dot && dot != file ? (size_t)(dot - file) : strlen(file);
+    const char *const name = c_identifier(arena, arena_format(arena, "%.*s", (int)length, file));
+    return strncmp(name, "lathe", 5) == 0 ? arena_format(arena, "model_%s", name) : name;
 }
 
 void pipeline_take(Pipeline *pipeline, Graph *graph, const char *path)

@@ -193,7 +193,7 @@ int verb_profile(const Options *options)
 {
     Profile *const profile = NEW(options->arena, Profile);
     const char *const trace = option_text(options, OPTION_TRACE);
-    bool good = session_open(&profile->session, options) && measure(profile);
+    bool good = session_open(&profile->session, options, true) && measure(profile);
     if (good)
         qsort(profile->launches, (size_t)profile->count, sizeof *profile->launches, by_time);
     if (good && answer_wants_text(options))

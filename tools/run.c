@@ -3,46 +3,55 @@
 
 #include "ir/interpret.h"
 #include "ir/loops.h"
+#include "tools/answer.h"
 #include "tools/inputs.h"
-#include "tools/library.h"
 #include "tools/outputs.h"
 #include "tools/pipeline.h"
+#include "tools/session.h"
 
 #include <string.h>
 
+static bool write_json(const Options *options, const HostValue *outputs, size_t count)
+{
+    Answer answer;
+    if (!answer_open(&answer, options, "lathe.run/1"))
+        return false;
+    json_key(&answer.json, "outputs");
+    json_array(&answer.json);
+    for (size_t i = 0; i < count; i++)
+        output_json(&answer.json, &outputs[i], outputs[i].name, options->arena);
+    json_close(&answer.json);
+    return answer_close(&answer);
+}
+
+/* The outputs as files, as a summary for people, as JSON. */
 static bool show(const Options *options, const HostValue *outputs, size_t count)
 {
     Labels labels = {0};
     const char *const path = option_text(options, OPTION_LABELS);
+    const int top = (int)option_integer(options, OPTION_TOP);
     if (path && !labels_read(&labels, path, options->arena, options->diagnostics))
         return false;
-    if (option_given(options, OPTION_OUTPUT))
-        return outputs_write(outputs, count, options);
-    for (size_t i = 0; i < count; i++) {
+    if (option_given(options, OPTION_OUTPUT) && !outputs_write(outputs, count, options))
+        return false;
+    const bool summary = path || !option_given(options, OPTION_OUTPUT);
+    for (size_t i = 0; i < count && summary && answer_wants_text(options); i++) {
         output_summary(stdout, &outputs[i], outputs[i].name, options->arena);
         if (path)
-            output_classes(stdout, &outputs[i].tensor, &labels, (int)option_integer(options, OPTION_TOP),
-                           options->arena);
+            output_classes(stdout, &outputs[i].tensor, &labels, top, options->arena);
     }
-    return true;
+    return !answer_wants_json(options) || write_json(options, outputs, count);
 }
 
 static bool run_compiled(const Options *options)
 {
-    Library library;
-    bool good = library_open(&library, options, options->arguments[0]) &&
-                library_start(&library, (int)option_integer(options, OPTION_THREADS));
-    if (good) {
-        const size_t input_count = library.model->input_count, output_count = library.model->output_count;
-        HostValue *const inputs = NEW_ARRAY(options->arena, HostValue, input_count + 1);
-        HostValue *const outputs = NEW_ARRAY(options->arena, HostValue, output_count + 1);
-        good = inputs_bind(inputs, library_specs(&library), input_count, options) &&
-               library_prepare(&library, inputs, outputs);
-        for (int64_t i = option_integer(options, OPTION_REPEAT); i > 0 && good; i--)
-            good = library_run(&library);
-        good = good && show(options, outputs, output_count);
-    }
-    library_close(&library);
+    Session session;
+    int64_t took;
+    bool good = session_open(&session, options, false);
+    for (int64_t i = option_integer(options, OPTION_REPEAT); i > 0 && good; i--)
+        good = session_run(&session, &took);
+    good = good && show(options, session.outputs, session.library.model->output_count);
+    session_close(&session);
     return good;
 }
 

@@ -7,32 +7,61 @@
 #include <string.h>
 #include <time.h>
 
-/* The value of each symbol: from --shape and --dim, else the least. */
-static bool choose_sizes(const Session *session, int64_t *sizes)
+/* A library has the dims that it was compiled with; for a model, compiling has checked the names. */
+static bool unknown_name(const Session *session, const char *option, const char *name)
+{
+    const Options *const options = session->options;
+    return !library_is(options->arguments[0]) ||
+           diag_error(options->diagnostics, EXIT_USAGE, NULL, "%s: the library has no symbolic dim of \"%s\"", option,
+                      diag_quote(options->arena, name ? name : "its input", 100));
+}
+
+/* Symbols that `shape` decides get their values. */
+static bool sizes_of_shape(const Session *session, const ShapeArgument *shape, int64_t *sizes)
+{
+    const lathe_model_v1 *const model = session->library.model;
+    bool met = false;
+    for (uint32_t i = 0; i < model->symbol_count; i++) {
+        const lathe_symbol *const symbol = &model->symbols[i];
+        if (symbol->element || (shape->input && strcmp(shape->input, model->inputs[symbol->input].name) != 0))
+            continue;
+        met = true;
+        if (symbol->position < (uint32_t)shape->rank && shape->dims[symbol->position] >= 0)
+            sizes[i] = shape->dims[symbol->position];
+    }
+    return met || unknown_name(session, "--shape", shape->input);
+}
+
+static bool sizes_of_dim(const Session *session, const DimArgument *dim, int64_t *sizes)
+{
+    const lathe_model_v1 *const model = session->library.model;
+    bool met = false;
+    for (uint32_t i = 0; i < model->symbol_count; i++)
+        if (strcmp(model->symbols[i].name, dim->symbol) == 0) {
+            sizes[i] = dim->best;
+            met = true;
+        }
+    return met || unknown_name(session, "--dim", dim->symbol);
+}
+
+/* The value of each symbol: from --shape and --dim, else the least, or -1. */
+static bool choose_sizes(const Session *session, bool fill, int64_t *sizes)
 {
     const Options *const options = session->options;
     const lathe_model_v1 *const model = session->library.model;
     for (uint32_t i = 0; i < model->symbol_count; i++)
-        sizes[i] = model->symbols[i].minimum > 1 ? model->symbols[i].minimum : 1;
-    for (int n = 0; n < option_count(options, OPTION_SHAPE); n++) {
+        sizes[i] = !fill ? -1 : model->symbols[i].minimum > 1 ? model->symbols[i].minimum : 1;
+    for (int i = 0; i < option_count(options, OPTION_SHAPE); i++) {
         ShapeArgument shape;
-        if (!shape_argument_parse(&shape, option_at(options, OPTION_SHAPE, n), options->arena, options->diagnostics))
+        if (!shape_argument_parse(&shape, option_at(options, OPTION_SHAPE, i), options->arena, options->diagnostics) ||
+            !sizes_of_shape(session, &shape, sizes))
             return false;
-        for (uint32_t i = 0; i < model->symbol_count; i++) {
-            const lathe_symbol *const symbol = &model->symbols[i];
-            const bool named = !shape.input || strcmp(shape.input, model->inputs[symbol->input].name) == 0;
-            if (named && !symbol->element && symbol->position < (uint32_t)shape.rank &&
-                shape.dims[symbol->position] >= 0)
-                sizes[i] = shape.dims[symbol->position];
-        }
     }
-    for (int n = 0; n < option_count(options, OPTION_DIM); n++) {
+    for (int i = 0; i < option_count(options, OPTION_DIM); i++) {
         DimArgument dim;
-        if (!dim_argument_parse(&dim, option_at(options, OPTION_DIM, n), options->arena, options->diagnostics))
+        if (!dim_argument_parse(&dim, option_at(options, OPTION_DIM, i), options->arena, options->diagnostics) ||
+            !sizes_of_dim(session, &dim, sizes))
             return false;
-        for (uint32_t i = 0; i < model->symbol_count; i++)
-            if (strcmp(model->symbols[i].name, dim.symbol) == 0)
-                sizes[i] = dim.best;
     }
     return true;
 }
@@ -85,7 +114,7 @@ static Options filled_options(const Session *session)
     return filled;
 }
 
-bool session_open(Session *session, const Options *options)
+bool session_open(Session *session, const Options *options, bool fill)
 {
     *session = (Session){.options = options};
     Library *const library = &session->library;
@@ -94,11 +123,11 @@ bool session_open(Session *session, const Options *options)
         return false;
     const lathe_model_v1 *const model = library->model;
     int64_t *const sizes = NEW_ARRAY(options->arena, int64_t, (size_t)model->symbol_count + 1);
-    if (!choose_sizes(session, sizes))
+    if (!choose_sizes(session, fill, sizes))
         return false;
     session->inputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->input_count + 1);
     session->outputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->output_count + 1);
-    const Options filled = filled_options(session);
+    const Options filled = fill ? filled_options(session) : *options;
     return inputs_bind(session->inputs, sized_specs(session, sizes), model->input_count, &filled) &&
            library_prepare(library, session->inputs, session->outputs);
 }

@@ -1,4 +1,4 @@
-/* A model that is ready to run again and again on some inputs: what bench and profile begin with. */
+/* A model that is ready to run again and again on some inputs: what run, bench and profile begin with. */
 #ifndef LATHE_TOOLS_SESSION_H
 #define LATHE_TOOLS_SESSION_H
 
@@ -10,9 +10,10 @@ typedef struct Session {
     HostValue *inputs, *outputs;
 } Session;
 
-/* Opens the model that the command line names. Inputs that it does not give are random, dims that it leaves open are
- * the least possible (at least 1), and integers that shapes are made of are 1. Always to be closed. */
-bool session_open(Session *session, const Options *options);
+/* Opens the model that the command line names and binds its inputs; --dim and --shape say how large the symbolic dims
+ * of generated inputs are. With `fill`, inputs that are not given are random, dims that are left open are the least
+ * possible (at least 1), and integers that shapes are made of are 1. Always to be closed. */
+bool session_open(Session *session, const Options *options, bool fill);
 void session_close(Session *session);
 /* One run; the nanoseconds that it took. */
 bool session_run(Session *session, int64_t *nanoseconds);
