@@ -2,6 +2,7 @@
 #include "codegen/compile.h"
 
 #include "codegen/elf.h"
+#include "codegen/lines.h"
 #include "codegen/link.h"
 #include "codegen/scratch.h"
 #include "codegen/worker.h"
@@ -26,25 +27,29 @@ bool build_program(const Compilation *compilation, const BuildOptions *options, 
 
 /* ---- machine code ---- */
 
-static const char *job_key(Program *program, Node *kernel, const TargetMachineInfo *target, const char *symbol)
+/* Everything that the object depends on, lines included. */
+static const char *job_key(Program *program, Node *kernel, const TargetMachineInfo *target, const char *symbol, const LineTable *lines)
 {
     Arena *const arena = program->ir->arena;
     size_t length;
     const char *const text = print_kernel(arena, kernel, PRINT_CANONICAL, &length);
-    return arena_format(arena, "%s\n%s %s %s\n%s\n%s", object_version(arena), target->triple, target->cpu, target->features, symbol, text);
+    const char *place = "";
+    if (lines)
+        place = arena_format(arena, "%s:%d %s", lines->file, lines->line_of(lines->context, kernel), kernel->payload.kernel->name);
+    return arena_format(arena, "%s\n%s %s %s\n%s %s\n%s", object_version(arena), target->triple, target->cpu, target->features, symbol, place, text);
 }
 
-static int make_jobs(Program *program, KernelJob *jobs)
+static int make_jobs(Program *program, KernelJob *jobs, const LineTable *lines)
 {
     int count = 0;
     for (int i = 0; i < program->kernel_count; i++)
         for (int level = 0; level < program->level_count; level++) {
             ProgramKernel *const kernel = &program->kernels[i];
-            jobs[count++] = (KernelJob){.kernel = kernel->scheduled[level], .target = program->levels[level], .symbol = kernel->symbol[level], .key = job_key(program, kernel->scheduled[level], program->levels[level], kernel->symbol[level])};
+            jobs[count++] = (KernelJob){.kernel = kernel->scheduled[level], .target = program->levels[level], .symbol = kernel->symbol[level], .key = job_key(program, kernel->scheduled[level], program->levels[level], kernel->symbol[level], lines)};
         }
     if (program->instantiate) {
         const TargetMachineInfo *const lowest = program->levels[program->level_count - 1];
-        jobs[count++] = (KernelJob){.kernel = program->instantiate, .target = lowest, .symbol = "lathe_instantiate", .key = job_key(program, program->instantiate, lowest, "lathe_instantiate")};
+        jobs[count++] = (KernelJob){.kernel = program->instantiate, .target = lowest, .symbol = "lathe_instantiate", .key = job_key(program, program->instantiate, lowest, "lathe_instantiate", lines)};
     }
     return count;
 }
@@ -217,9 +222,13 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
 {
     Ir *const ir = program->ir;
     KernelJob *const jobs = NEW_ARRAY(ir->arena, KernelJob, (size_t)(program->kernel_count * program->level_count) + 1);
-    const int count = make_jobs(program, jobs);
+    LineTable table = {.folder = "", .file = options->lines_file, .line_of = kernel_line_of};
+    const LineTable *const lines = options->lines_file ? &table : NULL;
+    if (lines)
+        table.context = kernel_lines(ir->arena, options->lines_text);
+    const int count = make_jobs(program, jobs, lines);
     Progress progress = {options, program};
-    const WorkerOptions workers = {.workers = options->workers, .cache = options->cache, .fallback = progress_fallback, .progress = progress_report, .context = &progress};
+    const WorkerOptions workers = {.workers = options->workers, .cache = options->cache, .lines = lines, .fallback = progress_fallback, .progress = progress_report, .context = &progress};
     breadcrumb("codegen", NULL);
     *facts = (BuildFacts){.kernels = count};
     if (!compile_kernels(ir, jobs, count, &workers))
