@@ -41,17 +41,22 @@ Node *lower_at_broadcast(Lower *lower, Node *buffer, Node *const *indices, int r
     return lower_at(lower, buffer, own);
 }
 
-void lower_define_box(Lower *lower, Node *buffer, Node *const *axes, int count, Node *const *indices, Node *value)
+void lower_define_ordered(Lower *lower, Node *buffer, Node *const *axes, int count, int ordered, Node *const *indices, Node *value)
 {
     Ir *const ir = lower->ir;
     Block *const stages = block_make(ir);
     Node *const stored = cast_make(ir, value, buffer->type.dtype);
-    block_append(ir, stages, stage_make(ir, axes, count, buffer, indices, stored));
+    block_append(ir, stages, stage_make_ordered(ir, axes, count, ordered, buffer, indices, stored));
     Node *const kernel = kernel_make(ir, name_intern(ir->arena, op_name(lower->node->op)), stages);
     const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, 2);
     wheres[0] = lower->node->where;
     kernel->payload.kernel->wheres = wheres;
     block_append(ir, lower->kernels, kernel);
+}
+
+void lower_define_box(Lower *lower, Node *buffer, Node *const *axes, int count, Node *const *indices, Node *value)
+{
+    lower_define_ordered(lower, buffer, axes, count, 0, indices, value);
 }
 
 void lower_define(Lower *lower, Node *buffer, Node *const *axes, int count, Node *value)

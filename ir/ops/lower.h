@@ -45,6 +45,8 @@ Node *lower_at_broadcast(Lower *lower, Node *buffer, Node *const *indices, int r
 void lower_define(Lower *lower, Node *buffer, Node *const *axes, int count, Node *value);
 /* buffer[indices...] = value, for all axes: indices are injective; stages of one buffer define disjoint boxes. */
 void lower_define_box(Lower *lower, Node *buffer, Node *const *axes, int count, Node *const *indices, Node *value);
+/* As lower_define_box, with the last `ordered` of the axes in order: see stage_ordered in ir/kernel.h. */
+void lower_define_ordered(Lower *lower, Node *buffer, Node *const *axes, int count, int ordered, Node *const *indices, Node *value);
 /* 0 <= index < extent (parts that are proven are left out). */
 Node *lower_inside(Ir *ir, Node *index, Node *extent);
 /* A run-time position that may count from the end, checked against the extent (bound_make). */

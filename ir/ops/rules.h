@@ -62,6 +62,12 @@ bool constant_expand(Ir *ir, const Node *node, Node **outputs);
 /* gather.c */
 bool gather_shape(Infer *infer);
 bool gather_lower(Lower *lower);
+bool gather_elements_shape(Infer *infer);
+bool gather_elements_lower(Lower *lower);
+bool gather_nd_shape(Infer *infer);
+bool gather_nd_lower(Lower *lower);
+bool reverse_sequence_shape(Infer *infer);
+bool reverse_sequence_lower(Lower *lower);
 
 /* conv.c, pool.c: windows */
 bool conv_shape(Infer *infer);
@@ -107,5 +113,73 @@ bool arg_min_lower(Lower *lower);
 /* resize.c */
 bool resize_shape(Infer *infer);
 bool resize_lower(Lower *lower);
+
+/* bits.c: remainders, shifts, bits */
+bool mod_lower(Lower *lower);
+bool bit_shift_shape(Infer *infer);
+bool bit_shift_lower(Lower *lower);
+bool bit_cast_shape(Infer *infer);
+bool bit_cast_lower(Lower *lower);
+bool is_inf_lower(Lower *lower);
+bool cast_like_shape(Infer *infer);
+bool swiglu_shape(Infer *infer);
+
+/* generate.c: what follows from the position */
+bool trilu_shape(Infer *infer);
+bool trilu_lower(Lower *lower);
+bool eye_like_shape(Infer *infer);
+bool eye_like_lower(Lower *lower);
+bool one_hot_shape(Infer *infer);
+bool one_hot_lower(Lower *lower);
+bool window_shape(Infer *infer);
+bool hann_window_lower(Lower *lower);
+bool hamming_window_lower(Lower *lower);
+bool blackman_window_lower(Lower *lower);
+bool mel_weight_shape(Infer *infer);
+bool mel_weight_lower(Lower *lower);
+
+/* scatter.c: a copy that is changed at places */
+bool scatter_elements_shape(Infer *infer);
+bool scatter_elements_lower(Lower *lower);
+bool scatter_nd_shape(Infer *infer);
+bool scatter_nd_lower(Lower *lower);
+bool tensor_scatter_shape(Infer *infer);
+bool tensor_scatter_lower(Lower *lower);
+
+/* rearrange.c: blocks, tiles, crops */
+bool depth_to_space_shape(Infer *infer);
+bool depth_to_space_lower(Lower *lower);
+bool space_to_depth_shape(Infer *infer);
+bool space_to_depth_lower(Lower *lower);
+bool tile_shape(Infer *infer);
+bool tile_lower(Lower *lower);
+bool center_shape(Infer *infer);
+bool center_lower(Lower *lower);
+
+/* cumulate.c */
+bool cumulate_shape(Infer *infer);
+bool cum_sum_lower(Lower *lower);
+bool cum_prod_lower(Lower *lower);
+
+/* normalize.c: what other operators express */
+bool rms_norm_shape(Infer *infer);
+bool rms_norm_expand(Ir *ir, const Node *node, Node **outputs);
+bool instance_norm_shape(Infer *infer);
+bool instance_norm_expand(Ir *ir, const Node *node, Node **outputs);
+bool group_norm_shape(Infer *infer);
+bool group_norm_expand(Ir *ir, const Node *node, Node **outputs);
+bool mean_variance_shape(Infer *infer);
+bool mean_variance_expand(Ir *ir, const Node *node, Node **outputs);
+bool lp_norm_shape(Infer *infer);
+bool lp_norm_expand(Ir *ir, const Node *node, Node **outputs);
+bool hardmax_lower(Lower *lower);
+bool lrn_shape(Infer *infer);
+bool lrn_lower(Lower *lower);
+
+/* loss.c */
+bool nll_loss_shape(Infer *infer);
+bool nll_loss_lower(Lower *lower);
+bool softmax_loss_shape(Infer *infer);
+bool softmax_loss_expand(Ir *ir, const Node *node, Node **outputs);
 
 #endif
