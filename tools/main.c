@@ -28,12 +28,28 @@ static int dispatch(const Options *options)
     return functions[options->verb](options);
 }
 
+/* The errors alone, without warnings, notes and hints. */
+static Diagnostics errors_of(const Diagnostics *diagnostics)
+{
+    Diagnostics errors = {.arena = diagnostics->arena};
+    for (const Diagnostic *diagnostic = diagnostics->first; diagnostic; diagnostic = diagnostic->next) {
+        if (diagnostic->severity != SEVERITY_ERROR)
+            continue;
+        Diagnostic *const copy = NEW(errors.arena, Diagnostic);
+        *copy = *diagnostic;
+        copy->next = NULL;
+        *(errors.last ? &errors.last->next : &errors.first) = copy;
+        errors.last = copy;
+    }
+    return errors;
+}
+
 /* Messages follow the result; --quiet keeps the errors only. */
 static void messages_print(const Options *options)
 {
-    if (option_given(options, OPTION_QUIET) && options->diagnostics->error_count == 0)
-        return;
-    diag_print(options->diagnostics, stderr, color_wanted(options, stderr));
+    const Diagnostics errors = errors_of(options->diagnostics);
+    diag_print(option_given(options, OPTION_QUIET) ? &errors : options->diagnostics, stderr,
+               color_wanted(options, stderr));
 }
 
 int main(int argc, char **argv)

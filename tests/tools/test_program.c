@@ -139,6 +139,14 @@ Test(program, every_kind_of_failure_has_its_code)
     cr_expect_eq(sh("ls -A | grep -v '^cache$'"), 1, "left behind: %s", said);
 }
 
+Test(program, quiet_keeps_the_errors_alone)
+{
+    cr_expect_eq(sh("$L compile $D/good/dense.onnx -o a.so --skip fsue"), 2);
+    cr_expect(strstr(said, "did you mean"), "%s", said);
+    cr_expect_eq(sh("$L compile $D/good/dense.onnx -o a.so --skip fsue -q"), 2);
+    cr_expect(strstr(said, "error: ") && !strstr(said, "did you mean"), "%s", said);
+}
+
 Test(program, success_is_0)
 {
     static const Case cases[] = {
