@@ -64,14 +64,14 @@ static Range axis_range(const Verifier *verifier, const Node *axis)
 {
     if (axis->input_count) {
         const Range extent = range_of(verifier, axis->inputs[0]);
-        return (Range){0, extent.high == INT64_MAX ? INT64_MAX : extent.high - 1};
+        return (Range){0, add_bound(extent.high, -1, INT64_MAX)};
     }
     const Node *const loop = map_get(&verifier->loops, axis);
     int64_t step;
     if (!loop || loop->input_count != 3 || !const_is_int(loop->inputs[2], &step) || step <= 0)
         return any;
     const Range upper = range_of(verifier, loop->inputs[1]);
-    return (Range){range_of(verifier, loop->inputs[0]).low, upper.high == INT64_MAX ? INT64_MAX : upper.high - 1};
+    return (Range){range_of(verifier, loop->inputs[0]).low, add_bound(upper.high, -1, INT64_MAX)};
 }
 
 static Range floordiv_range(Range a, Range b)
@@ -97,7 +97,7 @@ static Range inner_range(const Verifier *verifier, const PlanNode *planned)
     case OP_floordiv:
         return floordiv_range(a, b);
     case OP_bound:
-        return (Range){0, b.high == INT64_MAX ? INT64_MAX : b.high - 1};
+        return (Range){0, add_bound(b.high, -1, INT64_MAX)};
     case OP_min:
         return (Range){a.low < b.low ? a.low : b.low, a.high < b.high ? a.high : b.high};
     case OP_max:
