@@ -9,3 +9,5 @@ add_test(NAME house/python COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/too
 set_tests_properties(house/python PROPERTIES ENVIRONMENT "LATHE=$<TARGET_FILE:lathe>;LATHE_SOURCE=${CMAKE_SOURCE_DIR}")
 # An exit status of 77 is a test that could not be made here; it says why.
 set_tests_properties(house/package house/python PROPERTIES SKIP_RETURN_CODE 77)
+
+include(${CMAKE_SOURCE_DIR}/cmake/fuzz.cmake)
