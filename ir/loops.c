@@ -39,14 +39,16 @@ typedef struct StagePlan {
     int lanes;
 } StagePlan;
 
-static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *schedule)
+/* The first `shared` axes are bound outside. */
+static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *schedule, int shared)
 {
     StagePlan plan = {.lanes = 1};
     int lane = -1;
     if (schedule->lanes > 1 && dtype_info[stage_buffer(stage)->type.dtype].bits >= 8 &&
         !has_lane_fold(ir, stage_value(stage)))
         lane = lane_axis_of(ir, stage);
-    for (int i = 0; i < stage->axis_count; i++)
+    lane = lane < shared ? -1 : lane;
+    for (int i = shared; i < stage->axis_count; i++)
         if (i != lane)
             plan.axes[plan.axis_count++] = stage->axes[i];
     if (lane >= 0) {
@@ -120,26 +122,30 @@ static Block *decode_units(Ir *ir, Block *block, const StagePlan *plan, Node *un
     return block;
 }
 
-/* The loops of one stage. With `units` NULL the whole stage runs; else units begin..end of its unit axes. */
-static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule,
-                       Node **units)
+/* A loop over units begin..end in `block`, with the axes of `plan` that units count bound inside; sets *units. */
+static Block *unit_loop(Ir *ir, Block *block, const StagePlan *plan, Node **units)
 {
-    StagePlan plan = plan_stage(ir, stage, schedule);
-    if (!units)
+    *units = index_const(ir, 1);
+    for (int i = 0; i < plan->unit_axes; i++)
+        *units = index_mul(ir, *units, plan->axes[i]->inputs[0]);
+    if (plan->unit_axes == 0)
+        return block;
+    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
+    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
+    Node *const unit = plan->unit_axes == 1 ? plan->axes[0] : axis_make(ir, "unit", *units);
+    block = body_for(ir, block, unit, begin, end, 1);
+    return plan->unit_axes > 1 ? decode_units(ir, block, plan, unit) : block;
+}
+
+/* The loops of one stage inside those of its first `shared` axes. With `units` NULL the whole stage runs; else units begin..end. */
+static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule,
+                       int shared, Node **units)
+{
+    StagePlan plan = plan_stage(ir, stage, schedule, shared);
+    if (units)
+        block = unit_loop(ir, block, &plan, units);
+    else
         plan.unit_axes = 0;
-    if (units) {
-        *units = index_const(ir, 1);
-        for (int i = 0; i < plan.unit_axes; i++)
-            *units = index_mul(ir, *units, plan.axes[i]->inputs[0]);
-    }
-    if (units && plan.unit_axes > 0) {
-        Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-        Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
-        Node *const unit = plan.unit_axes == 1 ? plan.axes[0] : axis_make(ir, "unit", *units);
-        block = body_for(ir, block, unit, begin, end, 1);
-        if (plan.unit_axes > 1)
-            block = decode_units(ir, block, &plan, unit);
-    }
     for (int i = plan.unit_axes; i < plan.axis_count; i++)
         block = body_for(ir, block, plan.axes[i], index_const(ir, 0), plan.axes[i]->inputs[0], 1);
     emit_stage_rows(ir, kernel, block, stage, &plan, schedule->any_tail);
@@ -147,7 +153,20 @@ static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *sta
 
 void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule)
 {
-    emit_stage(ir, kernel, block, stage, schedule, NULL);
+    emit_stage(ir, kernel, block, stage, schedule, 0, NULL);
+}
+
+/* How many leading axes all stages have in common: rows that the stages walk together. */
+static int shared_axes(const Block *stages)
+{
+    int shared = stages->count ? stages->nodes[0]->axis_count : 0;
+    for (int i = 1; i < stages->count; i++) {
+        int same = 0;
+        while (same < shared && same < stages->nodes[i]->axis_count && stages->nodes[i]->axes[same] == stages->nodes[0]->axes[same])
+            same++;
+        shared = same;
+    }
+    return shared;
 }
 
 Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
@@ -155,7 +174,17 @@ Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
     const Block *const stages = kernel_stages(kernel);
     Block *const body = block_make(ir);
     Node *units = index_const(ir, 1);
-    for (int i = 0; i < stages->count; i++)
-        emit_stage(ir, kernel, body, stages->nodes[i], schedule, stages->count == 1 ? &units : NULL);
-    return kernel_with_body(ir, kernel, body, units, arena_format(ir->arena, "loops lanes=%d", schedule->lanes), 0);
+    if (stages->count == 1) {
+        emit_stage(ir, kernel, body, stages->nodes[0], schedule, 0, &units);
+    } else {
+        StagePlan rows = {.axis_count = shared_axes(stages)};
+        rows.unit_axes = rows.axis_count;
+        for (int i = 0; i < rows.axis_count; i++)
+            rows.axes[i] = stages->nodes[0]->axes[i];
+        Block *const inside = unit_loop(ir, body, &rows, &units);
+        for (int i = 0; i < stages->count; i++)
+            emit_stage(ir, kernel, inside, stages->nodes[i], schedule, rows.axis_count, NULL);
+    }
+    return kernel_with_body(ir, kernel, body, units, arena_format(ir->arena, "loops lanes=%d", schedule->lanes),
+                            kernel->payload.kernel->scratch);
 }

@@ -1,0 +1,293 @@
+/* Rows: kernels that walk the same rows become one kernel of several stages, so that a row stays in the nearest cache and its sums in scratch.
+ *
+ * A fold along the innermost axis (softmax's maximum and sum, a norm's mean and variance) opens a group; kernels that read its result row by row
+ * join, with their axes renamed to the group's. Results that only the group reads live in the worker's scratch, one row of them. */
+#include "ir/kernel.h"
+#include "passes/access.h"
+#include "passes/pass.h"
+
+#include <string.h>
+
+enum { MEMBERS_MAX = 8, DISTANCE_MAX = 16, LOCAL_BYTES_MAX = 256 << 10 };
+
+typedef struct Group {
+    int members[MEMBERS_MAX]; /* kernel numbers, ascending */
+    int count;
+    Node *const *axes; /* the rows */
+    int axis_count;
+} Group;
+
+typedef struct Grouper {
+    PassContext *context;
+    Ir *ir;
+    Block *body;
+    NodeMap readers; /* buffer -> number of kernels that read it */
+    NodeMap writers;
+    bool *taken;
+} Grouper;
+
+static Node *stage_of(const Grouper *grouper, int number)
+{
+    return kernel_stages(grouper->body->nodes[number])->nodes[0];
+}
+
+/* A fold of several lanes, one result per combination of the stage's axes. */
+static bool opens_group(Grouper *grouper, int number)
+{
+    const Node *const kernel = grouper->body->nodes[number];
+    if (grouper->taken[number] || kernel_stages(kernel)->count != 1)
+        return false;
+    const Node *const stage = stage_of(grouper, number);
+    Node *value = stage_value(stage);
+    if (stage_buffer(stage)->payload.buffer->place != PLACE_TEMP || (intptr_t)map_get(&grouper->writers, stage_buffer(stage)) != 1)
+        return false;
+    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+        if (i >= stage->axis_count || stage_indices(stage)[i] != stage->axes[i])
+            return false;
+    int count;
+    Node **const nodes = nodes_topological(grouper->ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_fold && nodes[i]->payload.fold.lanes > 1)
+            return stage->axis_count > 0;
+    return false;
+}
+
+static Node *group_target(const Grouper *grouper, const Group *group, const Node *buffer)
+{
+    for (int i = 0; i < group->count; i++)
+        if (stage_buffer(stage_of(grouper, group->members[i])) == buffer)
+            return stage_of(grouper, group->members[i]);
+    return NULL;
+}
+
+/* Which axis of `stage` stands for each row axis: from the indices of its reads of the group's results. False when they disagree, or a read
+ * is not of the same row. */
+static bool match_axes(Grouper *grouper, const Group *group, const Node *stage, Node **mapped)
+{
+    Node *value = stage_value(stage);
+    int count;
+    Node **const nodes = nodes_topological(grouper->ir, &value, 1, &count);
+    memset(mapped, 0, (size_t)group->axis_count * sizeof *mapped);
+    bool any = false;
+    for (int i = 0; i < count; i++) {
+        if (nodes[i]->op != OP_at || !group_target(grouper, group, nodes[i]->inputs[0]))
+            continue;
+        if (nodes[i]->inputs[0]->type.rank < group->axis_count)
+            return false;
+        any = true;
+        for (int d = 0; d < group->axis_count; d++) {
+            Node *const index = nodes[i]->inputs[d + 1];
+            bool own = false;
+            for (int a = 0; a < stage->axis_count; a++)
+                own = own || stage->axes[a] == index;
+            if (!own || index->inputs[0] != group->axes[d]->inputs[0] || (mapped[d] && mapped[d] != index))
+                return false;
+            mapped[d] = index;
+        }
+    }
+    for (int d = 0; any && d < group->axis_count; d++)
+        for (int e = 0; e < d; e++)
+            any = any && mapped[d] != mapped[e];
+    return any;
+}
+
+static bool reads_group(Grouper *grouper, const Group *group, const Node *kernel)
+{
+    int count;
+    Node **const reads = kernel_reads(grouper->ir, kernel, &count);
+    for (int i = 0; i < count; i++)
+        if (group_target(grouper, group, reads[i]))
+            return true;
+    return false;
+}
+
+static bool has_contract(Ir *ir, Node *value)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_contract)
+            return true;
+    return false;
+}
+
+/* Members after the first: until a reader of the group cannot join. */
+static void gather(Grouper *grouper, Group *group, int first)
+{
+    group->members[group->count++] = first;
+    group->axes = stage_of(grouper, first)->axes;
+    group->axis_count = stage_of(grouper, first)->axis_count;
+    for (int i = first + 1; i < grouper->body->count && i <= first + DISTANCE_MAX && group->count < MEMBERS_MAX; i++) {
+        const Node *const kernel = grouper->body->nodes[i];
+        Node *mapped[RANK_MAX];
+        if (!reads_group(grouper, group, kernel))
+            continue;
+        if (grouper->taken[i] || kernel_stages(kernel)->count != 1 || has_contract(grouper->ir, stage_value(stage_of(grouper, i))) ||
+            (intptr_t)map_get(&grouper->writers, stage_buffer(stage_of(grouper, i))) != 1 || !match_axes(grouper, group, stage_of(grouper, i), mapped))
+            return;
+        group->members[group->count++] = i;
+    }
+}
+
+/* The stage with the group's row axes in place of its own; they come first. */
+static Node *with_group_axes(Grouper *grouper, const Group *group, Node *stage, bool first)
+{
+    Ir *const ir = grouper->ir;
+    Node *mapped[RANK_MAX], *axes[RANK_MAX], *indices[RANK_MAX];
+    if (first || !match_axes(grouper, group, stage, mapped))
+        return stage;
+    int count = 0;
+    for (int d = 0; d < group->axis_count; d++)
+        axes[count++] = group->axes[d];
+    for (int a = 0; a < stage->axis_count; a++) {
+        bool row = false;
+        for (int d = 0; d < group->axis_count; d++)
+            row = row || mapped[d] == stage->axes[a];
+        if (!row)
+            axes[count++] = stage->axes[a];
+    }
+    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+        indices[i] = node_substitute(ir, stage_indices(stage)[i], mapped, group->axes, group->axis_count);
+    return stage_make(ir, axes, count, stage_buffer(stage), indices, node_substitute(ir, stage_value(stage), mapped, group->axes, group->axis_count));
+}
+
+/* How many of the group's kernels read `buffer`. */
+static int inner_readers(Grouper *grouper, const Group *group, const Node *buffer)
+{
+    int inside = 0, count;
+    for (int i = 0; i < group->count; i++) {
+        Node **const reads = kernel_reads(grouper->ir, grouper->body->nodes[group->members[i]], &count);
+        for (int j = 0; j < count; j++)
+            inside += reads[j] == buffer;
+    }
+    return inside;
+}
+
+/* One row of `buffer` in scratch, or NULL when others read it or its rows have no known size. */
+static Node *row_buffer(Grouper *grouper, const Group *group, Node *buffer, const Node *stage, int64_t *scratch)
+{
+    Ir *const ir = grouper->ir;
+    const int rows = group->axis_count, rank = buffer->type.rank;
+    int64_t elements;
+    if (buffer->payload.buffer->place != PLACE_TEMP || rank < rows || dtype_info[buffer->type.dtype].bits < 8)
+        return NULL;
+    for (int d = 0; d < rows; d++)
+        if (stage_indices(stage)[d] != group->axes[d])
+            return NULL;
+    if ((intptr_t)map_get(&grouper->readers, buffer) != inner_readers(grouper, group, buffer))
+        return NULL;
+    const Buffer local = {.name = buffer->payload.buffer->name, .place = PLACE_LOCAL, .offset = *scratch};
+    Node *const made = buffer_make(ir, type_tensor(ir, buffer->type.dtype, rank - rows, buffer->type.dims + rows), &local);
+    if (!const_is_int(type_elements(ir, made->type), &elements) || elements > LOCAL_BYTES_MAX / 8)
+        return NULL;
+    *scratch += (elements * (dtype_info[buffer->type.dtype].bits / 8) + 63) / 64 * 64;
+    return made;
+}
+
+/* `node` with every read of `from` going to one row of it, `to`. */
+static Node *read_row(Ir *ir, Node *node, const Node *from, Node *to, int rows)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &node, 1, &count);
+    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count), **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
+    int replaced = 0;
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
+            old[replaced] = nodes[i];
+            new[replaced++] = at_make(ir, to, nodes[i]->inputs + 1 + rows);
+        }
+    return replaced ? node_substitute(ir, node, old, new, replaced) : node;
+}
+
+static void localize(Grouper *grouper, const Group *group, Node **stages, int64_t *scratch)
+{
+    Ir *const ir = grouper->ir;
+    for (int i = 0; i + 1 < group->count; i++) {
+        Node *const buffer = stage_buffer(stages[i]);
+        Node *const row = row_buffer(grouper, group, buffer, stages[i], scratch);
+        if (!row)
+            continue;
+        for (int j = 0; j < group->count; j++) {
+            const bool target = stage_buffer(stages[j]) == buffer;
+            stages[j] = stage_make(ir, stages[j]->axes, stages[j]->axis_count, target ? row : stage_buffer(stages[j]),
+                                   target ? stage_indices(stages[j]) + group->axis_count : stage_indices(stages[j]),
+                                   read_row(ir, stage_value(stages[j]), buffer, row, group->axis_count));
+        }
+    }
+}
+
+static Node *merge(Grouper *grouper, const Group *group)
+{
+    Ir *const ir = grouper->ir;
+    Node *stages[MEMBERS_MAX];
+    int64_t scratch = 0;
+    int where_count = 0;
+    for (int i = 0; i < group->count; i++) {
+        stages[i] = with_group_axes(grouper, group, stage_of(grouper, group->members[i]), i == 0);
+        const Where *const *where = grouper->body->nodes[group->members[i]]->payload.kernel->wheres;
+        while (where && *where++)
+            where_count++;
+    }
+    localize(grouper, group, stages, &scratch);
+    Block *const block = block_make(ir);
+    for (int i = 0; i < group->count; i++)
+        block_append(ir, block, stages[i]);
+    const int last = group->members[group->count - 1];
+    Node *const kernel = kernel_make(ir, grouper->body->nodes[last]->payload.kernel->name, block);
+    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, (size_t)where_count + 1);
+    int kept = 0;
+    for (int i = 0; i < group->count; i++) {
+        const Where *const *where = grouper->body->nodes[group->members[i]]->payload.kernel->wheres;
+        for (; where && *where; where++)
+            if (kept == 0 || wheres[kept - 1] != *where)
+                wheres[kept++] = *where;
+    }
+    kernel->payload.kernel->wheres = wheres;
+    kernel->payload.kernel->scratch = scratch;
+    return kernel;
+}
+
+static void count_access(Grouper *grouper)
+{
+    for (int i = 0; i < grouper->body->count; i++) {
+        int count;
+        Node **const reads = kernel_reads(grouper->ir, grouper->body->nodes[i], &count);
+        for (int j = 0; j < count; j++)
+            map_set(&grouper->readers, reads[j], (void *)((intptr_t)map_get(&grouper->readers, reads[j]) + 1));
+        Node **const targets = kernel_targets(grouper->ir, grouper->body->nodes[i], &count);
+        for (int j = 0; j < count; j++)
+            map_set(&grouper->writers, targets[j], (void *)((intptr_t)map_get(&grouper->writers, targets[j]) + 1));
+    }
+}
+
+bool pass_group(PassContext *context)
+{
+    Ir *const ir = context->compilation->ir;
+    Module *const module = context->compilation->module;
+    const int count = module->body->count;
+    Grouper grouper = {.context = context, .ir = ir, .body = module->body, .taken = NEW_ARRAY(ir->arena, bool, (size_t)count + 1)};
+    map_open(&grouper.readers, ir->arena);
+    map_open(&grouper.writers, ir->arena);
+    count_access(&grouper);
+    Node **const merged = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1); /* at the place of the last member */
+    for (int i = 0; i < count; i++) {
+        Group group = {.count = 0};
+        if (!opens_group(&grouper, i))
+            continue;
+        gather(&grouper, &group, i);
+        if (group.count < 2 || !pass_decide(context))
+            continue;
+        for (int j = 0; j < group.count; j++)
+            grouper.taken[group.members[j]] = true;
+        merged[group.members[group.count - 1]] = merge(&grouper, &group);
+    }
+    Block *const body = block_make(ir);
+    for (int i = 0; i < count; i++) {
+        if (merged[i])
+            block_append(ir, body, merged[i]);
+        else if (!grouper.taken[i])
+            block_append(ir, body, module->body->nodes[i]);
+    }
+    module->body = body;
+    return true;
+}
