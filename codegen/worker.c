@@ -99,6 +99,7 @@ static void limit_memory(const WorkerOptions *options)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     (void)options; /* sanitizers reserve terabytes of addresses */
+    (void)MEMORY_BYTES;
 #else
     int64_t pages = 0;
     FILE *const facts = fopen("/proc/self/statm", "re");

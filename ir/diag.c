@@ -133,6 +133,19 @@ void diag_hint(Diagnostics *diagnostics, const char *format, ...)
     va_end(arguments);
 }
 
+void diag_keep_first(Diagnostics *diagnostics, int errors)
+{
+    int met = 0;
+    for (Diagnostic *diagnostic = diagnostics->first; diagnostic; diagnostic = diagnostic->next) {
+        met += diagnostic->severity == SEVERITY_ERROR;
+        if (met <= errors || (diagnostic->next && diagnostic->next->severity >= SEVERITY_NOTE))
+            continue;
+        diagnostic->next = NULL;
+        diagnostics->last = diagnostic;
+        diagnostics->error_count = met;
+    }
+}
+
 void diag_print(const Diagnostics *diagnostics, FILE *file, bool color)
 {
     static const char *const paint[] = {"\033[1;31m", "\033[1;35m", "\033[1;36m", "\033[1;32m"};

@@ -59,6 +59,9 @@ void diag_warning(Diagnostics *diagnostics, const Where *where, const char *form
 /* A note or hint belongs to the diagnostic before it. */
 void diag_note(Diagnostics *diagnostics, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void diag_hint(Diagnostics *diagnostics, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Forgets what was recorded after the first error beyond `errors` of them, but for its notes: for steps whose parts report each in its turn
+ * what is one mistake. */
+void diag_keep_first(Diagnostics *diagnostics, int errors);
 /* Prints everything recorded, one line each, control characters and invalid UTF-8 escaped, long names cut. */
 void diag_print(const Diagnostics *diagnostics, FILE *file, bool color);
 /* `text` with control characters escaped and cut to `limit` bytes, in the arena: for user names in messages. */

@@ -33,7 +33,7 @@ static Node *scalar_known(const Infer *infer, int input, const char *name)
     int count;
     if (!scalar_check(infer, input, name))
         return NULL;
-    Node *const *const contents = infer_contents(infer, input, &count);
+    Node *const *const contents = infer_elements(infer, input, &count);
     if (contents && !dtype_is_float(contents[0]->type.dtype))
         return cast_make(infer->ir, contents[0], DTYPE_INDEX);
     if (contents && contents[0]->op == OP_const && fabs(const_as_double(contents[0])) < 0x1p53)

@@ -83,12 +83,32 @@ bool infer_broadcast(const Infer *infer, const Type *types, int count, Dtype dty
 
 Node *const *infer_contents(const Infer *infer, int i, int *count)
 {
+    const Type type = infer_type(infer, i);
+    if (type.dtype == DTYPE_I64 || type.dtype == DTYPE_I32)
+        return infer_elements(infer, i, count);
+    infer_error(infer, "input %d of %s must be i64 or i32, not %s", i, op_name(infer->node->op), type_text(infer->ir, type));
+    return NULL;
+}
+
+Node *const *infer_elements(const Infer *infer, int i, int *count)
+{
     Node *const node = infer->node->inputs[i];
     int64_t elements;
     if (!node->contents || !const_is_int(type_elements(infer->ir, node->type), &elements))
         return NULL;
     *count = (int)elements;
     return node->contents;
+}
+
+bool infer_moderate(const Infer *infer, int i, Node *const *values, int count)
+{
+    const int64_t most = INT64_C(1) << 40;
+    int64_t value;
+    for (int j = 0; j < count; j++)
+        if (const_is_int(values[j], &value) && (value < -most || value > most))
+            return infer_error(infer, "element %d of input %d of %s is %lld, outside -2^40..2^40", j, i, op_name(infer->node->op),
+                               (long long)value);
+    return true;
 }
 
 bool infer_constants(const Infer *infer, int i, int64_t **values, int *count)

@@ -342,6 +342,40 @@ static bool contents_wanted(Ir *ir, const Node *node, int64_t *elements)
     return true;
 }
 
+/* Dims that are constants must leave a tensor that some machine could hold: so no product of dims overflows further on. */
+static bool size_check(Ir *ir, const OpRow *row, Type type)
+{
+    const uint64_t most = TENSOR_BYTES_MAX * 8;
+    uint64_t bits = (uint64_t)dtype_info[type.dtype].bits;
+    bool over = false;
+    for (int i = 0; i < type.rank; i++) {
+        int64_t dim;
+        if (!const_is_int(type.dims[i], &dim))
+            continue;
+        if (dim < 0)
+            return make_error(ir, row, EXIT_MALFORMED, "dim %d of the result is %lld", i, (long long)dim);
+        if (dim == 0)
+            return true;
+        over = over || __builtin_mul_overflow(bits, (uint64_t)dim, &bits) || bits > most;
+    }
+    return !over || make_error(ir, row, EXIT_LIMIT, "the result %s is larger than the limit of %llu GiB", type_text(ir, type),
+                               (unsigned long long)TENSOR_BYTES_MAX >> 30);
+}
+
+static bool types_infer(Infer *infer, const OpRow *row)
+{
+    Ir *const ir = infer->ir;
+    const int errors = ir->diagnostics->error_count;
+    bool good = row->shape(infer);
+    for (int i = 0; i < infer->output_count && good; i++)
+        good = size_check(ir, row, infer->types[i]);
+    if (!good && ir->diagnostics->error_count == errors)
+        make_error(ir, row, EXIT_MALFORMED, "%s: shapes cannot be inferred", row->name);
+    if (!good)
+        diag_keep_first(ir->diagnostics, errors);
+    return good;
+}
+
 Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int output_count, const Attribute *attributes,
                   int attribute_count)
 {
@@ -362,11 +396,8 @@ Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int outpu
     Type *const types = NEW_ARRAY(ir->arena, Type, (size_t)output_count);
     Infer infer = {ir, &draft, output_count, types};
     const int errors = ir->diagnostics->error_count;
-    if (!row->shape(&infer)) {
-        if (ir->diagnostics->error_count == errors)
-            make_error(ir, row, EXIT_MALFORMED, "%s: shapes cannot be inferred", row->name);
+    if (!types_infer(&infer, row))
         return NULL;
-    }
     draft.type = output_count == 1 ? types[0] : (Type){0};
     draft.result_count = (uint16_t)output_count;
     Node *const node = node_make(ir, &draft);

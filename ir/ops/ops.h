@@ -64,6 +64,8 @@ typedef struct OpRow {
     Meaning meaning;
 } OpRow;
 enum { INPUTS_MANY = 1 << 20, NEWEST_OPSET = 28 };
+/* No value of a graph may be larger. */
+#define TENSOR_BYTES_MAX (UINT64_C(1) << 38)
 extern const OpRow op_rows[];
 
 Op op_row_find(const char *name, size_t length); /* default domain; OP_NONE when there is none */
@@ -127,8 +129,13 @@ bool infer_broadcast_dim(const Infer *infer, Node *a, Node *b, Node **result);
 bool infer_broadcast(const Infer *infer, const Type *types, int count, Dtype dtype, Type *result);
 /* Both dims must be equal: constants are compared, symbolic ones become a run-time check. */
 bool infer_same_dim(const Infer *infer, Node *a, Node *b, const char *what);
-/* Elements of input i as index nodes when they are known (constant or symbolic); NULL when not. */
+/* Elements of the integer input i as index nodes when they are known (constant or symbolic); NULL when not, and after a diagnostic when the
+ * input holds no i64 or i32. */
 Node *const *infer_contents(const Infer *infer, int i, int *count);
+/* Known elements of an input of any type; NULL when they are not known. */
+Node *const *infer_elements(const Infer *infer, int i, int *count);
+/* Constants among `values` of input i are at most 2^40 either way, so that adding them to dims does not overflow; false after a diagnostic. */
+bool infer_moderate(const Infer *infer, int i, Node *const *values, int count);
 /* As infer_contents, but all must be constants; false after a diagnostic naming the input otherwise. */
 bool infer_constants(const Infer *infer, int i, int64_t **values, int *count);
 

@@ -101,6 +101,10 @@ bool tile_shape(Infer *infer)
     for (int i = 0; i < x.rank; i++) {
         if (!run_check(ir, scalar2(ir, OP_ge, repeats[i], index_const(ir, 0)), "Tile: a repeat is negative"))
             return infer_error(infer, "repeat %d is negative", i);
+        int64_t dim, repeat;
+        if (const_is_int(x.dims[i], &dim) && const_is_int(repeats[i], &repeat) && __builtin_mul_overflow(dim, repeat, &dim))
+            return infer_error(infer, "dim %d of %s repeated %lld times is more than 63 bits can count", i, type_text(ir, x),
+                               (long long)repeat);
         dims[i] = index_mul(ir, x.dims[i], repeats[i]);
     }
     infer->types[0] = type_tensor(ir, x.dtype, x.rank, dims);

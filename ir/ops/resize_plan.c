@@ -43,7 +43,7 @@ static bool reals_read(const Infer *infer, int i, const char *name, int count, d
     int given;
     if (!count_check(infer, i, name, count))
         return false;
-    Node *const *const contents = infer_contents(infer, i, &given);
+    Node *const *const contents = infer_elements(infer, i, &given);
     for (int j = 0; j < count; j++) {
         if (!contents || contents[j]->op != OP_const)
             return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s of Resize must be known at compile time", name);

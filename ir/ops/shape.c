@@ -61,7 +61,7 @@ static bool range_length(Infer *infer, Node **length)
     bool known = true;
     for (int i = 0; i < 3; i++) {
         int count = 0;
-        Node *const *const contents = infer_contents(infer, i, &count);
+        Node *const *const contents = infer_elements(infer, i, &count);
         if (infer_type(infer, i).dtype != infer_type(infer, 0).dtype || (contents && count != 1))
             return infer_error(infer, "start, limit and delta must be scalars of one type");
         known = known && contents;
@@ -75,6 +75,9 @@ static bool range_length(Infer *infer, Node **length)
             return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the delta of Range must be known at compile time");
         if (delta == 0 || delta == INT64_MIN)
             return infer_error(infer, "the delta of Range is %lld", (long long)delta);
+        int64_t first, last, distance;
+        if (const_is_int(value[0], &first) && const_is_int(value[1], &last) && __builtin_sub_overflow(last, first, &distance))
+            return infer_error(infer, "Range from %lld to %lld is longer than 63 bits can count", (long long)first, (long long)last);
         Node *const span = delta > 0 ? index_sub(ir, value[1], value[0]) : index_sub(ir, value[0], value[1]);
         *length = index_max(ir, index_ceildiv(ir, span, index_const(ir, delta > 0 ? delta : -delta)), index_const(ir, 0));
         return true;

@@ -472,6 +472,8 @@ static bool pad_amounts(const Infer *infer, Node **before, Node **after)
         return false;
     if (count != 2 * axis_count)
         return infer_error(infer, "%d pads are given for %d axes", count, axis_count);
+    if (!infer_moderate(infer, 1, pads, count))
+        return false;
     for (int i = 0; i < axis_count; i++) {
         int axis;
         if (!infer_axis(infer, axes ? axes[i] : i, in.rank, false, &axis))
@@ -551,7 +553,7 @@ bool dropout_shape(Infer *infer)
 {
     int count;
     if (infer_has(infer, 2)) {
-        Node *const *const training = infer_contents(infer, 2, &count);
+        Node *const *const training = infer_elements(infer, 2, &count);
         int64_t value;
         if (!training || !const_is_int(training[0], &value) || value)
             return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "Dropout in training mode is not supported");
