@@ -123,7 +123,21 @@ static bool write_libraries(Compile *compile)
     return true;
 }
 
-/* Header and report stand beside every library, whether they were asked for or not. */
+/* Debuggers and profilers find each kernel's line in the text of the stages, which stands beside the library. */
+static void name_lines(Compile *compile)
+{
+    Pipeline *const pipeline = &compile->pipeline;
+    for (int row = 0; row < EMIT_ROWS; row++) {
+        if (strcmp(emit_rows[row].name, "stages") != 0 || !compile->library || strcmp(compile->output, "-") == 0)
+            continue;
+        const char *const path = path_of(pipeline->arena, compile->output, &emit_rows[row], compile->kinds + 1);
+        const char *const slash = strrchr(path, '/');
+        pipeline->build.lines_file = slash ? slash + 1 : path;
+        pipeline->build.lines_text = print_module(pipeline->arena, pipeline->compilation.module, NULL);
+    }
+}
+
+/* Header, report and stages stand beside every library, whether they were asked for or not. */
 static bool write_texts(Compile *compile)
 {
     Pipeline *const pipeline = &compile->pipeline;
@@ -131,8 +145,9 @@ static bool write_texts(Compile *compile)
     const char *const header = option_text(pipeline->options, OPTION_HEADER);
     for (int row = 0; row < EMIT_ROWS; row++) {
         const bool is_header = strcmp(emit_rows[row].name, "header") == 0,
-                   is_report = strcmp(emit_rows[row].name, "report") == 0;
-        const bool want = compile->want[row] || (beside && (is_header || is_report)) || (is_header && header);
+                   is_report = strcmp(emit_rows[row].name, "report") == 0,
+                   is_stages = strcmp(emit_rows[row].name, "stages") == 0;
+        const bool want = compile->want[row] || (beside && (is_header || is_report || is_stages)) || (is_header && header);
         if (!want || emit_rows[row].library)
             continue;
         const char *path =
@@ -281,6 +296,7 @@ static bool compile_model(Compile *compile)
         return false;
     if (pipeline->compilation.state < STATE_PLACED || !compile->output)
         return true; /* --stop-after */
+    name_lines(compile);
     if (!pipeline_program(pipeline) || !write_libraries(compile) || !write_texts(compile) ||
         (depfile && !write_depfile(compile, depfile)) || !staging_commit(&compile->staging) || !print_json(compile))
         return false;
