@@ -194,38 +194,11 @@ static LLVMValueRef as_lanes(Emitter *emitter, LLVMValueRef vector, int lanes)
     return LLVMBuildExtractElement(emitter->builder, vector, emit_int(LLVMInt32TypeInContext(emitter->context), 0), "");
 }
 
-/* llvm.masked.*: up to LLVM 21 the alignment is an argument, since then an attribute of the pointer. `pointer_at` is
- * the pointer's position. */
-static LLVMValueRef masked(Emitter *emitter, const char *name, LLVMTypeRef value_type, LLVMTypeRef pointer_type,
-                           LLVMValueRef *arguments, int count, int pointer_at, int alignment)
-{
-    LLVMTypeRef const overloads[2] = {value_type, pointer_type};
-    const unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-    LLVMTypeRef const type = LLVMIntrinsicGetType(emitter->context, id, (LLVMTypeRef *)(uintptr_t)overloads, 2);
-    LLVMValueRef all[5];
-    int total = 0;
-    const bool has_argument = (int)LLVMCountParamTypes(type) > count;
-    for (int i = 0; i < count; i++) {
-        all[total++] = arguments[i];
-        if (i == pointer_at && has_argument)
-            all[total++] = emit_int(LLVMInt32TypeInContext(emitter->context), alignment);
-    }
-    LLVMValueRef const call = emit_intrinsic(emitter, name, overloads, 2, all, total);
-    if (!has_argument) {
-        const unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
-        LLVMAddCallSiteAttribute(call, (LLVMAttributeIndex)pointer_at + 1,
-                                 LLVMCreateEnumAttribute(emitter->context, kind, (uint64_t)alignment));
-    }
-    return call;
-}
-
 static LLVMValueRef load_masked(Emitter *emitter, LLVMValueRef address, Dtype dtype, int lanes, LLVMValueRef mask,
                                 LLVMValueRef otherwise)
 {
     LLVMValueRef const other = as_vector(emitter, to_memory(emitter, dtype, otherwise));
-    LLVMValueRef arguments[] = {address, as_vector(emitter, mask), other};
-    LLVMValueRef const loaded = masked(emitter, "llvm.masked.load", LLVMTypeOf(other), LLVMTypeOf(address), arguments,
-                                       3, 0, element_bytes(dtype));
+    LLVMValueRef const loaded = emit_masked_load(emitter, address, as_vector(emitter, mask), other, element_bytes(dtype));
     return from_memory(emitter, dtype, as_lanes(emitter, loaded, lanes));
 }
 
@@ -288,7 +261,7 @@ static LLVMValueRef gather_bytes(Emitter *emitter, LLVMValueRef addresses, LLVMV
 {
     LLVMValueRef const other = as_vector(emitter, otherwise), pointers = as_vector(emitter, addresses);
     LLVMValueRef arguments[] = {pointers, as_vector(emitter, mask), other};
-    return masked(emitter, "llvm.masked.gather", LLVMTypeOf(other), LLVMTypeOf(pointers), arguments, 3, 0,
+    return emit_masked(emitter, "llvm.masked.gather", LLVMTypeOf(other), LLVMTypeOf(pointers), arguments, 3, 0,
                   is_packed(dtype) ? 1 : element_bytes(dtype));
 }
 
@@ -362,7 +335,7 @@ static void store_packed_lane(Emitter *emitter, const Node *buffer, LLVMValueRef
     LLVMValueRef const field = LLVMBuildShl(builder, LLVMBuildAnd(builder, value, emit_int(type, ones), ""), shift, "");
     LLVMValueRef const byte = as_vector(emitter, LLVMBuildOr(builder, LLVMBuildAnd(builder, old, hole, ""), field, ""));
     LLVMValueRef arguments[] = {byte, address, as_vector(emitter, enabled)};
-    masked(emitter, "llvm.masked.store", LLVMTypeOf(byte), LLVMTypeOf(address), arguments, 3, 1, 1);
+    emit_masked(emitter, "llvm.masked.store", LLVMTypeOf(byte), LLVMTypeOf(address), arguments, 3, 1, 1);
 }
 
 static void scatter_packed(Emitter *emitter, const Node *buffer, LLVMValueRef offsets, LLVMValueRef value,
@@ -485,9 +458,7 @@ void emit_store(Emitter *emitter, const Node *node)
         return;
     }
     LLVMValueRef const vector = as_vector(emitter, stored);
-    LLVMValueRef arguments[] = {vector, address, as_vector(emitter, mask)};
-    masked(emitter, "llvm.masked.store", LLVMTypeOf(vector), LLVMTypeOf(address), arguments, 3, 1,
-           element_bytes(dtype));
+    emit_masked_store(emitter, address, as_vector(emitter, mask), vector, element_bytes(dtype));
 }
 
 /* Lanes write in ascending order: the last of equal offsets stays. */
@@ -507,7 +478,7 @@ void emit_scatter(Emitter *emitter, const Node *node)
     LLVMValueRef const vector = as_vector(emitter, to_memory(emitter, dtype, value)),
                        pointers = as_vector(emitter, addresses);
     LLVMValueRef arguments[] = {vector, pointers, as_vector(emitter, mask ? mask : all_true(emitter, lanes))};
-    masked(emitter, "llvm.masked.scatter", LLVMTypeOf(vector), LLVMTypeOf(pointers), arguments, 3, 1,
+    emit_masked(emitter, "llvm.masked.scatter", LLVMTypeOf(vector), LLVMTypeOf(pointers), arguments, 3, 1,
            element_bytes(dtype));
 }
 
