@@ -26,12 +26,13 @@ static int prove_model(const char *path, const Settings *settings)
     }
     failures += !proof_plan(&proof);
     for (int level = 0; level < proof.level_count; level++) {
-        if (settings->machine && !proof_load(&proof, level, settings->proof.workers)) {
+        const bool machine = settings->machine && target_runs_here(proof.levels[level]);
+        if (machine && !proof_load(&proof, level, settings->proof.workers)) {
             diag_print(proof.diagnostics, stdout, false);
             failures++;
             continue;
         }
-        proof_kernels(&proof, level, settings->machine, &settings->proof, &tally);
+        proof_kernels(&proof, level, machine, &settings->proof, &tally);
     }
     const bool ordered = settings->orders > 0 && proof_orders(&proof, 0, settings->orders, settings->proof.work, &failures);
     failures += tally.failures;

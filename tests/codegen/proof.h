@@ -76,7 +76,7 @@ typedef struct Proof {
 
 typedef struct ProofOptions {
     int level;          /* -O */
-    const char *target; /* one level alone, NULL: all that this machine runs */
+    const char *target; /* one level alone, whether this machine runs it or not; NULL: all that it runs */
     int workers;        /* compiling processes; 0: in this one */
     const char *only;   /* kernels whose name holds this text, or NULL */
     int64_t work;       /* what the interpreter may do for one run of a kernel */

@@ -17,7 +17,7 @@ void proof_start(Proof *proof, const char *name, const ProofOptions *options)
     proof->ir = ir_open(arena, proof->diagnostics);
     for (int i = target_count() - 1; i >= 0; i--) { /* best first */
         const TargetMachineInfo *const target = target_at(i);
-        if (target_runs_here(target) && (!options->target || strcmp(options->target, target->name) == 0))
+        if (options->target ? strcmp(options->target, target->name) == 0 : target_runs_here(target))
             proof->levels[proof->level_count++] = target;
     }
     if (proof->level_count == 0)

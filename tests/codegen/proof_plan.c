@@ -316,6 +316,8 @@ static int32_t run_plain(World *world, int32_t *error)
     Module module = *program->module;
     const LoopsSchedule rows = {.lanes = 1024, .any_tail = true};
     module.body = block_make(ir);
+    for (int i = 0; i < module.output_count; i++)
+        memset(world->expected[i].data, 0xff, world->expected[i].bytes); /* bits behind the last element of sub-byte types stay as they are */
     for (int i = 0; i < program->module->body->count; i++)
         block_append(ir, module.body, loops_schedule(ir, program->module->body->nodes[i], &rows));
     return interpret_module(ir, &module, world->inputs, world->expected, world->symbols, program->symbol_count, &(RunOptions){.work_limit = world->work}, error);
