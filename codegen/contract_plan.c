@@ -1,0 +1,205 @@
+/* The contract template's decisions: how operands are read, the register tile, the cut into units. See contract.h. */
+#include "codegen/contract_plan.h"
+
+#include "ir/kernel.h"
+
+#include <string.h>
+
+/* ---- analysis ---- */
+
+/* `node` with the axes replaced by the digits of `number`, last axis fastest. */
+static Node *with_digits(Ir *ir, Node *node, Node *const *axes, int count, Node *number)
+{
+    Node *digits[RANK_MAX], *pitch = index_const(ir, 1);
+    for (int i = count - 1; i >= 0; i--) {
+        Node *const above = index_floordiv(ir, number, pitch);
+        digits[i] = i ? index_mod(ir, above, axes[i]->inputs[0]) : above;
+        pitch = index_mul(ir, pitch, axes[i]->inputs[0]);
+    }
+    return node_substitute(ir, node, axes, digits, count);
+}
+
+Node *contract_flat_rows(const Contract *c, Node *node, Node *row)
+{
+    return with_digits(c->ir, node, c->roles.m, c->roles.m_count, row);
+}
+
+static Node *flat_k(const Contract *c, Node *node, Node *k)
+{
+    return with_digits(c->ir, node, c->roles.contract->axes, c->roles.contract->axis_count, k);
+}
+
+/* offset = rest + m*pitch + k*step with constant pitch and step: A can be read in place. */
+static bool a_is_strided(Contract *c)
+{
+    Ir *const ir = c->ir;
+    Node *const at = c->roles.a;
+    int64_t pitch, step;
+    if (at->op != OP_at || at->type.dtype != DTYPE_F32)
+        return false;
+    Node *const linear = layout_offset(ir, at->inputs[0], at->inputs + 1);
+    Node *rest, *const offset = flat_k(c, contract_flat_rows(c, linear, c->m), c->k);
+    c->a_pitch = index_coefficient(ir, offset, c->m, &rest);
+    c->a_step = c->a_pitch ? index_coefficient(ir, rest, c->k, &c->a_rest) : NULL;
+    c->a_buffer = at->inputs[0];
+    return c->a_step && const_is_int(c->a_pitch, &pitch) && const_is_int(c->a_step, &step) &&
+           !node_depends(ir, c->a_rest, c->m) && !node_depends(ir, c->a_rest, c->k);
+}
+
+/* Columns one after the other in memory, k at a constant step. */
+static bool b_is_strided(Contract *c)
+{
+    Ir *const ir = c->ir;
+    Node *const at = c->roles.b;
+    if (at->op != OP_at || at->type.dtype != DTYPE_F32)
+        return false;
+    Node *const linear = layout_offset(ir, at->inputs[0], at->inputs + 1);
+    Node *rest, *const offset = flat_k(c, linear, c->k);
+    Node *const column = index_coefficient(ir, offset, c->roles.n, &rest);
+    c->b_step = column && index_is(column, 1) ? index_coefficient(ir, rest, c->k, &c->b_rest) : NULL;
+    c->b_buffer = at->inputs[0];
+    return c->b_step != NULL;
+}
+
+static bool b_is_panels(Contract *c)
+{
+    if (!c->roles.weight)
+        return false;
+    const Layout wanted = panel_layout(&c->roles);
+    const Layout *const has = &c->roles.weight->payload.buffer->layout;
+    c->b_buffer = c->roles.weight;
+    return has->count == wanted.count && memcmp(has->entries, wanted.entries, (size_t)has->count * sizeof *has->entries) == 0 &&
+           (c->roles.b->op == OP_at || c->roles.b->op == OP_cast);
+}
+
+/* Cycles of one k step of a tile, roughly: multiply-adds, against loads, against rows of B that come from L2 at 28 bytes a cycle. */
+static double tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t vectors)
+{
+    const double width = target->vector_bytes >= 64 ? 1 : 2; /* registers per 16 columns */
+    const double multiply = (double)(rows * vectors) * width / 2, loads = ((double)rows + (double)vectors * width) / 2;
+    const double stream = (double)vectors * PANEL * 4 / 28;
+    const double bound = multiply > loads ? multiply : loads;
+    return (bound > stream ? bound : stream) + 0.1 * loads + 0.1 * stream;
+}
+
+static bool tile_fits(const TargetMachineInfo *target, int rows, int vectors)
+{
+    const int width = target->vector_bytes >= 64 ? 1 : 2;
+    return rows * vectors * width + vectors * width + 1 <= target->vector_registers - (width == 1 ? 1 : 1);
+}
+
+/* The tile with the least work over the whole product, tails included. */
+static Tile choose_tile(const Contract *c)
+{
+    int64_t rows, columns;
+    if (!const_is_int(c->roles.rows, &rows))
+        rows = 128;
+    if (!const_is_int(c->roles.columns, &columns))
+        columns = 128;
+    const int64_t panels = (columns + PANEL - 1) / PANEL;
+    Tile best = {1, 1};
+    double least = 1e300;
+    for (int r = 1; r <= ROWS_MAX - 2; r++)
+        for (int v = 1; v <= VECTORS_MAX; v++) {
+            if (!tile_fits(c->target, r, v) || (r > rows && r > 1) || (v > panels && v > 1))
+                continue;
+            const int64_t full_m = rows / r, tail_m = rows % r, full_n = panels / v, tail_n = panels % v;
+            double cost = (double)(full_m * full_n) * tile_cycles(c->target, r, v);
+            if (tail_m)
+                cost += (double)full_n * tile_cycles(c->target, tail_m, v);
+            if (tail_n)
+                cost += (double)full_m * tile_cycles(c->target, r, tail_n);
+            if (tail_m && tail_n)
+                cost += tile_cycles(c->target, tail_m, tail_n);
+            if (cost < least * 0.999) {
+                least = cost;
+                best = (Tile){r, v};
+            }
+        }
+    return best;
+}
+
+/* ---- scratch ---- */
+
+static Node *local_buffer(Contract *c, const char *name, int rank, Node *const *dims)
+{
+    Ir *const ir = c->ir;
+    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = c->scratch};
+    Node *const node = buffer_make(ir, type_tensor(ir, DTYPE_F32, rank, dims), &buffer);
+    int64_t elements;
+    if (!const_is_int(type_elements(ir, node->type), &elements))
+        return NULL;
+    c->scratch += (elements * 4 + 127) / 64 * 64;
+    return node;
+}
+
+enum { SCRATCH_MAX = 8 << 20 };
+
+static int64_t ceil_divide(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* How rows and columns are cut into units. A unit's columns go outside, its tiles of rows inside: one group of B serves all of them.
+ *
+ * B within a quarter of L2 stays there by itself: units are single tiles of rows with all columns. A larger B is streamed once per unit, so
+ * units hold as many rows as L2 keeps of A (half of it when they are copied to scratch), and the next group of B is fetched meanwhile, a few
+ * lines at each step, spread evenly over the tiles. Columns are cut only as far as there are not enough units for threads. Measured: BERT 141-150 ->
+ * 121-132 ms by fetching ahead. */
+static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns)
+{
+    const int64_t l2 = c->target->l2, tile_bytes = depth * c->tile.rows * 4;
+    const int64_t tiles = ceil_divide(rows, c->tile.rows), groups = ceil_divide(columns, c->tile.vectors * PANEL);
+    const int64_t group_bytes = depth * c->tile.vectors * PANEL * 4;
+    const bool stays = group_bytes * groups <= l2 / 4;
+    const int64_t keep = c->read_a == READ_PACKED ? l2 / 2 : l2 * 3 / 4;
+    c->block_tiles = stays ? 1 : keep / tile_bytes;
+    if (c->block_tiles < 1)
+        c->block_tiles = 1;
+    if (c->block_tiles > tiles)
+        c->block_tiles = tiles;
+    const int64_t row_blocks = ceil_divide(tiles, c->block_tiles);
+    c->block_tiles = ceil_divide(tiles, row_blocks);
+    /* Copies of A are repeated for each block of columns: fewer of those. */
+    const int64_t enough = c->read_a == READ_PACKED ? 4 : 16;
+    int64_t blocks = ceil_divide(enough, row_blocks);
+    blocks = blocks > groups ? groups : blocks;
+    c->block_groups = ceil_divide(groups, blocks < 1 ? 1 : blocks);
+    if (c->read_b == READ_PANELS && !stays && depth >= UNROLL)
+        c->ahead = (int)ceil_divide(UNROLL * c->tile.vectors, c->block_tiles);
+    if (c->ahead > 2 * c->tile.vectors)
+        c->ahead = 0; /* too few tiles to spread the lines over */
+}
+
+bool contract_plan(Contract *c)
+{
+    Ir *const ir = c->ir;
+    int64_t depth = 512, rows = 128, columns = 256; /* what symbolic extents are taken for */
+    if (!contract_match(ir, c->kernel, &c->roles))
+        return false;
+    c->m = axis_make(ir, "m", c->roles.rows);
+    c->k = axis_make(ir, "k", c->roles.depth);
+    c->depth = c->roles.depth;
+    const bool known = const_is_int(c->depth, &depth);
+    const_is_int(c->roles.rows, &rows);
+    const_is_int(c->roles.columns, &columns);
+    if (depth < 1 || rows < 1 || columns < 1)
+        return false;
+    c->tile = choose_tile(c);
+    c->read_a = a_is_strided(c) ? READ_STRIDED : READ_PACKED;
+    c->read_b = b_is_panels(c) ? READ_PANELS : b_is_strided(c) ? READ_STRIDED : READ_PACKED;
+    if ((c->read_a == READ_PACKED || c->read_b == READ_PACKED) && !known)
+        return false; /* scratch needs a known depth */
+    plan_units(c, depth, rows, columns);
+    Node *dims[RANK_MAX] = {index_const(ir, c->read_a == READ_PACKED ? c->tile.rows * c->block_tiles : 0)};
+    const int reduced = c->roles.contract->axis_count;
+    for (int i = 0; i < reduced; i++)
+        dims[i + 1] = c->roles.contract->axes[i]->inputs[0];
+    if (c->read_a == READ_PACKED && !(c->a_local = local_buffer(c, "rows", reduced + 1, dims)))
+        return false;
+    dims[0] = index_const(ir, c->block_groups * c->tile.vectors);
+    dims[reduced + 1] = index_const(ir, PANEL);
+    if (c->read_b == READ_PACKED && !(c->b_local = local_buffer(c, "columns", reduced + 2, dims)))
+        return false;
+    return c->scratch <= SCRATCH_MAX;
+}

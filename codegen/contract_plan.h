@@ -1,0 +1,43 @@
+/* Inside of the contract template: what contract_plan.c decides and contract.c emits. */
+#ifndef LATHE_CODEGEN_CONTRACT_PLAN_H
+#define LATHE_CODEGEN_CONTRACT_PLAN_H
+
+#include "ir/roles.h"
+#include "targets/target.h"
+
+enum { ROWS_MAX = 16, VECTORS_MAX = 8, UNROLL = 4, PREFETCH_ROWS = 16 };
+
+/* How an operand is read. */
+typedef enum Reading {
+    READ_STRIDED, /* where it stands: offset = rest + row*pitch + k*step */
+    READ_PACKED,  /* copied to scratch first */
+    READ_PANELS,  /* a weight in panels [N/16][K][16] */
+} Reading;
+
+typedef struct Tile {
+    int rows, vectors; /* vectors of PANEL columns */
+} Tile;
+
+typedef struct Contract {
+    Ir *ir;
+    Node *kernel;
+    const TargetMachineInfo *target;
+    ContractRoles roles;
+    Node *m, *k, *depth;      /* flattened axes */
+    Reading read_a, read_b;
+    Node *a_buffer, *a_rest, *a_pitch, *a_step; /* READ_STRIDED: a_rest holds batch axes */
+    Node *b_buffer, *b_rest, *b_step;
+    Node *a_local, *b_local;  /* READ_PACKED */
+    Tile tile;
+    int64_t block_groups;     /* column groups of one unit */
+    int64_t block_tiles;      /* tiles of rows of one unit */
+    int ahead;                /* lines of the next group of B to fetch into L2 at each unrolled step; 0: none */
+    int64_t scratch;
+} Contract;
+
+/* Fills everything but ir, kernel and target. False when the template cannot do the kernel. */
+bool contract_plan(Contract *contract);
+/* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */
+Node *contract_flat_rows(const Contract *contract, Node *node, Node *row);
+
+#endif
