@@ -485,6 +485,9 @@ static Node *extremum(Ir *ir, Op op, Node *a, Node *b)
         return op == OP_min ? a : b;
     if (difference.low >= 0)
         return op == OP_min ? b : a;
+    const int64_t neutral = op == OP_min ? INT64_MAX : INT64_MIN; /* "to the end", as slices say it */
+    if (index_is(a, neutral) || index_is(b, neutral))
+        return index_is(a, neutral) ? b : a;
     return a->id < b->id ? binary(ir, op, a, b) : binary(ir, op, b, a);
 }
 

@@ -64,6 +64,8 @@ static Range axis_range(const Verifier *verifier, const Node *axis)
 {
     if (axis->input_count) {
         const Range extent = range_of(verifier, axis->inputs[0]);
+        if (extent.high < 1)
+            return any; /* an axis without points: nothing is accessed */
         return (Range){0, add_bound(extent.high, -1, INT64_MAX)};
     }
     const Node *const loop = map_get(&verifier->loops, axis);
