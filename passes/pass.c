@@ -86,6 +86,7 @@ static bool run_one(Compilation *compilation, const PassOptions *options, PassCo
     const PassRow *const pass = &pass_rows[number];
     int64_t decisions = 0;
     context->counter = &decisions;
+    context->rules = options->rules ? options->stream : NULL;
     breadcrumb(pass->name, NULL);
     const double start = milliseconds();
     if (!pass->run(context)) {

@@ -37,7 +37,8 @@ typedef struct Compilation {
 typedef struct PassContext {
     Compilation *compilation;
     int64_t fuel;     /* decisions left; negative: without limit */
-    int64_t *counter; /* decisions taken by this pass, for --rules and logs */
+    int64_t *counter; /* decisions taken by this pass, for logs */
+    FILE *rules;      /* rewrite rules report here how often each fired; NULL: nowhere */
 } PassContext;
 /* Takes one decision when fuel is left: a pass asks before each rewrite, so that --fuel=N stops after the N-th (bisecting). */
 bool pass_decide(PassContext *context);
@@ -56,12 +57,13 @@ extern const int pass_count;
 typedef struct PassOptions {
     bool verify;              /* after every pass */
     bool time;                /* print a line per pass */
+    bool rules;               /* print a line per rewrite rule that fired */
     int64_t fuel;             /* negative: without limit */
     const char *stop_after;   /* pass name or NULL */
     const char *const *skip;  /* NULL-terminated names of optional passes, or NULL */
     const char *dump_after;   /* pass names with commas between, "all" or NULL */
     const char *dump_folder;  /* numbered files; NULL: `stream` */
-    FILE *stream;             /* for dumps and times */
+    FILE *stream;             /* for dumps, times and rules */
 } PassOptions;
 /* Runs the table from the compilation's state on. False after a diagnostic. */
 bool passes_run(Compilation *compilation, const PassOptions *options);

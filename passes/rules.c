@@ -1,8 +1,9 @@
 /* The rule engine: see rules.h.
  *
- * Both sides of a rule are read once. A pattern becomes a flat list of terms, parents first, so that matching is a loop: term i looks at an
- * operand of the node that its parent term has found. A replacement stays an S-expression, which the builder of ir/read.h makes into nodes
- * once the names are bound. Rules are found by the operator of their root. */
+ * Both sides of a rule are read once. A pattern becomes a flat list of terms, parents first, so that matching is a
+ * loop: term i looks at an operand of the node that its parent term has found. A replacement stays an S-expression,
+ * which the builder of ir/read.h makes into nodes once the names are bound. Rules are found by the operator of their
+ * root. */
 #include "passes/rules.h"
 
 #include "ir/ops/ops.h"
@@ -69,7 +70,8 @@ static bool rule_error(Ir *ir, const Rule *rule, const char *format, ...)
 
 static bool commutes(Op op)
 {
-    static const Op ops[] = {OP_Add, OP_Mul, OP_Max, OP_Min, OP_Sum, OP_And, OP_Or, OP_Xor, OP_BitwiseAnd, OP_BitwiseOr, OP_BitwiseXor, OP_Equal};
+    static const Op ops[] = {OP_Add, OP_Mul, OP_Max,        OP_Min,       OP_Sum,        OP_And,
+                             OP_Or,  OP_Xor, OP_BitwiseAnd, OP_BitwiseOr, OP_BitwiseXor, OP_Equal};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         if (ops[i] == op)
             return true;
@@ -125,11 +127,15 @@ static bool operator_read(Ir *ir, const Rule *rule, Term *term)
 static bool term_read(Ir *ir, const Rule *rule, Term *term)
 {
     const Sexpr *const text = term->text;
-    term->kind = text->kind == SEXPR_LIST ? TERM_OPERATOR : sexpr_is(text, "_") ? TERM_OMITTED : is_number(text) ? TERM_NUMBER : TERM_NAME;
+    term->kind = text->kind == SEXPR_LIST ? TERM_OPERATOR
+                 : sexpr_is(text, "_")    ? TERM_OMITTED
+                 : is_number(text)        ? TERM_NUMBER
+                                          : TERM_NAME;
     term->swap = -1;
     if (term->kind == TERM_OPERATOR)
         return operator_read(ir, rule, term);
-    const bool plain = text->kind == SEXPR_ATOM && (text->text[0] != '@' && text->text[0] != ':' && text->text[0] != '%' && text->text[0] != '.');
+    const bool plain = text->kind == SEXPR_ATOM &&
+                       (text->text[0] != '@' && text->text[0] != ':' && text->text[0] != '%' && text->text[0] != '.');
     return plain || rule_error(ir, rule, "an operand is an operator, a name, a number or _");
 }
 
@@ -174,7 +180,8 @@ static bool replacement_check(Ir *ir, const CompiledRule *compiled, const Term *
             return rule_error(ir, rule, "nothing is called '%s'", text->text);
         for (int j = terms[i].first_attribute; terms[i].kind == TERM_OPERATOR && j < text->count; j += 2) {
             const Sexpr *const value = &text->items[j + 1];
-            if (value->kind == SEXPR_ATOM && value->text[0] == '@' && !rule->when && !binds(compiled->terms, compiled->term_count, value->text))
+            if (value->kind == SEXPR_ATOM && value->text[0] == '@' && !rule->when &&
+                !binds(compiled->terms, compiled->term_count, value->text))
                 return rule_error(ir, rule, "nothing is called '%s'", value->text);
         }
     }
@@ -298,7 +305,8 @@ static bool attribute_match(Match *match, const Sexpr *wanted, const Attribute *
         return given->kind == ATTRIBUTE_STRING && strcmp(given->string, wanted->text) == 0;
     if (wanted->text[0] != '@')
         return (given->kind == ATTRIBUTE_INT && integer_read(wanted->text, &integer) && given->integer == integer) ||
-               (given->kind == ATTRIBUTE_FLOAT && literal_read(wanted->text, DTYPE_F64, &bits) && memcmp(&given->real, &bits, sizeof bits) == 0);
+               (given->kind == ATTRIBUTE_FLOAT && literal_read(wanted->text, DTYPE_F64, &bits) &&
+                memcmp(&given->real, &bits, sizeof bits) == 0);
     for (int i = 0; i < match->attribute_count; i++)
         if (strcmp(match->attributes[i].name, wanted->text + 1) == 0)
             return attribute_is(&match->attributes[i], given);
@@ -311,9 +319,11 @@ static bool is_default(const Node *node, const Attribute *attribute)
 {
     for (const AttributeRow *row = op_row(node)->attributes; row->name; row++)
         if (strcmp(row->name, attribute->name) == 0)
-            return row->has_default && (attribute->kind == ATTRIBUTE_INT     ? attribute->integer == row->integer
-                                        : attribute->kind == ATTRIBUTE_FLOAT ? attribute->real == row->real
-                                                                             : attribute->kind == ATTRIBUTE_STRING && strcmp(attribute->string, row->string) == 0);
+            return row->has_default &&
+                   (attribute->kind == ATTRIBUTE_INT ? attribute->integer == row->integer
+                    : attribute->kind == ATTRIBUTE_FLOAT
+                        ? attribute->real == row->real
+                        : attribute->kind == ATTRIBUTE_STRING && strcmp(attribute->string, row->string) == 0);
     return false;
 }
 
@@ -344,13 +354,15 @@ static bool term_match(Match *match, const Term *term, Node *node)
         return is_omitted(node);
     case TERM_OPERATOR:
         return node->op == term->op && node->result_count <= 1 &&
-               (term->open ? (int)node->input_count >= term->operand_count : (int)node->input_count == term->operand_count) &&
+               (term->open ? (int)node->input_count >= term->operand_count
+                           : (int)node->input_count == term->operand_count) &&
                attributes_match(match, term, node);
     }
     return false;
 }
 
-/* One way of reading the pattern: bit i of `swaps` says that the operands of commuting operator i have changed places. */
+/* One way of reading the pattern: bit i of `swaps` says that the operands of commuting operator i have changed places.
+ */
 static bool pattern_match(Match *match, const CompiledRule *compiled, Node *root, unsigned swaps)
 {
     Node *found[TERMS_MAX];
@@ -419,7 +431,8 @@ void match_bind_attribute(Match *match, const char *name, Attribute attribute)
 /* ---- replacing ---- */
 
 /* Numbers among the operands are rank-0 constants. */
-static Node *make_operator(void *context, Op op, Node **inputs, int count, int output_count, const Attribute *attributes, int attribute_count)
+static Node *make_operator(void *context, Op op, Node **inputs, int count, int output_count,
+                           const Attribute *attributes, int attribute_count)
 {
     Ir *const ir = context;
     for (int i = 0; i < count; i++)
@@ -455,7 +468,8 @@ static Node *replacement_build(const CompiledRule *compiled, const Match *match)
                                .context = ir};
     for (int i = 0; i < match->name_count; i++)
         names_bind(environment.names, match->names[i], match->nodes[i]);
-    ir->diagnostics = diagnostics_open(ir->arena); /* what cannot be inferred is a rule that does not fit, no error of the model */
+    ir->diagnostics =
+        diagnostics_open(ir->arena); /* what cannot be inferred is a rule that does not fit, no error of the model */
     ir->checks = NULL;
     ir->where = match->root->where;
     Node *const made = expression_build(ir, compiled->replacement, &environment);
@@ -463,7 +477,8 @@ static Node *replacement_build(const CompiledRule *compiled, const Match *match)
     ir->diagnostics = diagnostics;
     ir->checks = checks;
     ir->where = where;
-    const bool good = made && known && made != match->root && made->result_count <= 1 && type_equal(made->type, match->root->type);
+    const bool good =
+        made && known && made != match->root && made->result_count <= 1 && type_equal(made->type, match->root->type);
     return good && (made->contents || !match->root->contents) ? made : NULL;
 }
 

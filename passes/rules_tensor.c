@@ -1,7 +1,8 @@
-/* The rules for tensor operators, in the order in which they are tried; guards above, the table below. See rules.h for the contract.
+/* The rules for tensor operators, in the order in which they are tried; guards above, the table below. See rules.h for
+ * the contract.
  *
- * Canonical forms that rules lead to: views of the same elements in the same order are one Reshape with a known shape; a Transpose has its
- * perm; Max with 0 is Relu; constants stand together, away from what is not constant. */
+ * Canonical forms that rules lead to: views of the same elements in the same order are one Reshape with a known shape;
+ * a Transpose has its perm; Max with 0 is Relu; constants stand together, away from what is not constant. */
 #include "passes/rules.h"
 
 #include "ir/ops/ops.h"
@@ -28,7 +29,8 @@ static bool is_signed(Match *match)
     return is_float(match) || dtype_is_signed(match_root(match)->type.dtype);
 }
 
-/* Has `to` room for every value of `from`? Storage types below 16 bits are left out: their special values differ from type to type. */
+/* Has `to` room for every value of `from`? Storage types below 16 bits are left out: their special values differ from
+ * type to type. */
 static bool holds_all(Dtype from, Dtype to)
 {
     static const struct {
@@ -52,7 +54,8 @@ static bool holds_all(Dtype from, Dtype to)
     return false;
 }
 
-/* The first cast loses nothing. An integer that becomes a float saturates in the second cast where the integer itself would wrap. */
+/* The first cast loses nothing. An integer that becomes a float saturates in the second cast where the integer itself
+ * would wrap. */
 static bool first_cast_widens(Match *match)
 {
     const Dtype from = match_node(match, "x")->type.dtype, to = match_root(match)->type.dtype;
@@ -159,8 +162,8 @@ static bool steps_are_one(Match *match)
 
 typedef struct Values {
     int64_t count;
-    double low, high;           /* of the values */
-    double smallest, largest;   /* of their magnitudes */
+    double low, high;         /* of the values */
+    double smallest, largest; /* of their magnitudes */
 } Values;
 enum { VALUES_MAX = 1 << 16 };
 
@@ -173,7 +176,8 @@ static bool values_of(Match *match, const char *name, Values *values)
         return false;
     const Constant *const constant = node->payload.constant;
     const size_t size = (size_t)dtype_info[dtype].bits / 8;
-    if (constant->bytes < size || constant->bytes > VALUES_MAX * size || !const_is_int(type_elements(match_ir(match), node->type), &values->count))
+    if (constant->bytes < size || constant->bytes > VALUES_MAX * size ||
+        !const_is_int(type_elements(match_ir(match), node->type), &values->count))
         return false;
     values->low = values->smallest = INFINITY;
     values->high = -INFINITY;
@@ -223,7 +227,8 @@ static bool constants_meet(Match *match)
     const Node *const a = match_node(match, "a"), *const b = match_node(match, "b");
     if (is_constant(match, "x") || !is_constant(match, "a") || !is_constant(match, "b"))
         return false;
-    return index_is(type_elements(ir, a->type), 1) || index_is(type_elements(ir, b->type), 1) || type_equal(a->type, b->type);
+    return index_is(type_elements(ir, a->type), 1) || index_is(type_elements(ir, b->type), 1) ||
+           type_equal(a->type, b->type);
 }
 
 static bool integer_constants_meet(Match *match)
@@ -236,8 +241,9 @@ static bool factors_meet(Match *match)
 {
     const Dtype dtype = match_root(match)->type.dtype;
     Values a, b;
-    return constants_meet(match) && values_of(match, "a", &a) && values_of(match, "b", &b) && is_normal(dtype, a.smallest, a.largest) &&
-           is_normal(dtype, b.smallest, b.largest) && is_normal(dtype, a.smallest * b.smallest, a.largest * b.largest);
+    return constants_meet(match) && values_of(match, "a", &a) && values_of(match, "b", &b) &&
+           is_normal(dtype, a.smallest, a.largest) && is_normal(dtype, b.smallest, b.largest) &&
+           is_normal(dtype, a.smallest * b.smallest, a.largest * b.largest);
 }
 
 /* Terms of one sign: nothing cancels that did not cancel before, and the zero of their sum has their sign. */
@@ -245,8 +251,9 @@ static bool terms_meet(Match *match)
 {
     const Dtype dtype = match_root(match)->type.dtype;
     Values a, b;
-    return constants_meet(match) && values_of(match, "a", &a) && values_of(match, "b", &b) && a.smallest > 0 && b.smallest > 0 &&
-           is_normal(dtype, 1, fmax(1, a.largest + b.largest)) && ((a.low > 0 && b.low > 0) || (a.high < 0 && b.high < 0));
+    return constants_meet(match) && values_of(match, "a", &a) && values_of(match, "b", &b) && a.smallest > 0 &&
+           b.smallest > 0 && is_normal(dtype, 1, fmax(1, a.largest + b.largest)) &&
+           ((a.low > 0 && b.low > 0) || (a.high < 0 && b.high < 0));
 }
 
 /* 1/c is a number of the type, so that x/c and x*(1/c) round the same exact value. Binds `r`. */
@@ -257,7 +264,8 @@ static bool divisor_is_power_of_two(Match *match)
     if (!values_of(match, "c", &c) || c.low != c.high)
         return false;
     const Dtype dtype = match_root(match)->type.dtype;
-    if (fabs(frexp(c.low, &exponent)) != 0.5 || !is_normal(dtype, c.smallest, c.largest) || !is_normal(dtype, 1 / c.largest, 1 / c.smallest))
+    if (fabs(frexp(c.low, &exponent)) != 0.5 || !is_normal(dtype, c.smallest, c.largest) ||
+        !is_normal(dtype, 1 / c.largest, 1 / c.smallest))
         return false;
     match_bind(match, "r", constant_scalar(match_ir(match), dtype, 1 / c.low));
     return true;
@@ -281,12 +289,13 @@ static bool high_is_positive(Match *match)
 static bool clips_nest(Match *match)
 {
     Values a, b, c, d;
-    return values_of(match, "a", &a) && values_of(match, "b", &b) && values_of(match, "c", &c) && values_of(match, "d", &d) && a.low <= b.low &&
-           c.low <= d.low;
+    return values_of(match, "a", &a) && values_of(match, "b", &b) && values_of(match, "c", &c) &&
+           values_of(match, "d", &d) && a.low <= b.low && c.low <= d.low;
 }
 
 /* ---- the table ---- */
 
+/* clang-format off */
 /*    class    name                                  pattern                                                          replacement               when, flags */
 const Rule tensor_rules[] = {
     /* What changes nothing */
@@ -391,4 +400,5 @@ const Rule tensor_rules[] = {
     {FAST,    "exp log x = x",                       "(Exp (Log x))",                                                 "x"},                      /* negative x gives NaN */
     {FAST,    "log softmax = logsoftmax",            "(Log (Softmax x :axis @a))",                                    "(LogSoftmax x :axis @a)"}, /* small probabilities underflow to log 0 */
 };
+/* clang-format on */
 const int tensor_rule_count = sizeof tensor_rules / sizeof *tensor_rules;

@@ -1,8 +1,8 @@
 /* Rewrite rules, to a fixed point, and equal constants become one.
  *
- * The graph is walked once from its outputs, operands first, on an explicit stack. A node is done when its operands are done and no rule fits
- * it; a node that a rule replaces waits for its replacement, whose operands are mostly done already. So the work is linear in nodes and
- * rewrites, and what the outputs no longer reach is gone. */
+ * The graph is walked once from its outputs, operands first, on an explicit stack. A node is done when its operands are
+ * done and no rule fits it; a node that a rule replaces waits for its replacement, whose operands are mostly done
+ * already. So the work is linear in nodes and rewrites, and what the outputs no longer reach is gone. */
 #include "ir/map.h"
 #include "ir/ops/ops.h"
 #include "passes/pass.h"
@@ -47,7 +47,8 @@ static uint64_t content_hash(const Node *node)
 static bool same_content(const Node *a, const Node *b)
 {
     const Constant *const x = a->payload.constant, *const y = b->payload.constant;
-    return type_equal(a->type, b->type) && x->splat == y->splat && x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0;
+    return type_equal(a->type, b->type) && x->splat == y->splat && x->bytes == y->bytes &&
+           memcmp(x->data, y->data, x->bytes) == 0;
 }
 
 static Node **constant_slot(Node **slots, size_t capacity, const Node *node)
@@ -123,8 +124,8 @@ static Node *remake(Simplifier *simplifier, Node *node)
     for (uint32_t i = 0; i < node->input_count; i++)
         inputs[i] = map_get(&simplifier->done, node->inputs[i]);
     ir->where = node->where;
-    return tensor_make(ir, node->op, inputs, (int)node->input_count, node->result_count > 1 ? node->result_count : 1, node->attributes,
-                       node->attribute_count);
+    return tensor_make(ir, node->op, inputs, (int)node->input_count, node->result_count > 1 ? node->result_count : 1,
+                       node->attributes, node->attribute_count);
 }
 
 /* What a rule makes of a node whose operands are done; the node itself when none does. */
@@ -132,7 +133,8 @@ static Node *rewrite(Simplifier *simplifier, Node *node)
 {
     int fired;
     breadcrumb("simplify", node->where ? node->where->node : NULL);
-    Node *const made = simplifier->context->fuel == 0 ? NULL : rules_apply(simplifier->rules, node, simplifier->most, &fired);
+    Node *const made =
+        simplifier->context->fuel == 0 ? NULL : rules_apply(simplifier->rules, node, simplifier->most, &fired);
     if (!made || !pass_decide(simplifier->context))
         return node;
     if (++simplifier->rewrites > simplifier->rewrites_max)
@@ -191,10 +193,12 @@ static bool simplify(Simplifier *simplifier, Node *output)
 
 static void report(const Simplifier *simplifier, FILE *stream)
 {
-    static const char *const class[] = {[EXACT] = "exact", [REORDER] = "reorder", [BOUNDED] = "bounded", [FAST] = "fast"};
+    static const char *const class[] = {
+        [EXACT] = "exact", [REORDER] = "reorder", [BOUNDED] = "bounded", [FAST] = "fast"};
     for (int i = 0; i < tensor_rule_count; i++)
         if (simplifier->fired[i])
-            fprintf(stream, "%8lld  %-8s %s\n", (long long)simplifier->fired[i], class[tensor_rules[i].class], tensor_rules[i].name);
+            fprintf(stream, "%8lld  %-8s %s\n", (long long)simplifier->fired[i], class[tensor_rules[i].class],
+                    tensor_rules[i].name);
 }
 
 bool pass_simplify(PassContext *context)

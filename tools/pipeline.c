@@ -302,8 +302,8 @@ bool pipeline_passes(Pipeline *pipeline)
         memcpy(ended, skip, (size_t)skips * sizeof *ended);
     }
     const PassOptions passes = {.verify = option_given(options, OPTION_VERIFY),
-                                .time =
-                                    option_given(options, OPTION_TIME_PASSES) || option_given(options, OPTION_RULES),
+                                .time = option_given(options, OPTION_TIME_PASSES),
+                                .rules = option_given(options, OPTION_RULES),
                                 .fuel = option_given(options, OPTION_FUEL) ? option_integer(options, OPTION_FUEL) : -1,
                                 .stop_after = option_text(options, OPTION_STOP_AFTER),
                                 .skip = ended,
