@@ -114,13 +114,14 @@ static void packer_open(Packer *packer, const Constant *constant, Type type, con
 
 /* ---- copying ---- */
 
+/* Weights lie in the model's file wherever they happen to lie: elements are copied, not accessed. */
 #define STRIDED_ROW(T)                                                                                                 \
     static void strided_##T(void *out, const void *in, int64_t stride, int64_t count)                                  \
     {                                                                                                                  \
-        T *const to = out;                                                                                             \
-        const T *const from = in;                                                                                      \
+        uint8_t *const to = out;                                                                                       \
+        const uint8_t *const from = in;                                                                                \
         for (int64_t i = 0; i < count; i++)                                                                            \
-            to[i] = from[i * stride];                                                                                  \
+            memcpy(to + i * (int64_t)sizeof(T), from + i * stride * (int64_t)sizeof(T), sizeof(T));                    \
     }
 STRIDED_ROW(uint8_t)
 STRIDED_ROW(uint16_t)
