@@ -1,66 +1,192 @@
-/* If with a condition that is known when the model is imported: the branch taken stands in its place, the other is not
- * looked at. */
+/* Operators that hold bodies, and If among them.
+ *
+ * If with a condition that is known now: the branch taken stands in its place, the other is not looked at. With a
+ * condition that only a run knows both branches are computed and Where chooses, which is the same when they are little
+ * work and cannot fail, and give values of the same types; other branches are refused by name. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
+#include "ir/ops/speculate.h"
+
+#include <string.h>
+
+typedef struct ControlRow {
+    const char *op;
+    ControlImport *import;
+    const char *attributes[7];
+} ControlRow;
+static const ControlRow controls[] = {
+    {"If", if_import, {"then_branch", "else_branch"}},
+    {"Loop", loop_import, {"body"}},
+    {"Scan",
+     scan_import,
+     {"body", "num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes",
+      "scan_output_directions"}},
+};
+
+static const ControlRow *row_find(const Onnx__NodeProto *node)
+{
+    if (node->domain.len && !text_is(&node->domain, "ai.onnx"))
+        return NULL;
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
+        if (text_is(&node->op_type, controls[i].op))
+            return &controls[i];
+    return NULL;
+}
+
+bool is_control(const Onnx__NodeProto *node)
+{
+    return row_find(node);
+}
 
 bool is_if(const Onnx__NodeProto *node)
 {
-    return text_is(&node->op_type, "If") && (node->domain.len == 0 || text_is(&node->domain, "ai.onnx"));
+    return row_find(node) && row_find(node)->import == if_import;
 }
 
-bool condition_known(const Node *condition, bool *value)
+bool control_import(const Control *control)
 {
-    int64_t integer;
-    if (condition->op == OP_constant && condition->payload.constant->bytes) {
-        *value = *(const uint8_t *)condition->payload.constant->data != 0;
-        return true;
+    const ControlRow *row = row_find(control->node);
+    Importer *importer = control->importer;
+    for (size_t i = 0; i < control->node->n_attribute; i++) {
+        const Text *name = &control->node->attribute[i]->name;
+        bool known = false;
+        for (const char *const *attribute = row->attributes; *attribute; attribute++)
+            known = known || text_is(name, *attribute);
+        if (!known) {
+            const Name text = text_name(importer, control->where, name, "an attribute's name");
+            return text && diag_error(importer->diagnostics, EXIT_MALFORMED, control->where, "%s has no attribute '%s'",
+                                      row->op, diag_quote(importer->scratch, text, 100));
+        }
     }
-    if (!condition->contents || !const_is_int(condition->contents[0], &integer))
-        return false;
-    *value = integer != 0;
-    return true;
+    return row->import(control);
 }
 
-static bool branch_find(Importer *importer, const Context *context, const Where *where, const Onnx__NodeProto *node,
-                        const char *name, const Onnx__GraphProto **graph)
+bool control_attribute(const Control *control, const char *name, const Onnx__AttributeProto **found)
 {
-    const Onnx__AttributeProto *found = NULL;
-    for (size_t i = 0; i < node->n_attribute; i++)
-        if (text_is(&node->attribute[i]->name, name))
-            found = node->attribute[i];
-    if (found && !attribute_resolve(importer, context, where, found, &found))
+    const Onnx__AttributeProto *attribute = NULL;
+    *found = NULL;
+    for (size_t i = 0; i < control->node->n_attribute; i++)
+        if (text_is(&control->node->attribute[i]->name, name))
+            attribute = control->node->attribute[i];
+    return !attribute || attribute_resolve(control->importer, control->context, control->where, attribute, found);
+}
+
+bool control_body(const Control *control, const char *name, size_t inputs, size_t outputs,
+                  const Onnx__GraphProto **graph)
+{
+    const Onnx__AttributeProto *found;
+    Diagnostics *diagnostics = control->importer->diagnostics;
+    if (!control_attribute(control, name, &found))
         return false;
     *graph = found ? found->g : NULL;
     if (!*graph)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "If has no %s", name);
-    if ((*graph)->n_input)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the %s of If has %zu inputs but takes none",
-                          name, (*graph)->n_input);
-    if ((*graph)->n_output != node->n_output)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
-                          "the %s of If has %zu outputs but the node has %zu", name, (*graph)->n_output,
-                          node->n_output);
+        return diag_error(diagnostics, EXIT_MALFORMED, control->where, "%s has no %s", control->where->op, name);
+    if ((*graph)->n_input != inputs)
+        return diag_error(diagnostics, EXIT_MALFORMED, control->where, "the %s of %s has %zu inputs but %s %zu", name,
+                          control->where->op, (*graph)->n_input, inputs ? "the node gives" : "takes", inputs);
+    return (*graph)->n_output == outputs ||
+           diag_error(diagnostics, EXIT_MALFORMED, control->where, "the %s of %s has %zu outputs, not %zu", name,
+                      control->where->op, (*graph)->n_output, outputs);
+}
+
+bool condition_read(const Control *control, const Node *condition, bool *known, bool *value)
+{
+    Ir *ir = control->importer->ir;
+    int64_t integer;
+    if (condition->type.dtype != DTYPE_BOOL || !index_is(type_elements(ir, condition->type), 1))
+        return diag_error(control->importer->diagnostics, EXIT_MALFORMED, control->where,
+                          "the condition of %s is %s, not one bool", control->where->op,
+                          type_text(ir, condition->type));
+    *known = true;
+    if (condition->op == OP_constant && condition->payload.constant->bytes)
+        *value = *(const uint8_t *)condition->payload.constant->data != 0;
+    else if (condition->contents && const_is_int(condition->contents[0], &integer))
+        *value = integer != 0;
+    else
+        *known = false;
     return true;
 }
 
-bool if_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
-               const Onnx__NodeProto *node, const Node *condition, Node **outputs)
+/* ---- If ---- */
+
+static Graph *branch_import(const Control *control, const Onnx__GraphProto *branch)
+{
+    return nodes_supported(control->importer, control->context, branch)
+               ? graph_import(control->importer, control->context, control->scope, branch)
+               : NULL;
+}
+
+static bool refused(const Control *control, const char *why)
+{
+    return diag_error(control->importer->diagnostics, EXIT_UNSUPPORTED, control->where,
+                      "the condition of If is not known at compile time, and both branches cannot be computed: %s",
+                      why);
+}
+
+/* Does every output have one type, whichever branch is taken? */
+static bool types_agree(const Control *control, const Graph *taken, const Graph *other)
+{
+    Ir *ir = control->importer->ir;
+    for (size_t i = 0; i < control->node->n_output; i++) {
+        const Type one = other->outputs[i]->type, two = taken->outputs[i]->type;
+        if (!type_equal(one, two) || one.dtype == DTYPE_STRING)
+            return refused(control,
+                           arena_format(control->importer->scratch, "output %zu is %s in one and %s in the other", i,
+                                        type_text(ir, two), type_text(ir, one)));
+    }
+    return true;
+}
+
+static bool select_outputs(const Control *control, Node *condition, const Graph *taken, const Graph *other)
+{
+    Ir *ir = control->importer->ir;
+    ir->where = control->where;
+    if (condition->type.rank > 0)
+        condition = tensor_make(ir, OP_Squeeze, &condition, 1, 1, NULL, 0);
+    for (size_t i = 0; i < control->node->n_output && condition; i++) {
+        Node *inputs[] = {condition, taken->outputs[i], other->outputs[i]};
+        control->outputs[i] = inputs[1] == inputs[2] ? inputs[1] : tensor_make(ir, OP_Where, inputs, 3, 1, NULL, 0);
+        if (!control->outputs[i])
+            return false;
+    }
+    return condition;
+}
+
+static bool if_select(const Control *control, Node *condition, const Onnx__GraphProto *const branches[2])
+{
+    Ir *ir = control->importer->ir;
+    const uint32_t since = ir->next_id;
+    const RunCheck *checks = ir->checks;
+    while (checks && checks->next)
+        checks = checks->next;
+    const Graph *taken = branch_import(control, branches[1]);
+    const Graph *other = taken ? branch_import(control, branches[0]) : NULL;
+    const char *why;
+    if (!other || !types_agree(control, taken, other))
+        return false;
+    if (checks ? checks->next != NULL : ir->checks != NULL)
+        return refused(control, "a branch has a condition on symbolic dims of its own");
+    if (!speculation_harmless(ir, taken->outputs, taken->output_count, since, &why) ||
+        !speculation_harmless(ir, other->outputs, other->output_count, since, &why))
+        return refused(control, why);
+    return select_outputs(control, condition, taken, other);
+}
+
+bool if_import(const Control *control)
 {
     const Onnx__GraphProto *branches[2];
-    if (!branch_find(importer, context, where, node, "else_branch", &branches[0]) ||
-        !branch_find(importer, context, where, node, "then_branch", &branches[1]))
+    bool known, taken;
+    if (control->input_count != 1)
+        return diag_error(control->importer->diagnostics, EXIT_MALFORMED, control->where, "If takes 1 input but has %d",
+                          control->input_count);
+    if (!control_body(control, "else_branch", 0, control->node->n_output, &branches[0]) ||
+        !control_body(control, "then_branch", 0, control->node->n_output, &branches[1]) ||
+        !condition_read(control, control->inputs[0], &known, &taken))
         return false;
-    if (condition->type.dtype != DTYPE_BOOL || !index_is(type_elements(importer->ir, condition->type), 1))
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the condition of If is %s, not one bool",
-                          type_text(importer->ir, condition->type));
-    bool taken;
-    if (!condition_known(condition, &taken))
-        return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
-                          "If is supported only with a condition that is known at compile time");
-    if (!nodes_supported(importer, context, branches[taken]))
-        return false;
-    const Graph *graph = graph_import(importer, context, scope, branches[taken]);
-    for (size_t i = 0; graph && i < node->n_output; i++)
-        outputs[i] = graph->outputs[i];
+    if (!known)
+        return if_select(control, control->inputs[0], branches);
+    const Graph *graph = branch_import(control, branches[taken]);
+    for (size_t i = 0; graph && i < control->node->n_output; i++)
+        control->outputs[i] = graph->outputs[i];
     return graph;
 }

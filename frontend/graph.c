@@ -202,10 +202,12 @@ static bool inputs_import(Importer *importer, const Onnx__GraphProto *proto, Sco
 }
 
 /* What a value is declared to be, against what it is: types that contradict each other mean a wrong model. */
-static bool output_check(Importer *importer, const Onnx__ValueInfoProto *declared, Name name, Type type)
+static bool declared_check(Importer *importer, const Onnx__ValueInfoProto *declared, const char *kind, Name name,
+                           Type type)
 {
     const Where *where = &importer->file;
-    const char *what = arena_format(importer->scratch, "output \"%s\"", diag_quote(importer->scratch, name, 100));
+    const char *what =
+        arena_format(importer->scratch, "%s \"%s\"", kind, diag_quote(importer->scratch, name, 100));
     if (!declared->type)
         return true;
     const Onnx__TypeProto__Tensor *tensor = declared->type->tensor_type;
@@ -227,6 +229,22 @@ static bool output_check(Importer *importer, const Onnx__ValueInfoProto *declare
             return diag_error(importer->diagnostics, EXIT_MALFORMED, where,
                               "%s is declared with dim %d = %lld but is %s", what, i, (long long)dim->dim_value,
                               type_text(importer->ir, type));
+    }
+    return true;
+}
+
+/* Values of the graph around the body stand for its inputs. */
+static bool inputs_bind(Importer *importer, const Onnx__GraphProto *proto, Node *const *given, Scope *scope)
+{
+    for (size_t i = 0; i < proto->n_input; i++) {
+        const Name name = text_name(importer, &importer->file, &proto->input[i]->name, "an input's name");
+        if (!name)
+            return false;
+        if (!*name)
+            return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file, "an input has no name");
+        if (!declared_check(importer, proto->input[i], "input", name, given[i]->type) ||
+            !scope_add(importer, &importer->file, scope, name, given[i]))
+            return false;
     }
     return true;
 }
@@ -253,7 +271,7 @@ static bool outputs_import(Importer *importer, const Onnx__GraphProto *proto, co
         if (!output)
             return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the output \"%s\" is made by no node",
                               quoted);
-        if (!output_check(importer, proto->output[i], name, output->type))
+        if (!declared_check(importer, proto->output[i], "output", name, output->type))
             return false;
         names[i] = name;
         graph->outputs[i] = output;
@@ -262,7 +280,9 @@ static bool outputs_import(Importer *importer, const Onnx__GraphProto *proto, co
     return true;
 }
 
-Graph *graph_import(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *proto)
+/* given: what stands for the inputs, NULL for inputs of its own */
+static Graph *graph_fill(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *proto,
+                         Node *const *given)
 {
     Scope scope = {outer, {.arena = importer->scratch}};
     const Context inside = {context->opsets, context->attributes, context->path, context->depth + (outer != NULL)};
@@ -275,8 +295,20 @@ Graph *graph_import(Importer *importer, const Context *context, const Scope *out
         return NULL;
     }
     const bool good = graph->name && initializers_import(importer, proto, &scope) &&
-                      inputs_import(importer, proto, &scope, graph) &&
+                      (given ? inputs_bind(importer, proto, given, &scope)
+                             : inputs_import(importer, proto, &scope, graph)) &&
                       nodes_import(importer, &inside, &scope, proto->node, proto->n_node) &&
                       outputs_import(importer, proto, &scope, graph);
     return good ? graph : NULL;
+}
+
+Graph *graph_import(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *proto)
+{
+    return graph_fill(importer, context, outer, proto, NULL);
+}
+
+Graph *body_import(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *proto,
+                   Node *const *inputs)
+{
+    return graph_fill(importer, context, outer, proto, inputs);
 }

@@ -79,11 +79,12 @@ bool opsets_import(Importer *importer, Onnx__OperatorSetIdProto *const *entries,
 static ImportLimits limits_complete(ImportLimits limits)
 {
     const ImportLimits standard = {
-        .file = 2ull << 30, .nodes = 1000000, .name = 1 << 17, .nesting = 64, .fold = 256ull << 20};
+        .file = 2ull << 30, .nodes = 1000000, .name = 1 << 17, .nesting = 64, .iterations = 64, .fold = 256ull << 20};
     limits.file = limits.file ? limits.file : standard.file;
     limits.nodes = limits.nodes ? limits.nodes : standard.nodes;
     limits.name = limits.name ? limits.name : standard.name;
     limits.nesting = limits.nesting ? limits.nesting : standard.nesting;
+    limits.iterations = limits.iterations ? limits.iterations : standard.iterations;
     limits.fold = limits.fold ? limits.fold : standard.fold;
     return limits;
 }

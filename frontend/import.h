@@ -15,6 +15,7 @@ typedef struct ImportLimits {
     uint64_t nodes; /* after inlining of functions; 1,000,000 */
     uint32_t name;  /* bytes of any name; 128 KiB */
     int nesting;    /* graphs in graphs, functions in functions; 64 */
+    int iterations; /* of one Loop or Scan, which is unrolled; 64 */
     uint64_t fold;  /* bytes of one tensor that the importer computes (sparse ones); 256 MiB */
 } ImportLimits;
 

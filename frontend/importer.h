@@ -117,6 +117,9 @@ Node *scope_find(const Scope *scope, Name name);
 bool scope_add(Importer *importer, const Where *where, Scope *scope, Name name, Node *node);
 /* Bodies have the scope `outer` around them; the model has NULL. */
 Graph *graph_import(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *graph);
+/* As graph_import, with values of the graph around it in the place of its inputs: as many as it has. */
+Graph *body_import(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *graph,
+                   Node *const *inputs);
 /* The nodes of a graph or function body, in an order in which values are made before they are used. */
 bool nodes_import(Importer *importer, const Context *context, Scope *scope, Onnx__NodeProto *const *nodes,
                   size_t count);
@@ -146,13 +149,32 @@ bool function_inline(Importer *importer, const Context *context, const Scope *sc
  */
 bool nodes_supported(Importer *importer, const Context *context, const Onnx__GraphProto *graph);
 
-/* ---- control.c ---- */
+/* ---- control.c, unroll.c ---- */
+/* One node on its way in whose attributes hold bodies. */
+typedef struct Control {
+    Importer *importer;
+    const Context *context;
+    const Scope *scope;
+    const Where *where;
+    const Onnx__NodeProto *node;
+    Node *const *inputs; /* input_count of them, omitted ones too */
+    int input_count;
+    Node **outputs; /* node->n_output of them, to be filled in */
+} Control;
+typedef bool ControlImport(const Control *control);
+/* Is it one of the operators whose attributes hold bodies? */
+bool is_control(const Onnx__NodeProto *node);
+bool control_import(const Control *control);
 bool is_if(const Onnx__NodeProto *node);
-/* If with a condition known now: the branch taken, inlined. */
-bool if_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
-               const Onnx__NodeProto *node, const Node *condition, Node **outputs);
-/* Is the value of this bool known, and which? */
-bool condition_known(const Node *condition, bool *value);
+/* The attribute of that name, references resolved; *found is NULL when it is absent. */
+bool control_attribute(const Control *control, const char *name, const Onnx__AttributeProto **found);
+/* The graph that an attribute holds; false after a diagnostic when there is none or it has other numbers of inputs and
+ * outputs. */
+bool control_body(const Control *control, const char *name, size_t inputs, size_t outputs,
+                  const Onnx__GraphProto **graph);
+/* Is the value of this one bool known, and which? Reports what is no bool. */
+bool condition_read(const Control *control, const Node *condition, bool *known, bool *value);
+ControlImport if_import, loop_import, scan_import;
 
 /* ---- versions.c ---- */
 /* The name that an operator of the default domain has in the newest opset. */

@@ -108,9 +108,8 @@ static bool node_import(Importer *importer, const Context *context, Scope *scope
         if (input_count || output_count != 1)
             return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "a constant has no inputs and one output");
         good = (outputs[0] = constant_import(importer, context, where, node));
-    } else if (is_if(node) && input_count == 1 &&
-               (op_find("", "If") == OP_NONE || condition_known(inputs[0], &(bool){false}))) {
-        good = if_import(importer, context, scope, where, node, inputs[0], outputs);
+    } else if (is_control(node)) {
+        good = control_import(&(Control){importer, context, scope, where, node, inputs, input_count, outputs});
     } else {
         good = operator_import(importer, context, scope, where, node, inputs, input_count, output_count, outputs);
     }

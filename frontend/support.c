@@ -69,7 +69,7 @@ static bool operator_survey(Survey *survey, const Context *context, const Onnx__
             return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node),
                               "%s in opset %d, and the model imports opset %d", wrong, since, version);
         const char *newest = *normal ? op : operator_newest(op);
-        if (op_find(normal, newest) != OP_NONE || (standard && (strcmp(op, "Constant") == 0 || strcmp(op, "If") == 0)))
+        if (op_find(normal, newest) != OP_NONE || (standard && (strcmp(op, "Constant") == 0 || is_control(node))))
             names_add(&survey->known, key, &survey->mark);
         else
             refuse(survey, key, node_where(importer, context, node));
@@ -109,7 +109,6 @@ static bool graph_survey(Survey *survey, const Context *context, Onnx__NodeProto
                          uint64_t *size)
 {
     Importer *importer = survey->importer;
-    const bool branches = op_find("", "If") != OP_NONE;
     for (size_t i = 0; i < count; i++) {
         ++*size;
         Function *function = function_find(importer, nodes[i]);
@@ -118,8 +117,7 @@ static bool graph_survey(Survey *survey, const Context *context, Onnx__NodeProto
             return false;
         for (size_t k = 0; k < nodes[i]->n_attribute; k++) {
             const Onnx__GraphProto *body = nodes[i]->attribute[k]->g;
-            if (body && (branches || !is_if(nodes[i])) &&
-                !graph_survey(survey, context, body->node, body->n_node, size))
+            if (body && !is_if(nodes[i]) && !graph_survey(survey, context, body->node, body->n_node, size))
                 return false;
         }
         if (*size > importer->limits.nodes)

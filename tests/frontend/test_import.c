@@ -198,6 +198,35 @@ Test(import, if_with_a_constant_condition_is_its_branch)
     imported_close(&imported);
 }
 
+Test(import, if_with_a_condition_of_the_run_chooses_between_both_branches)
+{
+    Imported imported = import_file("good/if_run", NULL);
+    const Node *where = output_of(&imported, 0);
+    cr_assert_eq(where->op, OP_Where);
+    cr_assert_eq(where->inputs[0]->op, OP_Squeeze, "the condition is one element of rank 1");
+    cr_assert_eq(where->inputs[1]->op, OP_Relu);
+    cr_assert_eq(where->inputs[2]->op, OP_Neg);
+    imported_close(&imported);
+}
+
+Test(import, loops_of_known_length_are_unrolled)
+{
+    static const int64_t last[] = {4, 13}, all[] = {1, 10, 2, 11, 4, 13}, sum[] = {6}, sums[] = {6, 5, 3};
+    Imported imported = import_file("good/loop_numbers", NULL); /* its condition ends it after three of five */
+    cr_assert_arr_eq(bytes_of(output_of(&imported, 0), sizeof last), last, sizeof last);
+    cr_assert_arr_eq(bytes_of(output_of(&imported, 1), sizeof all), all, sizeof all);
+    imported_close(&imported);
+    imported = import_file("good/loop_once", NULL);
+    cr_assert_eq(output_of(&imported, 0)->op, OP_Add);
+    cr_assert_eq(output_of(&imported, 0)->inputs[0], imported.model.graph->inputs[0]);
+    cr_assert_str_eq(output_of(&imported, 0)->where->node, "n[0]/b");
+    imported_close(&imported);
+    imported = import_file("good/scan_backwards", NULL);
+    cr_assert_arr_eq(bytes_of(output_of(&imported, 0), sizeof sum), sum, sizeof sum);
+    cr_assert_arr_eq(bytes_of(output_of(&imported, 1), sizeof sums), sums, sizeof sums);
+    imported_close(&imported);
+}
+
 Test(import, odd_names_are_names)
 {
     Imported imported = import_file("good/names", NULL);

@@ -65,7 +65,54 @@ def refer(node, name, to, kind):
     return node
 
 
+def choose(then, other, inits=(), outputs=None, inputs=()):
+    """An If with a condition that only a run knows; the branches are lists of nodes that make v."""
+    graphs = [h.make_graph(nodes, "branch", [], [h.make_empty_tensor_value_info("v")]) for nodes in (then, other)]
+    return model([N("If", ["c"], ["y"], name="n", then_branch=graphs[0], else_branch=graphs[1])],
+                 [value("x"), value("c", [1], T.BOOL), *inputs], outputs or [h.make_empty_tensor_value_info("y")], inits)
+
+
+def loop(nodes, trips, carried, outputs, condition=True, inputs=(), more=()):
+    """A Loop over body inputs i, c and a, body outputs d (condition), b and what the nodes make of `more`."""
+    body = h.make_graph(nodes, "body", [value("i", [], T.INT64), value("c", [], T.BOOL), h.make_empty_tensor_value_info("a")],
+                        [value("d", [], T.BOOL)] + [h.make_empty_tensor_value_info(n) for n in ["b", *more]])
+    inits = [tensor("n", np.int64(trips))] if trips is not None else []
+    inits += [tensor("k", np.bool_(True))] if condition is True else []
+    inits += [carried] if carried is not None else []
+    return model([N("Loop", ["n" if trips is not None or "n" in [i.name for i in inputs] else "", "k", "x"], [o.name for o in outputs], name="n", body=body)],
+                 list(inputs), outputs, inits)
+
+
+def good_bodies():
+    """Values are checked by the test: 1 + 0 + 1 + 2 = 4, since the condition i < 2 fails after the third iteration."""
+    write("good", "if_run", choose([N("Relu", ["x"], ["v"])], [N("Neg", ["x"], ["v"])]))
+    numbers = tensor("x", np.array([1, 10]), "i8")
+    counting = [N("Constant", [], ["two"], value_int=2), N("Less", ["i", "two"], ["d"]), N("Add", ["a", "i"], ["b"])]
+    write("good", "loop_numbers", loop(counting + [N("Identity", ["b"], ["s"])], 5, numbers, [value("y", [2], T.INT64), value("z", [3, 2], T.INT64)], more=["s"]))
+    write("good", "loop_once", loop([N("Not", ["c"], ["d"]), N("Add", ["a", "a"], ["b"])], None, None, [value("y")], inputs=[value("x")]))
+    add = h.make_graph([N("Add", ["a", "p"], ["b"]), N("Identity", ["b"], ["s"])], "body", [value("a", [], T.INT64), value("p", [], T.INT64)],
+                       [value("b", [], T.INT64), value("s", [], T.INT64)])
+    write("good", "scan_backwards", model([N("Scan", ["o", "x"], ["y", "z"], body=add, num_scan_inputs=1, scan_input_directions=[1], scan_output_directions=[1])],
+                                          [], [value("y", [], T.INT64), value("z", [3], T.INT64)], [tensor("o", np.int64(0)), tensor("x", np.array([1, 2, 3]), "i8")]))
+
+
+def bad_bodies():
+    relu_of_x, same = [N("Relu", ["x"], ["v"])], [N("Identity", ["c"], ["d"]), N("Identity", ["a"], ["b"])]
+    x, y = value("x"), value("y")
+    write("bad", "if_shapes", choose(relu_of_x, [N("Concat", ["x", "x"], ["v"], axis=0)]))
+    write("bad", "if_checked", choose(relu_of_x, [N("Gather", ["x", "at"], ["v"])], inputs=[value("at", [4], T.INT64)]))
+    write("bad", "loop_unknown", loop(same, None, None, [y], inputs=[x, value("n", [], T.INT64)]))
+    write("bad", "loop_condition", loop(same, 3, None, [y], False, inputs=[x, value("k", [], T.BOOL)]))
+    write("bad", "loop_65", loop(same, 65, None, [y], inputs=[x]))
+    write("bad", "loop_endless", loop(same, None, None, [y], inputs=[x]))
+    write("bad", "loop_type", loop([same[0], N("Cast", ["a"], ["b"], to=T.INT32)], 3, None, [y], inputs=[x]))
+    write("bad", "loop_inputs", loop(same, 3, None, [y, value("z")], inputs=[x]))
+    write("bad", "scan_rank", model([N("Scan", ["x"], ["y"], name="n", num_scan_inputs=1, scan_input_axes=[2],
+                                       body=h.make_graph([N("Relu", ["a"], ["b"])], "body", [value("a", [4])], [value("b", [4])]))]))
+
+
 def good():
+    good_bodies()
     w = np.arange(12, dtype="f4").reshape(3, 4)
     write("good", "dense", model(
         [N("MatMul", ["x", "w"], ["m"], name="product"), N("Add", ["m", "b"], ["s"]), N("Relu", ["s"], ["y"])],
@@ -213,9 +260,8 @@ def bad():
     write("bad", "constant_two", model([N("Constant", [], ["y"], value_float=1.0, value_int=1)]))
     write("bad", "sparse_range", model([N("Constant", [], ["y"], sparse_value=h.make_sparse_tensor(h.make_tensor("v", T.FLOAT, [2], [1, 2]), h.make_tensor("i", T.INT64, [2], [3, 10**12]), [4, 4]))]))
     write("bad", "sparse_large", model([N("Constant", [], ["y"], sparse_value=h.make_sparse_tensor(h.make_tensor("v", T.FLOAT, [1], [1]), h.make_tensor("i", T.INT64, [1], [3]), [2**30, 4]))]))
-    write("bad", "if_unknown", model([N("If", ["c"], ["y"], name="n", then_branch=h.make_graph([], "t", [], [value("x")]), else_branch=h.make_graph([], "e", [], [value("x")]))],
-                                     [value("x"), value("c", [], T.BOOL)]))
     write("bad", "if_one_branch", model([N("If", ["c"], ["y"], name="n", then_branch=h.make_graph([], "t", [], [value("x")]))], inits=[tensor("c", np.bool_(True))]))
+    bad_bodies()
     write("bad", "function_recursive", model([N("f", ["x"], ["y"], domain="loc")], domains=["loc"], functions=[function("f", [N("f", ["a"], ["b"], domain="loc", name="n")])]))
     write("bad", "function_bomb", chain(40))
     write("bad", "function_twice", model([N("f", ["x"], ["y"], domain="loc")], domains=["loc"], functions=[function("f", [N("Relu", ["a"], ["b"])])] * 2))
