@@ -186,6 +186,7 @@ Test(rules, every_rule_fires_in_some_golden_file)
         const Golden golden = golden_read(arena, names[i]);
         Compilation compilation = compilation_open(golden.path, golden.before, golden.math);
         const PassOptions options = {.fuel = -1, .rules = true, .stream = stream};
+        cr_assert_not_null(compilation.graph, "%s: %s", golden.name, first_error(compilation.ir));
         cr_assert(passes_run_named(&compilation, golden.passes, golden.pass_count, &options), "%s: %s", golden.name,
                   first_error(compilation.ir));
         arena_close(compilation.ir->arena);
