@@ -66,7 +66,7 @@ static Node *cast_power(Ir *ir, Node *x, const PowerRow *row, bool saturate)
     return scalar3(ir, OP_select, bad, const_float(ir, DTYPE_F8E8M0, NAN), result);
 }
 
-static Node *cast_value(Lower *lower, Node *x, Dtype dtype)
+Node *lower_cast(Lower *lower, Node *x, Dtype dtype)
 {
     Ir *const ir = lower->ir;
     const bool saturate = attribute_int(lower->node, "saturate", 1) != 0;
@@ -91,7 +91,7 @@ bool cast_lower(Lower *lower)
     Node *axes[RANK_MAX];
     lower_axes(lower, x->type, axes);
     Node *const value = x->type.dtype == out->type.dtype ? at_make(lower->ir, x, axes)
-                                                         : cast_value(lower, lower_at(lower, x, axes), out->type.dtype);
+                                                         : lower_cast(lower, lower_at(lower, x, axes), out->type.dtype);
     lower_define(lower, out, axes, x->type.rank, value);
     return true;
 }

@@ -63,23 +63,34 @@ static Node *lowest(Ir *ir, Dtype dtype)
     return const_int(ir, dtype, dtype_is_signed(dtype) ? (int64_t)(UINT64_MAX << (bits - 1)) : 0);
 }
 
-/* fold(kind, taps) guard(inside, x, outside), over fresh axes of the output. */
-static Node *window_fold(Lower *lower, const Window *window, FoldKind kind, Node *outside, Node **axes)
+/* Fresh axes of the output and taps of a window, where they read, and whether that is in the image. */
+typedef struct WindowFold {
+    Node *axes[RANK_MAX], *taps[RANK_MAX], *from[RANK_MAX];
+    Node *inside;
+} WindowFold;
+
+static void window_fold_open(Lower *lower, const Window *window, WindowFold *fold)
 {
-    Ir *const ir = lower->ir;
-    Node *const x = lower_in(lower, 0);
-    Node *taps[RANK_MAX], *from[RANK_MAX];
-    lower_axes(lower, lower_out(lower, 0)->type, axes);
+    lower_axes(lower, lower_out(lower, 0)->type, fold->axes);
     for (int d = 0; d < window->rank; d++) {
         char name[16];
         snprintf(name, sizeof name, "p%d", d);
-        taps[d] = lower_axis(lower, name, window->kernel[d]);
+        fold->taps[d] = lower_axis(lower, name, window->kernel[d]);
     }
-    from[0] = axes[0];
-    from[1] = axes[1];
-    Node *const inside = window_indices(ir, window, axes + 2, taps, from + 2);
-    Node *const value = guard_make(ir, inside, lower_at(lower, x, from), outside);
-    return fold_make(ir, kind, 1, taps, window->rank, value);
+    fold->from[0] = fold->axes[0];
+    fold->from[1] = fold->axes[1];
+    fold->inside = window_indices(lower->ir, window, fold->axes + 2, fold->taps, fold->from + 2);
+}
+
+/* fold(kind, taps) guard(inside, x, outside), over fresh axes of the output. */
+static Node *window_fold(Lower *lower, const Window *window, FoldKind kind, Node *outside, Node **axes)
+{
+    WindowFold fold;
+    window_fold_open(lower, window, &fold);
+    for (int i = 0; i < lower_out(lower, 0)->type.rank; i++)
+        axes[i] = fold.axes[i];
+    Node *const value = guard_make(lower->ir, fold.inside, lower_at(lower, lower_in(lower, 0), fold.from), outside);
+    return fold_make(lower->ir, kind, 1, fold.taps, window->rank, value);
 }
 
 /* Kernel taps of number `tap`, the last spatial axis running fastest. */
@@ -170,11 +181,54 @@ bool average_pool_lower(Lower *lower)
     return true;
 }
 
-/* A fold over all spatial axes. */
-static Node *global_fold(Lower *lower, FoldKind kind, Node **axes)
+/* ---- norms of windows ---- */
+
+bool lp_pool_shape(Infer *infer)
+{
+    const int64_t p = attribute_int(infer->node, "p", 2);
+    return p >= 1 ? pool_shape(infer) : infer_error(infer, "p is %lld, less than 1", (long long)p);
+}
+
+bool global_lp_pool_shape(Infer *infer)
+{
+    const int64_t p = attribute_int(infer->node, "p", 2);
+    return p >= 1 ? global_pool_shape(infer) : infer_error(infer, "p is %lld, less than 1", (long long)p);
+}
+
+/* |x|^p */
+static Node *power_of(Ir *ir, Node *x, int64_t p)
+{
+    Node *const size = scalar1(ir, OP_abs, x);
+    return p == 1 ? size : p == 2 ? scalar2(ir, OP_mul, x, x) : scalar2(ir, OP_pow, size, const_float(ir, x->type.dtype, (double)p));
+}
+
+static Node *root_of(Ir *ir, Node *sum, int64_t p)
+{
+    return p == 1 ? sum : p == 2 ? scalar1(ir, OP_sqrt, sum) : scalar2(ir, OP_pow, sum, const_float(ir, sum->type.dtype, 1 / (double)p));
+}
+
+/* (sum |x|^p)^(1/p) */
+bool lp_pool_lower(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    const Infer infer = lower_infer(lower);
+    Node *const x = lower_in(lower, 0);
+    const int64_t p = attribute_int(lower->node, "p", 2);
+    Window window;
+    WindowFold fold;
+    if (!pool_window(&infer, x->type, &window))
+        return false;
+    window_fold_open(lower, &window, &fold);
+    Node *const term = guard_make(ir, fold.inside, power_of(ir, lower_at(lower, x, fold.from), p), const_float(ir, dtype_compute(x->type.dtype), 0));
+    Node *const sum = fold_make(ir, FOLD_SUM, 1, fold.taps, window.rank, term);
+    lower_define(lower, lower_out(lower, 0), fold.axes, x->type.rank, root_of(ir, sum, p));
+    return true;
+}
+
+/* Fresh axes of the output, and indices of the input: all spatial ones are reduced. */
+static void global_axes(Lower *lower, Node **axes, Node **from)
 {
     Node *const x = lower_in(lower, 0);
-    Node *from[RANK_MAX];
     lower_axes(lower, lower_out(lower, 0)->type, axes);
     from[0] = axes[0];
     from[1] = axes[1];
@@ -183,6 +237,14 @@ static Node *global_fold(Lower *lower, FoldKind kind, Node **axes)
         snprintf(name, sizeof name, "s%d", d - 2);
         from[d] = lower_axis(lower, name, x->type.dims[d]);
     }
+}
+
+/* A fold over all spatial axes. */
+static Node *global_fold(Lower *lower, FoldKind kind, Node **axes)
+{
+    Node *const x = lower_in(lower, 0);
+    Node *from[RANK_MAX];
+    global_axes(lower, axes, from);
     return fold_make(lower->ir, kind, 1, from + 2, x->type.rank - 2, lower_at(lower, x, from));
 }
 
@@ -202,5 +264,17 @@ bool global_max_pool_lower(Lower *lower)
     Node *axes[RANK_MAX];
     Node *const value = global_fold(lower, FOLD_MAX, axes);
     lower_define(lower, lower_out(lower, 0), axes, lower_in(lower, 0)->type.rank, value);
+    return true;
+}
+
+bool global_lp_pool_lower(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    Node *const x = lower_in(lower, 0);
+    const int64_t p = attribute_int(lower->node, "p", 2);
+    Node *axes[RANK_MAX], *from[RANK_MAX];
+    global_axes(lower, axes, from);
+    Node *const sum = fold_make(ir, FOLD_SUM, 1, from + 2, x->type.rank - 2, power_of(ir, lower_at(lower, x, from), p));
+    lower_define(lower, lower_out(lower, 0), axes, x->type.rank, root_of(ir, sum, p));
     return true;
 }

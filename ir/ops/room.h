@@ -25,4 +25,7 @@ static inline Node *dims_product(Ir *ir, Node *const *dims, int count)
     return product;
 }
 
+/* As Cast does, by the attributes saturate and round_mode of the node: cast.c. */
+Node *lower_cast(Lower *lower, Node *x, Dtype dtype);
+
 #endif

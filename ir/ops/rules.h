@@ -78,6 +78,10 @@ bool average_pool_lower(Lower *lower);
 bool global_pool_shape(Infer *infer);
 bool global_average_pool_lower(Lower *lower);
 bool global_max_pool_lower(Lower *lower);
+bool lp_pool_shape(Infer *infer);
+bool lp_pool_lower(Lower *lower);
+bool global_lp_pool_shape(Infer *infer);
+bool global_lp_pool_lower(Lower *lower);
 
 /* matmul.c */
 bool matmul_shape(Infer *infer);
@@ -145,6 +149,8 @@ bool scatter_nd_shape(Infer *infer);
 bool scatter_nd_lower(Lower *lower);
 bool tensor_scatter_shape(Infer *infer);
 bool tensor_scatter_lower(Lower *lower);
+bool max_unpool_shape(Infer *infer);
+bool max_unpool_lower(Lower *lower);
 
 /* rearrange.c: blocks, tiles, crops */
 bool depth_to_space_shape(Infer *infer);
@@ -181,5 +187,45 @@ bool nll_loss_shape(Infer *infer);
 bool nll_loss_lower(Lower *lower);
 bool softmax_loss_shape(Infer *infer);
 bool softmax_loss_expand(Ir *ir, const Node *node, Node **outputs);
+
+/* quantize.c */
+bool quantize_shape(Infer *infer);
+bool quantize_lower(Lower *lower);
+bool dequantize_shape(Infer *infer);
+bool dequantize_lower(Lower *lower);
+bool dynamic_quantize_shape(Infer *infer);
+bool dynamic_quantize_lower(Lower *lower);
+
+/* quantize_contract.c */
+bool matmul_integer_shape(Infer *infer);
+bool matmul_integer_lower(Lower *lower);
+bool qlinear_matmul_shape(Infer *infer);
+bool qlinear_matmul_lower(Lower *lower);
+bool conv_integer_shape(Infer *infer);
+bool conv_integer_lower(Lower *lower);
+bool qlinear_conv_shape(Infer *infer);
+bool qlinear_conv_lower(Lower *lower);
+
+/* attention.c */
+bool attention_shape(Infer *infer);
+bool attention_lower(Lower *lower);
+bool rotary_shape(Infer *infer);
+bool rotary_lower(Lower *lower);
+
+/* grid.c */
+bool grid_sample_shape(Infer *infer);
+bool grid_sample_lower(Lower *lower);
+bool affine_grid_shape(Infer *infer);
+bool affine_grid_lower(Lower *lower);
+
+/* einsum.c */
+bool einsum_shape(Infer *infer);
+bool einsum_lower(Lower *lower);
+
+/* spread.c: windows from the other side */
+bool conv_transpose_shape(Infer *infer);
+bool conv_transpose_lower(Lower *lower);
+bool col2im_shape(Infer *infer);
+bool col2im_lower(Lower *lower);
 
 #endif

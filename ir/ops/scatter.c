@@ -3,6 +3,7 @@
 #include "ir/kernel.h"
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
+#include "ir/ops/window.h"
 
 #include <string.h>
 
@@ -199,5 +200,83 @@ bool tensor_scatter_lower(Lower *lower)
         at[axis] = index_mod(ir, at[axis], out->type.dims[axis]);
     at[axis] = bound_make(ir, at[axis], out->type.dims[axis]);
     update_define(lower, out, order, rank, 1, at, COMBINE_NONE, lower_at(lower, update, axes));
+    return true;
+}
+
+/* ---- MaxUnpool ---- */
+
+/* The dims that the window attributes give back. */
+static bool unpooled_dims(const Infer *infer, Node **dims)
+{
+    Ir *const ir = infer->ir;
+    const Type x = infer_type(infer, 0);
+    const int rank = x.rank - 2;
+    int64_t kernel[RANK_MAX], strides[RANK_MAX], pads[2 * RANK_MAX];
+    int count;
+    attribute_ints(infer->node, "kernel_shape", &count);
+    if (count == 0)
+        return infer_error(infer, "MaxUnpool needs the attribute kernel_shape");
+    if (!window_values(infer, "kernel_shape", rank, rank, 1, 1, kernel) || !window_values(infer, "strides", rank, rank, 1, 1, strides) ||
+        !window_values(infer, "pads", 2 * rank, rank, 0, 0, pads))
+        return false;
+    dims[0] = x.dims[0];
+    dims[1] = x.dims[1];
+    for (int d = 0; d < rank; d++) {
+        Node *const steps = index_mul(ir, index_sub(ir, x.dims[2 + d], index_const(ir, 1)), index_const(ir, strides[d]));
+        dims[2 + d] = index_add(ir, steps, index_const(ir, kernel[d] - pads[d] - pads[rank + d]));
+        if (!run_check(ir, scalar2(ir, OP_ge, dims[2 + d], index_const(ir, 1)), "MaxUnpool: a spatial axis of the output is empty"))
+            return infer_error(infer, "spatial axis %d of the output is empty", d);
+    }
+    return true;
+}
+
+bool max_unpool_shape(Infer *infer)
+{
+    Ir *const ir = infer->ir;
+    const Type x = infer_type(infer, 0), places = infer_type(infer, 1);
+    Node *dims[RANK_MAX];
+    if (x.rank < 3 || places.rank != x.rank || places.dtype != DTYPE_I64)
+        return infer_error(infer, "MaxUnpool takes [N,C,spatial...] and indices of i64, not %s and %s", type_text(ir, x), type_text(ir, places));
+    for (int i = 0; i < x.rank; i++)
+        if (!infer_same_dim(infer, places.dims[i], x.dims[i], "indices and input"))
+            return false;
+    if (!unpooled_dims(infer, dims))
+        return false;
+    if (infer_has(infer, 2)) {
+        int count;
+        Node *const *const asked = infer_contents(infer, 2, &count);
+        if (!asked || infer_type(infer, 2).rank != 1)
+            return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the output shape of MaxUnpool cannot be derived from dims and inputs");
+        if (count != x.rank)
+            return infer_error(infer, "output_shape has %d values, not %d", count, x.rank);
+        for (int i = 0; i < count; i++) {
+            if (!run_check(ir, scalar2(ir, OP_ge, asked[i], dims[i]), "MaxUnpool: the output is smaller than what the window gives back"))
+                return infer_error(infer, "dim %d of output_shape is too small", i);
+            dims[i] = asked[i];
+        }
+    }
+    infer->types[0] = type_tensor(ir, x.dtype, x.rank, dims);
+    return true;
+}
+
+/* Indices count through the tensor that the window attributes give back, whatever output_shape asks for beyond it. */
+bool max_unpool_lower(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    const Infer infer = lower_infer(lower);
+    Node *const x = lower_in(lower, 0), *const out = lower_out(lower, 0);
+    const int rank = x->type.rank;
+    Node *axes[RANK_MAX], *dims[RANK_MAX], *at[RANK_MAX];
+    if (!unpooled_dims(&infer, dims))
+        return false;
+    start_as(lower, out, NULL);
+    lower_axes(lower, x->type, axes);
+    Node *rest = bound_make(ir, cast_make(ir, lower_at(lower, lower_in(lower, 1), axes), DTYPE_INDEX), dims_product(ir, dims, rank));
+    for (int i = rank - 1; i >= 0; i--) {
+        Node *const above = i ? index_floordiv(ir, rest, dims[i]) : index_const(ir, 0);
+        at[i] = index_sub(ir, rest, index_mul(ir, above, dims[i]));
+        rest = above;
+    }
+    update_define(lower, out, axes, rank, rank, at, COMBINE_NONE, lower_at(lower, x, axes));
     return true;
 }
