@@ -71,6 +71,9 @@ def check_example(source, folder, generator, prefix):
     check_idle(folder)
     next(source.glob("*.onnx")).touch()
     require(COMPILING in build(folder), "a newer model was not compiled again")
+    run("cmake", "--build", folder, "--target", "clean")
+    require(not [p for p in folder.glob("*.lathe/*")], "clean leaves files")
+    require(COMPILING in build(folder), "the model was not compiled after clean")
 
 
 def check_project(source, folder, generator, prefix):

@@ -76,6 +76,8 @@ function(_lathe_compile result target model prefix)
     DEPFILE "${stem}.d"
     COMMENT "Compiling model ${name}"
     VERBATIM COMMAND_EXPAND_LISTS)
+  # What else lathe writes beside the object.
+  set_property(DIRECTORY APPEND PROPERTY ADDITIONAL_CLEAN_FILES "${stem}.json" "${stem}.stages" "${stem}.d")
   set_source_files_properties("${stem}.o" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
   set_source_files_properties("${stem}.h" PROPERTIES GENERATED ON HEADER_FILE_ONLY ON)
   set(${result}_OBJECT "${stem}.o" PARENT_SCOPE)
