@@ -120,19 +120,29 @@ static bool perm_is_identity(Match *match)
 }
 
 /* The axes of more than one element stay in order, so the elements do. */
-static bool perm_moves_ones(Match *match)
+static bool moves_ones(const Node *transpose)
 {
-    const Attribute *const p = match_attribute(match, "p");
-    const Node *const x = match_node(match, "x");
+    int count;
+    const int64_t *const perm = attribute_ints(transpose, "perm", &count);
     int64_t last = -1;
-    for (int i = 0; i < p->count; i++) {
-        if (index_is(x->type.dims[p->integers[i]], 1))
+    for (int i = 0; i < count; i++) {
+        if (index_is(transpose->inputs[0]->type.dims[perm[i]], 1))
             continue;
-        if (p->integers[i] < last)
+        if (perm[i] < last)
             return false;
-        last = p->integers[i];
+        last = perm[i];
     }
-    return shape_known(match);
+    return true;
+}
+
+static bool transpose_moves_ones(Match *match)
+{
+    return moves_ones(match_root(match)) && shape_known(match);
+}
+
+static bool operand_moves_ones(Match *match)
+{
+    return moves_ones(match_root(match)->inputs[0]) && shape_known(match);
 }
 
 static bool all_contents(const Node *node, int64_t low, int64_t high)
@@ -365,7 +375,6 @@ const Rule tensor_rules[] = {
     {EXACT,   "transpose has its perm",              "(Transpose x)",                                                 "(Transpose x :perm @r)", perm_reverses},
     {EXACT,   "transpose by nothing = x",            "(Transpose x :perm @p)",                                        "x",                      perm_is_identity},
     {EXACT,   "transpose transpose = transpose",     "(Transpose (Transpose x :perm @p) :perm @q)",                   "(Transpose x :perm @r)", perms_compose},
-    {EXACT,   "transpose of ones = reshape",         "(Transpose x :perm @p)",                                        "(Reshape x shape)",      perm_moves_ones},
     {EXACT,   "reshape to its own shape = x",        "(Reshape x s :allowzero *)",                                    "x"},
     {EXACT,   "flatten of its own shape = x",        "(Flatten x :axis *)",                                           "x"},
     {EXACT,   "squeeze of nothing = x",              "(Squeeze x ..)",                                                "x"},
@@ -378,6 +387,9 @@ const Rule tensor_rules[] = {
     {EXACT,   "reshape there and back = x",          "(Reshape (Reshape x s :allowzero *) t :allowzero *)",           "x"},
     {EXACT,   "reshape reshape = reshape",           "(Reshape (Reshape x s :allowzero *) t :allowzero *)",           "(Reshape x shape)",      shape_known},
     {EXACT,   "reshape reshape = the outer one",     "(Reshape (Reshape x s :allowzero *) t :allowzero @z)",          "(Reshape x t :allowzero @z)"},
+    /* Alone it keeps its axes apart, which passes over stages like better than a linear index. */
+    {EXACT,   "transpose of ones of reshape",        "(Transpose (Reshape x s :allowzero *) :perm *)",                "(Reshape x shape)",      transpose_moves_ones},
+    {EXACT,   "reshape of transpose of ones",        "(Reshape (Transpose x :perm *) s :allowzero *)",                "(Reshape x shape)",      operand_moves_ones},
     {EXACT,   "widening cast and cast = cast",       "(Cast (Cast x :to @between :saturate * :round_mode *) :to @to :saturate @s :round_mode @m)",
               "(Cast x :to @to :saturate @s :round_mode @m)", first_cast_widens},
 
