@@ -29,6 +29,17 @@ static Node *flat_k(const Contract *c, Node *node, Node *k)
     return with_digits(c->ir, node, c->roles.contract->axes, c->roles.contract->axis_count, k);
 }
 
+/* Is the index arithmetic over axes and symbols alone, without loaded or checked parts? Those are emitted where operands are copied. */
+static bool is_plain(Ir *ir, Node *index)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &index, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_at || nodes[i]->op == OP_bound || nodes[i]->op == OP_guard)
+            return false;
+    return true;
+}
+
 /* offset = rest + m*pitch + k*step with constant pitch and step: A can be read in place. */
 static bool a_is_strided(Contract *c)
 {
@@ -43,7 +54,7 @@ static bool a_is_strided(Contract *c)
     c->a_step = c->a_pitch ? index_coefficient(ir, rest, c->k, &c->a_rest) : NULL;
     c->a_buffer = at->inputs[0];
     return c->a_step && const_is_int(c->a_pitch, &pitch) && const_is_int(c->a_step, &step) &&
-           !node_depends(ir, c->a_rest, c->m) && !node_depends(ir, c->a_rest, c->k);
+           is_plain(ir, c->a_rest) && !node_depends(ir, c->a_rest, c->m) && !node_depends(ir, c->a_rest, c->k);
 }
 
 /* Columns one after the other in memory, k at a constant step. */
@@ -58,7 +69,7 @@ static bool b_is_strided(Contract *c)
     Node *const column = index_coefficient(ir, offset, c->roles.n, &rest);
     c->b_step = column && index_is(column, 1) ? index_coefficient(ir, rest, c->k, &c->b_rest) : NULL;
     c->b_buffer = at->inputs[0];
-    return c->b_step != NULL;
+    return c->b_step && is_plain(ir, c->b_step) && is_plain(ir, c->b_rest);
 }
 
 static bool b_is_panels(Contract *c)

@@ -27,8 +27,27 @@ Node *lower_axis(Lower *lower, const char *name, Node *extent)
     return axis_make(lower->ir, name, extent);
 }
 
+/* The element of a constant that has only one, NULL for all other buffers. */
+static Node *only_element(Ir *ir, const Node *buffer)
+{
+    const Constant *const constant = buffer->payload.buffer->constant;
+    const int bits = dtype_info[buffer->type.dtype].bits;
+    int64_t elements;
+    uint64_t word = 0;
+    if (!constant || !constant->data || bits < 8 || buffer->type.dtype == DTYPE_STRING ||
+        !const_is_int(type_elements(ir, buffer->type), &elements) || elements != 1)
+        return NULL;
+    memcpy(&word, constant->data, (size_t)bits / 8);
+    if (dtype_is_signed(buffer->type.dtype) && bits < 64)
+        word = (uint64_t)((int64_t)(word << (64 - bits)) >> (64 - bits));
+    return const_bits(ir, type_scalar(buffer->type.dtype), word);
+}
+
 Node *lower_at(Lower *lower, Node *buffer, Node *const *indices)
 {
+    Node *const element = only_element(lower->ir, buffer);
+    if (element)
+        return cast_make(lower->ir, element, dtype_compute(buffer->type.dtype));
     return cast_make(lower->ir, at_make(lower->ir, buffer, indices), dtype_compute(buffer->type.dtype));
 }
 
