@@ -53,6 +53,12 @@ static Node *rows_temp(Lower *lower, const char *name, Dtype dtype, Type x, int 
     return lower_temp(lower, name, dtype, rank, dims);
 }
 
+/* Rounded to the type of x, as the function body of the specification rounds every intermediate result; nothing for f32 and f64. */
+static Node *rounded(Ir *ir, Node *value, Dtype storage)
+{
+    return cast_make(ir, cast_make(ir, value, storage), value->type.dtype);
+}
+
 /* max[r] = max x[r,c];  sum[r] = sum exp(x[r,c] - max[r]);  y = exp(x - max) / sum, or x - max - log sum. */
 static bool softmax_stages(Lower *lower, bool logarithm)
 {
@@ -70,14 +76,16 @@ static bool softmax_stages(Lower *lower, bool logarithm)
     lower_define(lower, maximum, rows.outer, rows.outer_count, rows_fold(lower, &rows, FOLD_MAX, lower_at(lower, x, rows.from)));
 
     rows = rows_open(lower, x->type, axis, axis + 1);
-    Node *shifted = scalar2(ir, OP_sub, lower_at(lower, x, rows.from), lower_at(lower, maximum, rows.outer));
-    lower_define(lower, total, rows.outer, rows.outer_count, rows_fold(lower, &rows, FOLD_SUM, scalar1(ir, OP_exp, shifted)));
+    const Dtype storage = x->type.dtype;
+    Node *shifted = rounded(ir, scalar2(ir, OP_sub, lower_at(lower, x, rows.from), lower_at(lower, maximum, rows.outer)), storage);
+    Node *const term = rounded(ir, scalar1(ir, OP_exp, shifted), storage);
+    lower_define(lower, total, rows.outer, rows.outer_count, rounded(ir, rows_fold(lower, &rows, FOLD_SUM, term), storage));
 
     rows = rows_open(lower, x->type, axis, axis + 1);
-    shifted = scalar2(ir, OP_sub, lower_at(lower, x, rows.from), lower_at(lower, maximum, rows.outer));
+    shifted = rounded(ir, scalar2(ir, OP_sub, lower_at(lower, x, rows.from), lower_at(lower, maximum, rows.outer)), storage);
     Node *const sum = lower_at(lower, total, rows.outer);
-    Node *const value = logarithm ? scalar2(ir, OP_sub, shifted, scalar1(ir, OP_log, sum))
-                                  : scalar2(ir, OP_div, scalar1(ir, OP_exp, shifted), sum);
+    Node *const value = logarithm ? scalar2(ir, OP_sub, shifted, rounded(ir, scalar1(ir, OP_log, sum), storage))
+                                  : scalar2(ir, OP_div, rounded(ir, scalar1(ir, OP_exp, shifted), storage), sum);
     lower_define(lower, lower_out(lower, 0), rows.from, x->type.rank, value);
     return true;
 }
