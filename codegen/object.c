@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Changes when the same kernel would give other machine code: cached objects of older versions are then not found. */
-enum { TRANSLATION_VERSION = 2 };
+enum { TRANSLATION_VERSION = 3 };
 
 /* Values in registers, common values once, loop invariants out: the little that is left to do after our own placement.
  * LLVM's vectorisers and unrollers stay off. (LLVM ends the process where instcombine would need a second round, unless
@@ -20,19 +20,21 @@ enum { TRANSLATION_VERSION = 2 };
 static const char passes[] = "function(sroa,early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg)";
 
 /* LLVM's loop strength reduction merges our pointers into few and keeps vector loads early: register tiles then spill
- * and run at three quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. LLVM has only a
- * process-wide switch for it, which may be thrown once. */
-static void disable_strength_reduction(void)
+ * and run at three quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. So is its second
+ * round of moving invariants out: it holds vector constants of other loops in registers across the tile's, which then
+ * spills every other accumulator (measured: a fifth of the time of a 3x3 convolution). LLVM has only process-wide
+ * switches for both, which may be thrown once. */
+static void disable_harmful_passes(void)
 {
     static atomic_flag done = ATOMIC_FLAG_INIT;
-    static const char *const arguments[] = {"lathe", "-disable-lsr"};
+    static const char *const arguments[] = {"lathe", "-disable-lsr", "-disable-machine-licm"};
     if (!atomic_flag_test_and_set(&done))
-        LLVMParseCommandLineOptions(2, arguments, "");
+        LLVMParseCommandLineOptions(3, arguments, "");
 }
 
 void object_initialize(void)
 {
-    disable_strength_reduction();
+    disable_harmful_passes();
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
