@@ -7,3 +7,10 @@ target_link_libraries(lathe_proof PUBLIC lathe_codegen lathe_frontend lathe_pass
 
 add_executable(codegen_kernels ${CMAKE_SOURCE_DIR}/tests/codegen/kernels.c)
 target_link_libraries(codegen_kernels PRIVATE lathe_proof)
+
+# Every kernel of the models in the tree, with and without fusion; of larger ones where LATHE_MODELS names their files.
+file(GLOB proof_models CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/*/*.onnx ${CMAKE_SOURCE_DIR}/tests/data/onnx/good/*.onnx)
+add_test(NAME codegen/kernels COMMAND codegen_kernels --orders 4 ${proof_models})
+add_test(NAME codegen/kernels_plain COMMAND codegen_kernels -O 0 --orders 4 ${proof_models})
+add_test(NAME codegen/kernels_large COMMAND sh -c "test -n \"$LATHE_MODELS\" || exit 77; exec $<TARGET_FILE:codegen_kernels> $LATHE_MODELS")
+set_tests_properties(codegen/kernels_large PROPERTIES LABELS nightly SKIP_RETURN_CODE 77 TIMEOUT 7200)
