@@ -1,56 +1,68 @@
 /* Reductions: sums, products, extremes and the positions of extremes along some axes.
  *
  * Each is: a term for every element, a fold of the terms, a closing formula. A fold along the innermost axis has sixteen lanes. */
+#include "ir/ops/axes.h"
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
 
 #include <stdio.h>
 
-/* Which axes of input 0 are reduced. Without axes all are, unless noop_with_empty_axes. */
-static bool reduced_axes(const Infer *infer, bool *reduced)
+/* Which axes of input 0 are reduced: a condition for each, constant unless the axes come at run time. */
+typedef struct Reduced {
+    AxisList list;
+    bool known;
+} Reduced;
+
+/* Without axes all are reduced, unless noop_with_empty_axes. */
+static bool reduced_axes(const Infer *infer, Reduced *reduced)
 {
     const int rank = infer_type(infer, 0).rank;
-    int64_t *values = NULL;
-    int count = 0;
-    if (infer_has(infer, 1) && !infer_constants(infer, 1, &values, &count))
+    const bool given = infer_has(infer, 1) && !index_is(type_elements(infer->ir, infer_type(infer, 1)), 0);
+    const bool all = !given && attribute_int(infer->node, "noop_with_empty_axes", 0) == 0;
+    if (given && !infer_axis_list(infer, 1, rank, &reduced->list))
         return false;
-    const bool all = count == 0 && attribute_int(infer->node, "noop_with_empty_axes", 0) == 0;
-    for (int i = 0; i < rank; i++)
-        reduced[i] = all;
-    for (int i = 0; i < count; i++) {
-        int axis;
-        if (!infer_axis(infer, values[i], rank, false, &axis))
-            return false;
-        if (reduced[axis])
-            return infer_error(infer, "axis %lld of %s is reduced twice", (long long)values[i], type_text(infer->ir, infer_type(infer, 0)));
-        reduced[axis] = true;
+    if (!given) {
+        reduced->list.count = all ? rank : 0;
+        for (int i = 0; i < rank; i++)
+            reduced->list.listed[i] = const_bool(infer->ir, all);
     }
+    reduced->known = true;
+    for (int i = 0; i < rank; i++)
+        reduced->known = reduced->known && reduced->list.listed[i]->op == OP_const;
     return true;
 }
 
-static void reduced_type(Infer *infer, Dtype dtype, const bool *reduced)
+static Reduced reduced_one(Ir *ir, int axis, int rank)
 {
+    Reduced reduced = {.list.count = 1, .known = true};
+    for (int i = 0; i < rank; i++)
+        reduced.list.listed[i] = const_bool(ir, i == axis);
+    return reduced;
+}
+
+static void reduced_type(Infer *infer, Dtype dtype, const Reduced *reduced)
+{
+    Ir *const ir = infer->ir;
     const Type x = infer_type(infer, 0);
-    const bool keep = attribute_int(infer->node, "keepdims", 1) != 0;
     Node *dims[RANK_MAX];
-    int rank = 0;
-    for (int i = 0; i < x.rank; i++)
-        if (!reduced[i])
-            dims[rank++] = x.dims[i];
-        else if (keep)
-            dims[rank++] = index_const(infer->ir, 1);
-    infer->types[0] = type_tensor(infer->ir, dtype, rank, dims);
+    int rank = x.rank;
+    if (attribute_int(infer->node, "keepdims", 1) != 0)
+        for (int i = 0; i < x.rank; i++)
+            dims[i] = scalar3(ir, OP_select, reduced->list.listed[i], index_const(ir, 1), x.dims[i]);
+    else
+        rank = axis_list_rest(ir, &reduced->list, x.rank, x.dims, dims);
+    infer->types[0] = type_tensor(ir, dtype, rank, dims);
 }
 
 bool reduce_shape(Infer *infer)
 {
     const Type x = infer_type(infer, 0);
-    bool reduced[RANK_MAX];
+    Reduced reduced;
     if (infer_has(infer, 1) && (infer_type(infer, 1).rank != 1 || !dtype_is_integer(infer_type(infer, 1).dtype)))
         return infer_error(infer, "the axes must be a list of integers, not %s", type_text(infer->ir, infer_type(infer, 1)));
-    if (!reduced_axes(infer, reduced))
+    if (!reduced_axes(infer, &reduced))
         return false;
-    reduced_type(infer, x.dtype, reduced);
+    reduced_type(infer, x.dtype, &reduced);
     return true;
 }
 
@@ -65,14 +77,39 @@ typedef struct Reduction {
     bool innermost;        /* the last of them is the last axis of x */
 } Reduction;
 
-static void reduction_open(Lower *lower, const bool *reduced, Reduction *reduction)
+/* Axes that come at run time: every axis has a reduced one, of extent 1 where it is not listed, and the place is the sum of both. */
+static void reduction_open_any(const Reduced *reduced, Reduction *reduction)
+{
+    Ir *const ir = reduction->lower->ir;
+    const Type x = reduction->x->type;
+    Node *outer[RANK_MAX];
+    if (reduction->out->type.rank == x.rank)
+        for (int i = 0; i < x.rank; i++)
+            outer[i] = reduction->axes[i];
+    else
+        axis_list_spread(ir, &reduced->list, x.rank, reduction->axes, index_const(ir, 0), outer);
+    for (int i = 0; i < x.rank; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "r%d", i);
+        Node *const extent = scalar3(ir, OP_select, reduced->list.listed[i], x.dims[i], index_const(ir, 1));
+        reduction->inner[i] = lower_axis(reduction->lower, name, extent);
+        reduction->from[i] = index_add(ir, outer[i], reduction->inner[i]);
+    }
+    reduction->inner_count = x.rank;
+}
+
+static void reduction_open(Lower *lower, const Reduced *reduced, Reduction *reduction)
 {
     Node *const x = lower_in(lower, 0);
     const bool keep = attribute_int(lower->node, "keepdims", 1) != 0;
     *reduction = (Reduction){.lower = lower, .x = x, .out = lower_out(lower, 0)};
     lower_axes(lower, reduction->out->type, reduction->axes);
+    if (!reduced->known) {
+        reduction_open_any(reduced, reduction);
+        return;
+    }
     for (int i = 0, next = 0; i < x->type.rank; i++) {
-        if (!reduced[i]) {
+        if (!axis_listed(&reduced->list, i)) {
             reduction->from[i] = reduction->axes[next++];
             continue;
         }
@@ -114,10 +151,10 @@ static bool reduction_define(Reduction *reduction, Node *value)
 static bool reduction_begin(Lower *lower, Reduction *reduction)
 {
     const Infer infer = lower_infer(lower);
-    bool reduced[RANK_MAX];
-    if (!reduced_axes(&infer, reduced))
+    Reduced reduced;
+    if (!reduced_axes(&infer, &reduced))
         return false;
-    reduction_open(lower, reduced, reduction);
+    reduction_open(lower, &reduced, reduction);
     return true;
 }
 
@@ -234,28 +271,26 @@ bool reduce_log_sum_exp_lower(Lower *lower)
 bool arg_shape(Infer *infer)
 {
     const Type x = infer_type(infer, 0);
-    bool reduced[RANK_MAX] = {0};
     int axis;
     if (!infer_axis(infer, attribute_int(infer->node, "axis", 0), x.rank, false, &axis))
         return false;
     const char *const text = arena_format(infer->ir->arena, "%s: axis %d of the input is empty", op_name(infer->node->op), axis);
     if (!run_check(infer->ir, scalar2(infer->ir, OP_ge, x.dims[axis], index_const(infer->ir, 1)), text))
         return infer_error(infer, "axis %d of %s is empty and has no extreme", axis, type_text(infer->ir, x));
-    reduced[axis] = true;
-    reduced_type(infer, DTYPE_I64, reduced);
+    const Reduced reduced = reduced_one(infer->ir, axis, x.rank);
+    reduced_type(infer, DTYPE_I64, &reduced);
     return true;
 }
 
 static bool arg_lower(Lower *lower, FoldKind first, FoldKind last)
 {
     const Infer infer = lower_infer(lower);
-    bool reduced[RANK_MAX] = {0};
     int axis;
     if (!infer_axis(&infer, attribute_int(lower->node, "axis", 0), lower_in(lower, 0)->type.rank, false, &axis))
         return false;
-    reduced[axis] = true;
+    const Reduced reduced = reduced_one(lower->ir, axis, lower_in(lower, 0)->type.rank);
     Reduction reduction;
-    reduction_open(lower, reduced, &reduction);
+    reduction_open(lower, &reduced, &reduction);
     const FoldKind kind = attribute_int(lower->node, "select_last_index", 0) != 0 ? last : first;
     Node *const position = fold_make(lower->ir, kind, 1, reduction.inner, 1, reduction_element(&reduction));
     return reduction_define(&reduction, position);

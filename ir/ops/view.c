@@ -1,4 +1,5 @@
 /* Operators that move elements and compute nothing: reshapes, transposes, slices, concatenation, padding. */
+#include "ir/ops/axes.h"
 #include "ir/ops/lower.h"
 #include "ir/ops/rules.h"
 
@@ -73,63 +74,44 @@ bool flatten_shape(Infer *infer)
     return true;
 }
 
-/* Marks the axes that input 1 lists, checked and without repetition. */
-static bool listed_axes(Infer *infer, int rank, bool *listed)
-{
-    int64_t *axes;
-    int count;
-    memset(listed, 0, RANK_MAX * sizeof *listed);
-    if (!infer_constants(infer, 1, &axes, &count))
-        return false;
-    for (int i = 0; i < count; i++) {
-        int axis;
-        if (!infer_axis(infer, axes[i], rank, false, &axis))
-            return false;
-        if (listed[axis])
-            return infer_error(infer, "axis %d is listed twice", axis);
-        listed[axis] = true;
-    }
-    return true;
-}
-
 bool squeeze_shape(Infer *infer)
 {
+    Ir *const ir = infer->ir;
     const Type in = infer_type(infer, 0);
-    bool listed[RANK_MAX] = {false};
-    if (infer_has(infer, 1) && !listed_axes(infer, in.rank, listed))
+    AxisList list = {0};
+    if (infer_has(infer, 1) && !infer_axis_list(infer, 1, in.rank, &list))
         return false;
-    Node *dims[RANK_MAX];
-    int rank = 0;
-    for (int i = 0; i < in.rank; i++) {
-        const bool one = index_is(in.dims[i], 1);
-        if (infer_has(infer, 1) ? listed[i] : one) {
-            if (!infer_same_dim(infer, in.dims[i], index_const(infer->ir, 1), "a squeezed dim must be 1"))
-                return false;
-            continue;
-        }
-        dims[rank++] = in.dims[i];
+    for (int i = 0; i < in.rank && !infer_has(infer, 1); i++) {
+        list.listed[i] = const_bool(ir, index_is(in.dims[i], 1));
+        list.count += axis_listed(&list, i);
     }
-    infer->types[0] = type_tensor(infer->ir, in.dtype, rank, dims);
+    for (int i = 0; i < in.rank; i++) {
+        Node *const fits = scalar2(ir, OP_or, scalar1(ir, OP_not, list.listed[i]), scalar2(ir, OP_eq, in.dims[i], index_const(ir, 1)));
+        if (!run_check(ir, fits, "Squeeze: a squeezed dim is not 1"))
+            return infer_error(infer, "dim %d of %s is squeezed but not 1", i, type_text(ir, in));
+    }
+    Node *dims[RANK_MAX];
+    const int rank = axis_list_rest(ir, &list, in.rank, in.dims, dims);
+    infer->types[0] = type_tensor(ir, in.dtype, rank, dims);
     return true;
 }
 
 bool unsqueeze_shape(Infer *infer)
 {
+    Ir *const ir = infer->ir;
     const Type in = infer_type(infer, 0);
-    bool listed[RANK_MAX];
-    int64_t *axes;
-    int count;
-    if (!infer_constants(infer, 1, &axes, &count))
-        return false;
-    if (in.rank + count > RANK_MAX)
-        return infer_error(infer, "rank %d is beyond the limit of %d", in.rank + count, RANK_MAX);
-    if (!listed_axes(infer, in.rank + count, listed))
+    AxisList list = {0};
+    int64_t count;
+    if (!const_is_int(type_elements(ir, infer_type(infer, 1)), &count))
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the number of axes of Unsqueeze is not known");
+    if (count > RANK_MAX - in.rank)
+        return infer_error(infer, "rank %lld is beyond the limit of %d", (long long)(in.rank + count), RANK_MAX);
+    const int rank = in.rank + (int)count;
+    if (!infer_axis_list(infer, 1, rank, &list))
         return false;
     Node *dims[RANK_MAX];
-    int from = 0;
-    for (int i = 0; i < in.rank + count; i++)
-        dims[i] = listed[i] ? index_const(infer->ir, 1) : in.dims[from++];
-    infer->types[0] = type_tensor(infer->ir, in.dtype, in.rank + count, dims);
+    axis_list_spread(ir, &list, rank, in.dims, index_const(ir, 1), dims);
+    infer->types[0] = type_tensor(ir, in.dtype, rank, dims);
     return true;
 }
 
@@ -361,7 +343,7 @@ bool split_lower(Lower *lower)
 typedef struct SlicePlan {
     Node *start[RANK_MAX];
     Node *length[RANK_MAX];
-    int64_t step[RANK_MAX];
+    Node *step[RANK_MAX];
 } SlicePlan;
 
 static Node *wrapped(Ir *ir, Node *value, Node *dim)
@@ -377,55 +359,71 @@ static Node *clamped(Ir *ir, Node *value, Node *low, Node *high)
     return index_max(ir, index_min(ir, value, high), low);
 }
 
-static void slice_axis(Ir *ir, SlicePlan *plan, int axis, Node *dim, Node *start, Node *end, int64_t step)
+/* Start and length of a slice that goes up (or down) in steps of `step`, which has that sign. */
+static void slice_direction(Ir *ir, Node *dim, Node *start, Node *end, Node *step, bool up, Node **first, Node **length)
 {
-    Node *const zero = index_const(ir, 0), *const one = index_const(ir, 1);
-    Node *const last = index_sub(ir, dim, one);
+    Node *const zero = index_const(ir, 0), *const last = index_sub(ir, dim, index_const(ir, 1));
+    *first = clamped(ir, wrapped(ir, start, dim), zero, up ? dim : last);
+    Node *const stop = clamped(ir, wrapped(ir, end, dim), up ? zero : index_const(ir, -1), up ? dim : last);
+    Node *const span = up ? index_sub(ir, stop, *first) : index_sub(ir, *first, stop);
+    *length = index_max(ir, index_ceildiv(ir, span, up ? step : index_sub(ir, zero, step)), zero);
+}
+
+static void slice_axis(Ir *ir, SlicePlan *plan, int axis, Node *dim, Node *start, Node *end, Node *step)
+{
+    const Range range = index_range(ir, step);
+    Node *first[2], *length[2];
     plan->step[axis] = step;
-    if (step > 0) {
-        plan->start[axis] = clamped(ir, wrapped(ir, start, dim), zero, dim);
-        Node *const stop = clamped(ir, wrapped(ir, end, dim), zero, dim);
-        Node *const span = index_sub(ir, stop, plan->start[axis]);
-        plan->length[axis] = index_max(ir, index_ceildiv(ir, span, index_const(ir, step)), zero);
+    if (range.low > 0 || range.high < 0) {
+        slice_direction(ir, dim, start, end, step, range.low > 0, &plan->start[axis], &plan->length[axis]);
         return;
     }
-    plan->start[axis] = clamped(ir, wrapped(ir, start, dim), zero, last);
-    Node *const stop = clamped(ir, wrapped(ir, end, dim), index_const(ir, -1), last);
-    Node *const span = index_sub(ir, plan->start[axis], stop);
-    plan->length[axis] = index_max(ir, index_ceildiv(ir, span, index_const(ir, -step)), zero);
+    for (int up = 0; up < 2; up++)
+        slice_direction(ir, dim, start, end, step, up, &first[up], &length[up]);
+    Node *const ascends = scalar2(ir, OP_gt, step, index_const(ir, 0));
+    plan->start[axis] = scalar3(ir, OP_select, ascends, first[1], first[0]);
+    plan->length[axis] = scalar3(ir, OP_select, ascends, length[1], length[0]);
+}
+
+static bool step_check(const Infer *infer, int axis, Node *step)
+{
+    int64_t value;
+    if (const_is_int(step, &value) && (value == 0 || value == INT64_MIN))
+        return infer_error(infer, "the step of axis %d is %lld", axis, (long long)value);
+    return run_check(infer->ir, scalar2(infer->ir, OP_ne, step, index_const(infer->ir, 0)), "Slice: a step is 0") ||
+           infer_error(infer, "the step of axis %d is 0", axis);
 }
 
 static bool slice_plan(const Infer *infer, SlicePlan *plan)
 {
     Ir *const ir = infer->ir;
     const Type in = infer_type(infer, 0);
-    for (int i = 0; i < in.rank; i++) {
-        plan->start[i] = index_const(ir, 0);
-        plan->length[i] = in.dims[i];
-        plan->step[i] = 1;
-    }
-    int starts, ends, axis_count = 0, step_count = 0;
-    Node *const *const start = infer_contents(infer, 1, &starts);
-    Node *const *const end = infer_contents(infer, 2, &ends);
-    int64_t *axes = NULL, *steps = NULL;
+    AxisList list = {0};
+    int starts, ends, steps;
+    Node *const *const start = infer_contents(infer, 1, &starts), *const *const end = infer_contents(infer, 2, &ends);
     if (!start || !end)
         return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the bounds of Slice cannot be derived from dims and inputs");
-    if (infer_has(infer, 3) && !infer_constants(infer, 3, &axes, &axis_count))
+    Node *const *const step = infer_has(infer, 4) ? infer_contents(infer, 4, &steps) : NULL;
+    if (infer_has(infer, 4) && !step)
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the steps of Slice cannot be derived from dims and inputs");
+    if (infer_has(infer, 3) && !infer_axis_list(infer, 3, in.rank, &list))
         return false;
-    if (infer_has(infer, 4) && !infer_constants(infer, 4, &steps, &step_count))
-        return false;
-    if (starts != ends || (axes && axis_count != starts) || (steps && step_count != starts) || (!axes && starts > in.rank))
-        return infer_error(infer, "%d starts, %d ends, %d axes, %d steps do not agree", starts, ends, axis_count, step_count);
-    bool seen[RANK_MAX] = {false};
-    for (int i = 0; i < starts; i++) {
-        int axis;
-        if (!infer_axis(infer, axes ? axes[i] : i, in.rank, false, &axis))
+    if (starts != ends || starts > in.rank || (infer_has(infer, 3) && list.count != starts) || (step && steps != starts))
+        return infer_error(infer, "%d starts, %d ends, %d axes, %d steps do not agree", starts, ends, infer_has(infer, 3) ? list.count : 0, step ? steps : 0);
+    if (!infer_has(infer, 3))
+        axis_list_first(ir, in.rank, starts, &list);
+    for (int i = 0; i < in.rank; i++) {
+        int64_t listed;
+        Node *const zero = index_const(ir, 0), *const one = index_const(ir, 1);
+        plan->start[i] = zero;
+        plan->length[i] = in.dims[i];
+        plan->step[i] = one;
+        if (const_is_int(list.listed[i], &listed) && !listed)
+            continue;
+        Node *const stride = step ? axis_list_choose(ir, &list, i, step, one) : one;
+        if (!step_check(infer, i, stride))
             return false;
-        const int64_t step = steps ? steps[i] : 1;
-        if (step == 0 || step == INT64_MIN || seen[axis])
-            return infer_error(infer, seen[axis] ? "axis %d is listed twice" : "the step of axis %d is 0", axis);
-        seen[axis] = true;
-        slice_axis(ir, plan, axis, in.dims[axis], start[i], end[i], step);
+        slice_axis(ir, plan, i, in.dims[i], axis_list_choose(ir, &list, i, start, zero), axis_list_choose(ir, &list, i, end, in.dims[i]), stride);
     }
     return true;
 }
@@ -450,7 +448,7 @@ bool slice_lower(Lower *lower)
     Node *axes[RANK_MAX], *indices[RANK_MAX];
     lower_axes(lower, out->type, axes);
     for (int i = 0; i < out->type.rank; i++)
-        indices[i] = index_add(ir, plan.start[i], index_mul(ir, axes[i], index_const(ir, plan.step[i])));
+        indices[i] = index_add(ir, plan.start[i], index_mul(ir, axes[i], plan.step[i]));
     lower_define(lower, out, axes, out->type.rank, lower_at(lower, lower_in(lower, 0), indices));
     return true;
 }
@@ -463,23 +461,22 @@ static bool pad_amounts(const Infer *infer, Node **before, Node **after)
     const Type in = infer_type(infer, 0);
     for (int i = 0; i < in.rank; i++)
         before[i] = after[i] = index_const(ir, 0);
-    int count, axis_count = in.rank;
-    int64_t *axes = NULL;
+    int count;
+    AxisList list = {0};
     Node *const *const pads = infer_contents(infer, 1, &count);
     if (!pads)
         return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the pads of Pad cannot be derived from dims and inputs");
-    if (infer_has(infer, 3) && !infer_constants(infer, 3, &axes, &axis_count))
+    if (infer_has(infer, 3) && !infer_axis_list(infer, 3, in.rank, &list))
         return false;
-    if (count != 2 * axis_count)
-        return infer_error(infer, "%d pads are given for %d axes", count, axis_count);
+    if (!infer_has(infer, 3))
+        axis_list_first(ir, in.rank, in.rank, &list);
+    if (count != 2 * list.count)
+        return infer_error(infer, "%d pads are given for %d axes", count, list.count);
     if (!infer_moderate(infer, 1, pads, count))
         return false;
-    for (int i = 0; i < axis_count; i++) {
-        int axis;
-        if (!infer_axis(infer, axes ? axes[i] : i, in.rank, false, &axis))
-            return false;
-        before[axis] = pads[i];
-        after[axis] = pads[axis_count + i];
+    for (int i = 0; i < in.rank; i++) {
+        before[i] = axis_list_choose(ir, &list, i, pads, before[i]);
+        after[i] = axis_list_choose(ir, &list, i, pads + list.count, after[i]);
     }
     return true;
 }

@@ -386,7 +386,7 @@ static const ErrorRow error_rows[] = {
     {"(Gemm x y :alpha 0.5)",                                  "i32[2,3] i32[3,4]",               EXIT_UNSUPPORTED, "alpha = 0.5"},
     {"(ReduceSum x y)",                                        "f32[2,3] i64[K]",                 EXIT_UNSUPPORTED, "known at compile time"},
     {"(ReduceSum x (Constant :value_ints [2]))",               "f32[2,3]",                        EXIT_MALFORMED,  "axis 2"},
-    {"(ReduceSum x (Constant :value_ints [1 -1]))",            "f32[2,3]",                        EXIT_MALFORMED,  "reduced twice"},
+    {"(ReduceSum x (Constant :value_ints [1 -1]))",            "f32[2,3]",                        EXIT_MALFORMED,  "listed twice"},
     {"(ArgMax x :axis 1)",                                     "f32[2,0]",                        EXIT_MALFORMED,  "empty"},
     {"(Softmax x :axis 2)",                                    "f32[2,3]",                        EXIT_MALFORMED,  "axis 2"},
     {"(Softmax x)",                                            "f32[]",                           EXIT_MALFORMED,  "axis -1"},
