@@ -67,7 +67,8 @@ static Node *run(Folder *folder, Node *target, Node *const *kernels, int kernel_
     for (int i = 0; i < kernel_count; i++)
         block_append(ir, part.body, loops_schedule(ir, kernels[i], &schedule));
     int64_t bytes;
-    tensor_bytes(ir, target, &bytes);
+    if (!tensor_bytes(ir, target, &bytes))
+        return NULL;
     const Memory memory = {arena_alloc(ir->arena, (size_t)bytes + 64), (uint64_t)bytes};
     const RunOptions options = {.work_limit = WORK_LIMIT};
     int32_t error = 0;
@@ -82,9 +83,10 @@ static Node *run(Folder *folder, Node *target, Node *const *kernels, int kernel_
 static void fold_target(Folder *folder, Node *target, int last)
 {
     Ir *const ir = folder->ir;
-    Node **const kernels = NEW_ARRAY(ir->arena, Node *, (size_t)last + 1);
+    const intptr_t writers = (intptr_t)map_get(&folder->writers, target);
+    Node **const kernels = NEW_ARRAY(ir->arena, Node *, (size_t)writers + 1);
     int kernel_count = 0;
-    for (int i = 0; i <= last; i++) {
+    for (int i = writers == 1 ? last : 0; i <= last; i++) { /* pieces may be far apart, a single writer is at hand */
         Node *const kernel = folder->module->body->nodes[i];
         if (stage_buffer(kernel_stages(kernel)->nodes[0]) == target)
             kernels[kernel_count++] = kernel_replace_buffers(ir, kernel, &folder->constant);

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { UNROLLED_TAPS = 16 }; /* more taps than these are a fold over weights in temporaries */
+enum { UNROLLED_TAPS = 16, UNROLLED_AXES = 4 }; /* more taps than these are a fold over weights in temporaries */
 
 typedef struct Resizer {
     Lower *lower;
@@ -238,7 +238,7 @@ static Node *element(const Resizer *resizer, Node *const *from)
 static Node *interpolate(const Resizer *resizer, const TapTable *tables, int k, Node **from)
 {
     Ir *const ir = resizer->ir;
-    if (k == resizer->count)
+    if (k == resizer->count || k == UNROLLED_AXES)
         return element(resizer, from);
     Node *sum = NULL;
     const int64_t count = taps_of(resizer, &resizer->plan.axes[resizer->axis[k]]).count;
@@ -314,7 +314,7 @@ static Node *sample(const Resizer *resizer, const Position *positions, Node **ax
     }
     Node *value;
     if (few_taps(resizer)) {
-        TapTable tables[4];
+        TapTable tables[UNROLLED_AXES];
         for (int k = 0; k < resizer->count; k++)
             table_fill(resizer, &resizer->plan.axes[resizer->axis[k]], &positions[k], &tables[k]);
         value = interpolate(resizer, tables, 0, from);
