@@ -26,6 +26,7 @@ struct Arena {
     NameEntry *names; /* open addressing, capacity a power of two */
     size_t name_count, name_capacity;
     ArenaBlock *name_block; /* interned text: survives arena_reset */
+    Arena *scratch, *owner; /* of an owner: its scratch arena, made when asked for; of a scratch arena: its owner */
 };
 
 enum { FIRST_BLOCK = 1 << 16, LARGEST_BLOCK = 1 << 22 };
@@ -61,14 +62,22 @@ void arena_close(Arena *arena)
 {
     if (!arena)
         return;
+    arena_close(arena->scratch);
     blocks_free(arena->block);
     blocks_free(arena->name_block);
     free(arena->names);
     free(arena);
 }
 
+/* The arena that keeps the account. */
+static Arena *account_of(Arena *arena)
+{
+    return arena->owner ? arena->owner : arena;
+}
+
 static void over_budget(Arena *arena, size_t wanted)
 {
+    arena = account_of(arena);
     arena->handler(arena->context, wanted, arena->budget);
     abort(); /* a handler must not return */
 }
@@ -77,14 +86,15 @@ static void *block_alloc(Arena *arena, ArenaBlock **list, size_t bytes)
 {
     ArenaBlock *block = *list;
     if (!block || block->size - block->used < bytes) {
+        Arena *const account = account_of(arena);
         size_t size = block ? block->size * 2 : FIRST_BLOCK;
         if (size > LARGEST_BLOCK)
             size = LARGEST_BLOCK;
         if (size < bytes)
             size = bytes;
-        if (arena->budget && (arena->total > arena->budget || size > arena->budget - arena->total))
+        if (account->budget && (account->total > account->budget || size > account->budget - account->total))
             size = bytes;
-        if (arena->budget && (arena->total > arena->budget || size > arena->budget - arena->total))
+        if (account->budget && (account->total > account->budget || size > account->budget - account->total))
             over_budget(arena, bytes);
         block = calloc(1, sizeof *block + size);
         if (!block)
@@ -92,7 +102,7 @@ static void *block_alloc(Arena *arena, ArenaBlock **list, size_t bytes)
         block->size = size;
         block->before = *list;
         *list = block;
-        arena->total += size;
+        account->total += size;
     }
     void *const memory = block->bytes + block->used;
     block->used += bytes;
@@ -143,6 +153,17 @@ char *arena_format(Arena *arena, const char *format, ...)
     return text;
 }
 
+Arena *arena_scratch(Arena *arena)
+{
+    if (arena->scratch)
+        return arena->scratch;
+    Arena *const scratch = arena_open(0, NULL, NULL);
+    scratch->owner = arena;
+    arena->scratch = scratch;
+    (void)arena_alloc(scratch, 1); /* a first block that no reset gives back */
+    return scratch;
+}
+
 size_t arena_used(const Arena *arena)
 {
     return arena->total;
@@ -157,7 +178,7 @@ void arena_reset(Arena *arena, ArenaMark mark)
 {
     while (arena->block != mark.block) {
         ArenaBlock *const before = arena->block->before;
-        arena->total -= arena->block->size;
+        account_of(arena)->total -= arena->block->size;
         free(arena->block);
         arena->block = before;
     }

@@ -35,6 +35,10 @@ typedef struct ArenaMark {
 ArenaMark arena_mark(const Arena *arena);
 void arena_reset(Arena *arena, ArenaMark mark);
 
+/* A second arena that counts against the budget of the first and ends with it: for work that marks, allocates and resets while results go to
+ * the first. */
+Arena *arena_scratch(Arena *arena);
+
 Name name_intern(Arena *arena, const char *text);
 Name name_intern_bytes(Arena *arena, const char *text, size_t length);
 

@@ -199,7 +199,7 @@ static bool push_operand(Builder *builder, Operand operand)
 {
     if (builder->operand_count == builder->operand_capacity) {
         const size_t capacity = builder->operand_capacity ? builder->operand_capacity * 2 : 64;
-        Operand *const operands = NEW_ARRAY(builder->ir->arena, Operand, capacity);
+        Operand *const operands = NEW_ARRAY(arena_scratch(builder->ir->arena), Operand, capacity);
         if (builder->operand_count)
             memcpy(operands, builder->operands, builder->operand_count * sizeof *operands);
         builder->operands = operands;
@@ -287,7 +287,7 @@ static bool frame_open(Builder *builder, const Sexpr *list)
         return fail(builder, list, "%s has its place in the order: give it a line of its own", op_name(op));
     if (builder->depth == builder->frame_capacity) {
         const int capacity = builder->frame_capacity ? builder->frame_capacity * 2 : 32;
-        Frame *const frames = NEW_ARRAY(builder->ir->arena, Frame, (size_t)capacity);
+        Frame *const frames = NEW_ARRAY(arena_scratch(builder->ir->arena), Frame, (size_t)capacity);
         if (builder->depth)
             memcpy(frames, builder->frames, (size_t)builder->depth * sizeof *frames);
         builder->frames = frames;
@@ -498,7 +498,7 @@ static Node *frame_finish(Builder *builder, Frame *frame)
     return node_make(ir, &draft);
 }
 
-Node *expression_build(Ir *ir, const Sexpr *expression, const Environment *environment)
+static Node *build(Ir *ir, const Sexpr *expression, const Environment *environment)
 {
     Environment complete = *environment;
     if (!complete.names)
@@ -533,6 +533,15 @@ Node *expression_build(Ir *ir, const Sexpr *expression, const Environment *envir
     while (names_depth(complete.names) > depth)
         names_leave(complete.names);
     return good ? node : NULL;
+}
+
+Node *expression_build(Ir *ir, const Sexpr *expression, const Environment *environment)
+{
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
+    Node *const node = build(ir, expression, environment);
+    arena_reset(scratch, mark);
+    return node;
 }
 
 bool tensor_type_build(Ir *ir, const Sexpr *dtype, const Sexpr *dims, const Environment *environment, Type *type)

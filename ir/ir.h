@@ -321,6 +321,9 @@ Node *node_substitute(Ir *ir, Node *node, Node *const *from, Node *const *to, in
 /* All nodes that `roots` reach through inputs, inputs before users; explicit stack. The list belongs to the arena. */
 Node **nodes_topological(Ir *ir, Node *const *roots, int root_count, int *count);
 
+/* As nodes_topological, but the list lies in the arena's scratch, as the caller's mark there: for walks that are over when the caller returns. */
+Node **nodes_in_scratch(Ir *ir, Node *const *roots, int root_count, int *count);
+
 /* ---- attributes (ONNX operators) ---- */
 const Attribute *attribute_find(const Node *node, const char *name); /* NULL when absent and without default */
 int64_t attribute_int(const Node *node, const char *name, int64_t otherwise);

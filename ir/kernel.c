@@ -1,7 +1,7 @@
 /* Kernel and stage nodes: see kernel.h. */
 #include "ir/kernel.h"
 
-#include "ir/map.h"
+#include "ir/walk.h"
 
 #include <string.h>
 
@@ -23,41 +23,38 @@ Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered,
                                  .payload.integer = ordered});
 }
 
+/* What kernels read and write, in order of discovery; all of it lies in scratch. */
 typedef struct Collector {
     Ir *ir;
-    NodeMap seen;
-    Node **buffers, **symbols;
-    int buffer_count, symbol_count, buffer_capacity, symbol_capacity;
+    ArenaMark mark;
+    NodeWalk walk;
+    size_t looked_at; /* nodes of the walk whose part in the lists is done */
+    NodeList buffers, symbols;
 } Collector;
 
-static void push(Ir *ir, Node ***list, int *count, int *capacity, Node *node)
+static Collector collector_open(Ir *ir)
 {
-    if (*count == *capacity) {
-        *capacity = *capacity ? *capacity * 2 : 8;
-        Node **const grown = NEW_ARRAY(ir->arena, Node *, (size_t)*capacity);
-        if (*count)
-            memcpy(grown, *list, (size_t)*count * sizeof *grown);
-        *list = grown;
-    }
-    (*list)[(*count)++] = node;
+    Arena *const scratch = arena_scratch(ir->arena);
+    Collector collector = {.ir = ir, .mark = arena_mark(scratch), .buffers.arena = scratch, .symbols.arena = scratch};
+    collector.walk = walk_open(scratch);
+    return collector;
 }
 
 static void collect(Collector *collector, Node *const *roots, int count)
 {
-    int total;
-    Node **const order = nodes_topological(collector->ir, roots, count, &total);
-    for (int i = 0; i < total; i++) {
-        Node *const node = order[i];
-        if ((node->op != OP_buffer && node->op != OP_symbol) || map_has(&collector->seen, node))
+    NodeWalk *const walk = &collector->walk;
+    for (int i = 0; i < count; i++)
+        walk_from(walk, roots[i]);
+    while (collector->looked_at < walk->order.count) {
+        Node *const node = walk->order.nodes[collector->looked_at++];
+        if (node->op == OP_symbol)
+            list_push(&collector->symbols, node);
+        if (node->op != OP_buffer)
             continue;
-        map_set(&collector->seen, node, node);
-        if (node->op == OP_symbol) {
-            push(collector->ir, &collector->symbols, &collector->symbol_count, &collector->symbol_capacity, node);
-            continue;
-        }
         if (node->payload.buffer->place != PLACE_LOCAL)
-            push(collector->ir, &collector->buffers, &collector->buffer_count, &collector->buffer_capacity, node);
-        collect(collector, node->type.dims, node->type.rank); /* dims hold no buffers: one level */
+            list_push(&collector->buffers, node);
+        for (int i = 0; i < node->type.rank; i++)
+            walk_from(walk, node->type.dims[i]);
     }
 }
 
@@ -80,24 +77,22 @@ static void collect_block(Collector *collector, const Block *block)
 
 static Node *finish(Ir *ir, Collector *collector, Kernel *kernel, Block *stages, Block *body)
 {
-    const int count = collector->buffer_count + collector->symbol_count;
-    Node **const inputs = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1);
-    if (collector->buffer_count)
-        memcpy(inputs, collector->buffers, (size_t)collector->buffer_count * sizeof *inputs);
-    if (collector->symbol_count)
-        memcpy(inputs + collector->buffer_count, collector->symbols, (size_t)collector->symbol_count * sizeof *inputs);
-    return node_make(ir, &(Node){.op = OP_kernel,
-                                 .inputs = inputs,
-                                 .input_count = (uint32_t)count,
-                                 .blocks = (Block *[]){stages, body},
-                                 .block_count = body ? 2 : 1,
-                                 .payload.kernel = kernel});
+    NodeList *const inputs = &collector->buffers;
+    for (size_t i = 0; i < collector->symbols.count; i++)
+        list_push(inputs, collector->symbols.nodes[i]);
+    Node *const made = node_make(ir, &(Node){.op = OP_kernel,
+                                             .inputs = inputs->nodes,
+                                             .input_count = (uint32_t)inputs->count,
+                                             .blocks = (Block *[]){stages, body},
+                                             .block_count = body ? 2 : 1,
+                                             .payload.kernel = kernel});
+    arena_reset(arena_scratch(ir->arena), collector->mark);
+    return made;
 }
 
 Node *kernel_make(Ir *ir, Name name, Block *stages)
 {
-    Collector collector = {.ir = ir};
-    map_open(&collector.seen, ir->arena);
+    Collector collector = collector_open(ir);
     collect_block(&collector, stages);
     Kernel *const kernel = NEW(ir->arena, Kernel);
     kernel->name = name;
@@ -106,8 +101,7 @@ Node *kernel_make(Ir *ir, Name name, Block *stages)
 
 Node *kernel_with_body(Ir *ir, Node *node, Block *body, Node *units, const char *schedule, int64_t scratch)
 {
-    Collector collector = {.ir = ir};
-    map_open(&collector.seen, ir->arena);
+    Collector collector = collector_open(ir);
     collect_block(&collector, kernel_stages(node));
     collect_block(&collector, body);
     collect(&collector, &units, 1);

@@ -1,16 +1,9 @@
 /* Walking and rebuilding expressions, with explicit stacks: graphs may be 100,000 nodes deep. */
-#include "ir/ir.h"
-#include "ir/map.h"
+#include "ir/walk.h"
 
 #include <string.h>
 
-typedef struct NodeList {
-    Arena *arena;
-    Node **nodes;
-    size_t count, capacity;
-} NodeList;
-
-static void list_push(NodeList *list, Node *node)
+void list_push(NodeList *list, Node *node)
 {
     if (list->count == list->capacity) {
         const size_t capacity = list->capacity ? list->capacity * 2 : 64;
@@ -32,35 +25,56 @@ static Node *operand(const Node *node, uint32_t i)
     return i < node->axis_count ? node->axes[i] : NULL;
 }
 
+NodeWalk walk_open(Arena *arena)
+{
+    NodeWalk walk = {.order.arena = arena, .stack.arena = arena};
+    map_open(&walk.seen, arena);
+    return walk;
+}
+
+void walk_from(NodeWalk *walk, Node *root)
+{
+    NodeMap *const seen = &walk->seen;
+    NodeList *const stack = &walk->stack;
+    list_push(stack, root);
+    while (stack->count) {
+        Node *const node = stack->nodes[stack->count - 1];
+        uintptr_t next = (uintptr_t)map_get(seen, node); /* 0 unseen, k+1: operands before k are done, UINTPTR_MAX done */
+        if (next == UINTPTR_MAX) {
+            stack->count--;
+            continue;
+        }
+        next = next ? next : 1;
+        Node *const child = operand(node, (uint32_t)next - 1);
+        if (child) {
+            map_set(seen, node, (void *)(next + 1));
+            if ((uintptr_t)map_get(seen, child) == 0)
+                list_push(stack, child);
+            continue;
+        }
+        map_set(seen, node, (void *)UINTPTR_MAX);
+        list_push(&walk->order, node);
+        stack->count--;
+    }
+}
+
 Node **nodes_topological(Ir *ir, Node *const *roots, int root_count, int *count)
 {
-    NodeMap seen;
-    map_open(&seen, ir->arena);
-    NodeList order = {.arena = ir->arena}, stack = {.arena = ir->arena};
-    for (int r = 0; r < root_count; r++) {
-        list_push(&stack, roots[r]);
-        while (stack.count) {
-            Node *const node = stack.nodes[stack.count - 1];
-            uintptr_t next = (uintptr_t)map_get(&seen, node); /* 0 unseen, k+1: operands before k are done, UINTPTR_MAX done */
-            if (next == UINTPTR_MAX) {
-                stack.count--;
-                continue;
-            }
-            next = next ? next : 1;
-            Node *const child = operand(node, (uint32_t)next - 1);
-            if (child) {
-                map_set(&seen, node, (void *)(next + 1));
-                if ((uintptr_t)map_get(&seen, child) == 0)
-                    list_push(&stack, child);
-                continue;
-            }
-            map_set(&seen, node, (void *)UINTPTR_MAX);
-            list_push(&order, node);
-            stack.count--;
-        }
-    }
-    *count = (int)order.count;
-    return order.nodes;
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
+    Node **const order = nodes_in_scratch(ir, roots, root_count, count);
+    Node **const nodes = arena_copy(ir->arena, order, (size_t)*count * sizeof *nodes);
+    arena_reset(scratch, mark);
+    return nodes;
+}
+
+Node **nodes_in_scratch(Ir *ir, Node *const *roots, int root_count, int *count)
+{
+    NodeWalk walk = walk_open(arena_scratch(ir->arena));
+    for (int i = 0; i < root_count; i++)
+        walk_from(&walk, roots[i]);
+    *count = (int)walk.order.count;
+    return walk.order.nodes;
 }
 
 bool node_depends(Ir *ir, Node *node, const Node *leaf)
@@ -69,10 +83,11 @@ bool node_depends(Ir *ir, Node *node, const Node *leaf)
         return true;
     if (node->input_count == 0)
         return false;
-    const ArenaMark mark = arena_mark(ir->arena);
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
     NodeMap seen;
-    map_open(&seen, ir->arena);
-    NodeList stack = {.arena = ir->arena};
+    map_open(&seen, scratch);
+    NodeList stack = {.arena = scratch};
     list_push(&stack, node);
     bool found = false;
     while (stack.count && !found) {
@@ -89,7 +104,7 @@ bool node_depends(Ir *ir, Node *node, const Node *leaf)
             list_push(&stack, child);
         }
     }
-    arena_reset(ir->arena, mark);
+    arena_reset(scratch, mark);
     return found;
 }
 
@@ -127,14 +142,18 @@ static Node *rebuild(Ir *ir, Node *node, const NodeMap *map)
 
 Node *node_substitute(Ir *ir, Node *node, Node *const *from, Node *const *to, int count)
 {
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
     NodeMap map;
-    map_open(&map, ir->arena);
+    map_open(&map, scratch);
     for (int i = 0; i < count; i++)
         map_set(&map, from[i], to[i]);
     int total;
-    Node **const order = nodes_topological(ir, &node, 1, &total);
+    Node **const order = nodes_in_scratch(ir, &node, 1, &total);
     for (int i = 0; i < total; i++)
         if (!map_has(&map, order[i]))
             map_set(&map, order[i], rebuild(ir, order[i], &map));
-    return map_get(&map, node);
+    Node *const made = map_get(&map, node);
+    arena_reset(scratch, mark);
+    return made;
 }

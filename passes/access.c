@@ -2,6 +2,7 @@
 #include "passes/access.h"
 
 #include "ir/kernel.h"
+#include "ir/walk.h"
 
 Node *buffer_root(Node *buffer)
 {
@@ -14,19 +15,20 @@ Node **kernel_reads(Ir *ir, const Node *kernel, int *count)
 {
     const Block *const stages = kernel_stages(kernel);
     Node **const reads = NEW_ARRAY(ir->arena, Node *, kernel->input_count + 1);
-    NodeMap seen;
-    map_open(&seen, ir->arena);
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
+    NodeWalk walk = walk_open(scratch);
+    size_t looked_at = 0;
     *count = 0;
     for (int i = 0; i < stages->count; i++) {
         const Node *const stage = stages->nodes[i];
-        int total;
-        Node **const order = nodes_topological(ir, stage->inputs + 1, (int)stage->input_count - 1, &total);
-        for (int j = 0; j < total; j++)
-            if (order[j]->op == OP_buffer && !map_has(&seen, order[j])) {
-                map_set(&seen, order[j], order[j]);
-                reads[(*count)++] = order[j];
-            }
+        for (uint32_t j = 1; j < stage->input_count; j++)
+            walk_from(&walk, stage->inputs[j]);
+        for (; looked_at < walk.order.count; looked_at++)
+            if (walk.order.nodes[looked_at]->op == OP_buffer)
+                reads[(*count)++] = walk.order.nodes[looked_at];
     }
+    arena_reset(scratch, mark);
     return reads;
 }
 

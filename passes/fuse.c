@@ -51,13 +51,15 @@ static Info analyse(Ir *ir, Node *kernel)
     for (int i = 0; i < stage->axis_count && info.plain; i++)
         info.plain = stage_indices(stage)[i] == stage->axes[i];
     int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    Node **const nodes = nodes_in_scratch(ir, &value, 1, &count);
     info.nodes = count;
     for (int i = 0; i < count; i++) {
         info.reduces = info.reduces || nodes[i]->op == OP_fold || nodes[i]->op == OP_contract;
         info.wide = info.wide || (nodes[i]->op == OP_fold && (nodes[i]->payload.fold.lanes > 1 || nodes[i]->payload.fold.kind >= FOLD_ARGMAX));
         info.cost += operation_cost(nodes[i]);
     }
+    arena_reset(arena_scratch(ir->arena), mark);
     return info;
 }
 
@@ -91,35 +93,40 @@ static Node *axes_product(Ir *ir, Node *const *axes, int count)
 /* Is every index affine in every axis that it mentions? */
 static bool affine(Ir *ir, Node *at)
 {
-    for (uint32_t i = 1; i < at->input_count; i++) {
-        int count;
-        Node **const nodes = nodes_topological(ir, &at->inputs[i], 1, &count);
-        for (int j = 0; j < count; j++)
-            if (nodes[j]->op == OP_floordiv || nodes[j]->op == OP_min || nodes[j]->op == OP_max || nodes[j]->op == OP_select)
-                return false;
-    }
-    return true;
+    int count;
+    bool good = true;
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    Node **const nodes = nodes_in_scratch(ir, at->inputs + 1, (int)at->input_count - 1, &count);
+    for (int j = 0; j < count; j++)
+        good = good && nodes[j]->op != OP_floordiv && nodes[j]->op != OP_min && nodes[j]->op != OP_max && nodes[j]->op != OP_select;
+    arena_reset(arena_scratch(ir->arena), mark);
+    return good;
 }
 
 static bool all_affine(Ir *ir, Node *value)
 {
     int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_at && !affine(ir, nodes[i]))
-            return false;
-    return true;
+    bool good = true;
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    Node **const nodes = nodes_in_scratch(ir, &value, 1, &count);
+    for (int i = 0; i < count && good; i++)
+        good = nodes[i]->op != OP_at || affine(ir, nodes[i]);
+    arena_reset(arena_scratch(ir->arena), mark);
+    return good;
 }
 
 /* The reduction of `value` that evaluates `inside`, or NULL. */
 static Node *reduction_around(Ir *ir, Node *value, const Node *inside)
 {
     int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
+    Node *found = NULL;
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    Node **const nodes = nodes_in_scratch(ir, &value, 1, &count);
+    for (int i = 0; i < count && !found; i++)
         if ((nodes[i]->op == OP_fold || nodes[i]->op == OP_contract) && node_depends(ir, nodes[i], inside))
-            return nodes[i];
-    return NULL;
+            found = nodes[i];
+    arena_reset(arena_scratch(ir->arena), mark);
+    return found;
 }
 
 /* Evaluations of `at` per element of its buffer, or -1 when that is not a known number. */
@@ -191,22 +198,54 @@ static bool worth_merging(Fuser *fuser, const Info *producer, const Info *reader
         return false;
     int count, reads = 0;
     Node *value = stage_value(stage);
-    Node **const nodes = nodes_topological(fuser->ir, &value, 1, &count);
+    const ArenaMark mark = arena_mark(arena_scratch(fuser->ir->arena));
+    Node **const nodes = nodes_in_scratch(fuser->ir, &value, 1, &count);
     for (int i = 0; i < count; i++)
         reads += nodes[i]->op == OP_at && nodes[i]->inputs[0] == at->inputs[0];
+    arena_reset(arena_scratch(fuser->ir->arena), mark);
     return reads == 1 && bijective(stage, at);
 }
 
-/* The kernel with `at` replaced by what its producer computes. */
-static Node *inline_into(Fuser *fuser, Node *kernel, Node *at, const Node *producer)
+/* Does `at` read element by element what the producer's stage makes, axis for axis? */
+static bool same_axes(const Node *producer, const Node *stage, const Node *at)
+{
+    bool same = producer->axis_count == stage->axis_count;
+    for (int i = 0; i < stage->axis_count && same; i++)
+        same = at->inputs[i + 1] == stage->axes[i] && producer->axes[i]->inputs[0] == stage->axes[i]->inputs[0];
+    return same;
+}
+
+/* The stage with `at` replaced by what its producer computes: the producer's value in terms of the reader's axes or, where that is less to
+ * rebuild and nobody else reads it (this reader is counted off), the reader in terms of the producer's. So a long chain is fused in linear memory. */
+static Node *inlined_stage(Fuser *fuser, const Info *reader, const Node *stage, Node *at, const Info *producer)
 {
     Ir *const ir = fuser->ir;
-    const Node *const stage = kernel_stages(kernel)->nodes[0];
-    Node *const from = kernel_stages(producer)->nodes[0];
-    Node *seen = composed(ir, from, at);
-    Node *const value = node_substitute(ir, stage_value(stage), &at, &seen, 1);
+    Node *const made = kernel_stages(producer->kernel)->nodes[0];
+    const int count = stage->axis_count;
+    Node *from[RANK_MAX + 1], *to[RANK_MAX + 1], *indices[RANK_MAX];
+    if (producer->nodes <= reader->nodes || !same_axes(made, stage, at) || (intptr_t)map_get(&fuser->readers, at->inputs[0]) != 0) {
+        Node *seen = composed(ir, made, at);
+        return stage_remake(ir, stage, stage_buffer(stage), stage_indices(stage), node_substitute(ir, stage_value(stage), &at, &seen, 1));
+    }
+    for (int i = 0; i < count; i++) {
+        from[i] = stage->axes[i];
+        to[i] = made->axes[i];
+    }
+    from[count] = at;
+    to[count] = cast_make(ir, stage_value(made), at->type.dtype);
+    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+        indices[i] = node_substitute(ir, stage_indices(stage)[i], from, to, count);
+    return stage_make_ordered(ir, made->axes, count, stage_ordered(stage), stage_buffer(stage), indices,
+                              node_substitute(ir, stage_value(stage), from, to, count + 1));
+}
+
+/* The reader's kernel with `at` replaced by what its producer computes. */
+static Node *inline_into(Fuser *fuser, const Info *reader, Node *at, const Info *source)
+{
+    Ir *const ir = fuser->ir;
+    Node *const kernel = reader->kernel, *const producer = source->kernel;
     Block *const stages = block_make(ir);
-    block_append(ir, stages, stage_remake(ir, stage, stage_buffer(stage), stage_indices(stage), value));
+    block_append(ir, stages, inlined_stage(fuser, reader, kernel_stages(kernel)->nodes[0], at, source));
     Node *const made = kernel_make(ir, kernel->payload.kernel->name, stages);
     int before = 0, after = 0;
     while (producer->payload.kernel->wheres && producer->payload.kernel->wheres[before])
@@ -222,8 +261,8 @@ static Node *inline_into(Fuser *fuser, Node *kernel, Node *at, const Node *produ
     return made;
 }
 
-/* One improvement of kernel `index`; false when there is none. */
-static bool improve(Fuser *fuser, int index)
+/* One improvement of kernel `index`; false when there is none. Leaves lists in scratch. */
+static bool improve_once(Fuser *fuser, int index)
 {
     Ir *const ir = fuser->ir;
     Info *const reader = &fuser->infos[index];
@@ -232,7 +271,7 @@ static bool improve(Fuser *fuser, int index)
     const Node *const stage = kernel_stages(reader->kernel)->nodes[0];
     Node *value = stage_value(stage);
     int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    Node **const nodes = nodes_in_scratch(ir, &value, 1, &count);
     for (int i = count - 1; i >= 0; i--) {
         Node *const at = nodes[i];
         if (at->op != OP_at || at->inputs[0]->payload.buffer->place != PLACE_TEMP)
@@ -249,13 +288,22 @@ static bool improve(Fuser *fuser, int index)
         if (!pass_decide(fuser->context))
             return false;
         count_reader(fuser, reader->kernel, -1);
-        *reader = analyse(ir, inline_into(fuser, reader->kernel, at, producer->kernel));
+        *reader = analyse(ir, inline_into(fuser, reader, at, producer));
         count_reader(fuser, reader->kernel, 1);
         if ((intptr_t)map_get(&fuser->readers, at->inputs[0]) == 0)
             count_reader(fuser, producer->kernel, -1); /* it will be pruned: what it reads has a reader less */
         return true;
     }
     return false;
+}
+
+static bool improve(Fuser *fuser, int index)
+{
+    Arena *const scratch = arena_scratch(fuser->ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
+    const bool improved = improve_once(fuser, index);
+    arena_reset(scratch, mark);
+    return improved;
 }
 
 bool pass_fuse(PassContext *context)

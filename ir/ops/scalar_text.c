@@ -22,16 +22,21 @@ static bool attribute_number(const Attribute *attribute, double *value)
     return attribute->kind == ATTRIBUTE_INT || attribute->kind == ATTRIBUTE_FLOAT;
 }
 
-static Node *text_build(Ir *ir, const Node *node, Environment *environment)
+/* Names and text lie in scratch, which goes back to `mark`: of the millions of nodes of a large model each reads its row's text. */
+static Node *text_build(Ir *ir, const Node *node, Environment *environment, ArenaMark mark)
 {
+    Arena *const scratch = arena_scratch(ir->arena);
     environment->file = op_name(node->op);
-    const Sexpr *const text = sexpr_read(ir->arena, ir->diagnostics, environment->file, op_row(node)->meaning.text);
-    return text ? expression_build(ir, text, environment) : NULL;
+    const Sexpr *const text = sexpr_read(scratch, ir->diagnostics, environment->file, op_row(node)->meaning.text);
+    Node *const made = text ? expression_build(ir, text, environment) : NULL;
+    arena_reset(scratch, mark);
+    return made;
 }
 
 Node *scalar_text_build(Ir *ir, const Node *node, Node *const *values, int count)
 {
-    Environment environment = {.names = names_open(ir->arena)};
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    Environment environment = {.names = names_open(arena_scratch(ir->arena))};
     for (int i = 0; i < count && i < 4; i++)
         bind(ir, environment.names, operand_names[i], values[i]);
     for (int i = 0; i < node->attribute_count; i++) {
@@ -40,7 +45,7 @@ Node *scalar_text_build(Ir *ir, const Node *node, Node *const *values, int count
             bind(ir, environment.names, arena_format(ir->arena, "@%s", node->attributes[i].name),
                  const_float(ir, values[0]->type.dtype, value));
     }
-    return text_build(ir, node, &environment);
+    return text_build(ir, node, &environment, mark);
 }
 
 static Node *make_operator(void *context, Op op, Node **inputs, int count, int output_count, const Attribute *attributes,
@@ -51,7 +56,8 @@ static Node *make_operator(void *context, Op op, Node **inputs, int count, int o
 
 Node *expand_text_build(Ir *ir, const Node *node)
 {
-    Environment environment = {.names = names_open(ir->arena),
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    Environment environment = {.names = names_open(arena_scratch(ir->arena)),
                                .attributes = node->attributes,
                                .attribute_count = node->attribute_count,
                                .make_tensor = make_operator,
@@ -65,5 +71,5 @@ Node *expand_text_build(Ir *ir, const Node *node)
             bind(ir, environment.names, arena_format(ir->arena, "@%s", node->attributes[i].name),
                  constant_scalar(ir, node->inputs[0]->type.dtype, value));
     }
-    return text_build(ir, node, &environment);
+    return text_build(ir, node, &environment, mark);
 }
