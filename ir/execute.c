@@ -262,6 +262,8 @@ int32_t interpret_module(Ir *ir, const Module *module, const Memory *inputs, con
     int32_t result = find_uses(&execution);
     if (result == INTERPRET_OK)
         result = run_kernels(&execution);
+    if (execution.options.work_done)
+        *execution.options.work_done += options->work_limit - execution.options.work_limit;
     for (int i = 0; i < execution.storage_count; i++)
         storage_close(&execution.storages[i]);
     arena_close(execution.scratch);

@@ -21,6 +21,7 @@ enum {
 
 typedef struct RunOptions {
     int64_t work_limit;    /* of a run, or of a whole module, in units of about one scalar instruction; 0: none */
+    int64_t *work_done;    /* interpret_module with a limit: where to add what was done of it; may be NULL */
     bool detect_unwritten; /* keep a bit per element of local buffers */
     int chunks;            /* interpret_module: into how many chunks each kernel is cut at most; 0: one */
 } RunOptions;

@@ -9,6 +9,8 @@
 #include "passes/pass.h"
 
 enum { SMALL = 64 << 10, WORK_LIMIT = 1 << 28, ROW = 1024 };
+/* Of one value, and of all together: models that fold without end are compiled unfolded. */
+static const int64_t WORK_TOTAL = INT64_C(1) << 32;
 
 typedef struct Folder {
     PassContext *context;
@@ -17,6 +19,8 @@ typedef struct Folder {
     NodeMap writers;  /* target -> kernels that write it */
     NodeMap foldable; /* target -> kernels of them that could be folded */
     NodeMap constant; /* target -> weight buffer that replaces it */
+    NodeMap first;    /* target -> 1 + index of its first kernel */
+    int64_t work;     /* done so far */
 } Folder;
 
 static bool tensor_bytes(Ir *ir, Node *buffer, int64_t *bytes)
@@ -70,7 +74,7 @@ static Node *run(Folder *folder, Node *target, Node *const *kernels, int kernel_
     if (!tensor_bytes(ir, target, &bytes))
         return NULL;
     const Memory memory = {arena_alloc(ir->arena, (size_t)bytes + 64), (uint64_t)bytes};
-    const RunOptions options = {.work_limit = WORK_LIMIT};
+    const RunOptions options = {.work_limit = WORK_LIMIT, .work_done = &folder->work};
     int32_t error = 0;
     if (interpret_module(ir, &part, NULL, &memory, NULL, 0, &options, &error) != INTERPRET_OK || error)
         return NULL;
@@ -83,10 +87,17 @@ static Node *run(Folder *folder, Node *target, Node *const *kernels, int kernel_
 static void fold_target(Folder *folder, Node *target, int last)
 {
     Ir *const ir = folder->ir;
+<<<<<<< ours
     const intptr_t writers = (intptr_t)map_get(&folder->writers, target);
     Node **const kernels = NEW_ARRAY(ir->arena, Node *, (size_t)writers + 1);
     int kernel_count = 0;
     for (int i = writers == 1 ? last : 0; i <= last; i++) { /* pieces may be far apart, a single writer is at hand */
+=======
+    const int first = (int)(intptr_t)map_get(&folder->first, target) - 1;
+    Node **const kernels = NEW_ARRAY(ir->arena, Node *, (size_t)(last - first) + 1);
+    int kernel_count = 0;
+    for (int i = first; i <= last; i++) {
+>>>>>>> theirs
         Node *const kernel = folder->module->body->nodes[i];
         if (stage_buffer(kernel_stages(kernel)->nodes[0]) == target)
             kernels[kernel_count++] = kernel_replace_buffers(ir, kernel, &folder->constant);
@@ -109,6 +120,7 @@ bool pass_fold(PassContext *context)
     map_open(&folder.writers, ir->arena);
     map_open(&folder.foldable, ir->arena);
     map_open(&folder.constant, ir->arena);
+    map_open(&folder.first, ir->arena);
     for (int i = 0; i < module->body->count; i++)
         count(&folder.writers, stage_buffer(kernel_stages(module->body->nodes[i])->nodes[0]));
     NodeMap seen; /* target -> its kernels met so far */
@@ -117,11 +129,13 @@ bool pass_fold(PassContext *context)
         Node *const kernel = module->body->nodes[i];
         Node *const target = stage_buffer(kernel_stages(kernel)->nodes[0]);
         count(&seen, target);
+        if (!map_has(&folder.first, target))
+            map_set(&folder.first, target, (void *)(intptr_t)(i + 1));
         if (can_fold(&folder, kernel))
             count(&folder.foldable, target);
         if (map_get(&seen, target) != map_get(&folder.writers, target) || map_get(&folder.foldable, target) != map_get(&folder.writers, target))
             continue;
-        if (pass_decide(context))
+        if (folder.work < WORK_TOTAL && pass_decide(context))
             fold_target(&folder, target, i);
         else
             map_set(&folder.foldable, target, (void *)(intptr_t)-1);
