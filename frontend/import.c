@@ -78,10 +78,16 @@ bool opsets_import(Importer *importer, Onnx__OperatorSetIdProto *const *entries,
 
 static ImportLimits limits_complete(ImportLimits limits)
 {
-    const ImportLimits standard = {
-        .file = 2ull << 30, .nodes = 1000000, .name = 1 << 17, .nesting = 64, .iterations = 64, .fold = 256ull << 20};
+    const ImportLimits standard = {.file = 2ull << 30,
+                                   .nodes = 1000000,
+                                   .inputs = 2048,
+                                   .name = 1 << 17,
+                                   .nesting = 64,
+                                   .iterations = 64,
+                                   .fold = 256ull << 20};
     limits.file = limits.file ? limits.file : standard.file;
     limits.nodes = limits.nodes ? limits.nodes : standard.nodes;
+    limits.inputs = limits.inputs ? limits.inputs : standard.inputs;
     limits.name = limits.name ? limits.name : standard.name;
     limits.nesting = limits.nesting ? limits.nesting : standard.nesting;
     limits.iterations = limits.iterations ? limits.iterations : standard.iterations;

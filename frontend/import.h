@@ -13,6 +13,7 @@
 typedef struct ImportLimits {
     uint64_t file;  /* bytes of the model file; 2 GiB */
     uint64_t nodes; /* after inlining of functions; 1,000,000 */
+    uint64_t inputs; /* of one node: each may need a kernel of its own; 2,048 */
     uint32_t name;  /* bytes of any name; 128 KiB */
     int nesting;    /* graphs in graphs, functions in functions; 64 */
     int iterations; /* of one Loop or Scan, which is unrolled; 64 */

@@ -89,6 +89,9 @@ static bool node_import(Importer *importer, const Context *context, Scope *scope
                           (unsigned long long)importer->limits.nodes);
     if (!text_name(importer, where, &node->name, "a node's name"))
         return false;
+    if (node->n_input > importer->limits.inputs)
+        return diag_error(importer->diagnostics, EXIT_LIMIT, where, "the node has %zu inputs, the limit is %llu",
+                          node->n_input, (unsigned long long)importer->limits.inputs);
     Node **inputs = NEW_ARRAY(importer->scratch, Node *, node->n_input + DRAFT_ROOM);
     Node **outputs = NEW_ARRAY(importer->scratch, Node *, node->n_output);
     if (!inputs_resolve(importer, scope, where, node, inputs))

@@ -265,6 +265,7 @@ Test(import, limits_are_options)
         {{.nodes = 3}, NULL},   {{.nodes = 2}, "more than 2 nodes"},
         {{.name = 7}, NULL},    {{.name = 6}, "limit is 6"},
         {{.file = 4096}, NULL}, {{.file = 20}, "more than the limit of 20"},
+        {{.inputs = 2}, NULL},  {{.inputs = 1}, "the node has 2 inputs, the limit is 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const ImportOptions options = {.limits = cases[i].limits};
