@@ -116,6 +116,30 @@ static bool run_failed(const Library *library, int code)
                       library->model->api->error_text(library->context));
 }
 
+uint64_t tensor_bytes_add(uint64_t bytes, int bits, int rank, const int64_t *dims)
+{
+    uint64_t all = (uint64_t)bits;
+    bool over = false;
+    for (int i = 0; i < rank; i++) {
+        if (dims[i] == 0)
+            return bytes;
+        over = over || (dims[i] > 0 && __builtin_mul_overflow(all, (uint64_t)dims[i], &all));
+    }
+    return over || __builtin_add_overflow(bytes, all / 8 + (all % 8 != 0), &bytes) ? UINT64_MAX : bytes;
+}
+
+bool memory_fits(const Options *options, const char *name, uint64_t bytes)
+{
+    const uint64_t limit = (uint64_t)option_integer(options, OPTION_MAX_MEMORY);
+    if (bytes <= limit)
+        return true;
+    diag_error(options->diagnostics, EXIT_LIMIT, NULL,
+               "%s: inputs, outputs and intermediate values take %llu bytes, the limit is %llu", name,
+               (unsigned long long)bytes, (unsigned long long)limit);
+    diag_hint(options->diagnostics, "--max-memory raises the limit");
+    return false;
+}
+
 static lathe_tensor *tensor_of(Arena *arena, const lathe_tensor_info *info, const HostValue *value)
 {
     /* DLPack's type codes: 0 signed, 1 unsigned, 2 float, 4 bfloat, 6 bool; the small floats have one each. */
@@ -148,7 +172,7 @@ static lathe_tensor **tensors_of(const Library *library, const lathe_tensor_info
     return tensors;
 }
 
-bool library_prepare(Library *library, const HostValue *inputs, HostValue *outputs)
+bool library_prepare(Library *library, const Options *options, const HostValue *inputs, HostValue *outputs)
 {
     const lathe_model_v1 *const model = library->model;
     library->in = tensors_of(library, model->inputs, model->input_count, inputs);
@@ -157,6 +181,13 @@ bool library_prepare(Library *library, const HostValue *inputs, HostValue *outpu
                                                 (int)model->output_count);
     if (code)
         return run_failed(library, code);
+    uint64_t bytes = model->api->arena_bytes(library->context);
+    for (uint32_t i = 0; i < model->input_count; i++)
+        bytes = inputs[i].kind == HOST_TENSOR ? bytes + inputs[i].tensor.bytes : bytes;
+    for (uint32_t i = 0; i < model->output_count; i++)
+        bytes = tensor_bytes_add(bytes, model->outputs[i].bits, library->out[i]->ndim, library->out[i]->shape);
+    if (!memory_fits(options, model->name, bytes))
+        return false;
     for (uint32_t i = 0; i < model->output_count; i++) {
         const Source source = source_of_bytes(NULL, 0, model->outputs[i].name, library->arena, library->diagnostics);
         HostTensor tensor;

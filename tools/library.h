@@ -29,8 +29,12 @@ void library_close(Library *library);
 
 /* What the model wants as inputs, in `library->arena`. */
 HostSpec *library_specs(const Library *library);
+/* May a run of the model `name` take so many bytes? False after a diagnostic. */
+bool memory_fits(const Options *options, const char *name, uint64_t bytes);
+/* `bytes` more those of a tensor of these dims; dims that are not known (-1) count once. Saturates. */
+uint64_t tensor_bytes_add(uint64_t bytes, int bits, int rank, const int64_t *dims);
 /* Makes outputs of the right shapes for these inputs, and the call that library_run repeats. */
-bool library_prepare(Library *library, const HostValue *inputs, HostValue *outputs);
+bool library_prepare(Library *library, const Options *options, const HostValue *inputs, HostValue *outputs);
 bool library_run(Library *library);
 
 #endif

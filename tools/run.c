@@ -2,9 +2,12 @@
 #include "tools/verbs.h"
 
 #include "ir/interpret.h"
+#include "ir/kernel.h"
 #include "ir/loops.h"
+#include "ir/map.h"
 #include "tools/answer.h"
 #include "tools/inputs.h"
+#include "tools/library.h"
 #include "tools/outputs.h"
 #include "tools/pipeline.h"
 #include "tools/session.h"
@@ -113,6 +116,30 @@ static HostSpec *graph_specs(const Pipeline *pipeline)
     return specs;
 }
 
+/* Every value has memory of its own when a model is interpreted. */
+static bool interpreter_fits(const Pipeline *pipeline, const SymbolValue *values, int count)
+{
+    const Module *const module = pipeline->program.module;
+    Arena *const arena = pipeline->options->arena;
+    NodeMap seen;
+    uint64_t bytes = 0;
+    map_open(&seen, arena);
+    for (int k = 0; k < module->body->count; k++) {
+        const Node *const kernel = module->body->nodes[k];
+        for (int i = 0; i < kernel_buffer_count(kernel); i++) {
+            const Node *const buffer = kernel->inputs[i];
+            int64_t dims[RANK_MAX];
+            if (buffer->payload.buffer->place == PLACE_WEIGHT || map_has(&seen, buffer))
+                continue;
+            map_set(&seen, buffer, pipeline->ir);
+            for (int j = 0; j < buffer->type.rank; j++)
+                dims[j] = index_evaluate(buffer->type.dims[j], values, count);
+            bytes = tensor_bytes_add(bytes, dtype_info[buffer->type.dtype].bits, buffer->type.rank, dims);
+        }
+    }
+    return memory_fits(pipeline->options, module->name, bytes);
+}
+
 static bool make_outputs(const Pipeline *pipeline, const SymbolValue *values, int count, HostValue *outputs)
 {
     const Module *const module = pipeline->program.module;
@@ -143,10 +170,15 @@ static bool interpret(Pipeline *pipeline)
     HostValue *const inputs = NEW_ARRAY(options->arena, HostValue, (size_t)module->input_count + 1);
     HostValue *const outputs = NEW_ARRAY(options->arena, HostValue, (size_t)module->output_count + 1);
     SymbolValue *const values = NEW_ARRAY(options->arena, SymbolValue, (size_t)program->symbol_count + 1);
-    if (!inputs_bind(inputs, graph_specs(pipeline), (size_t)module->input_count, options))
+    const HostSpec *const specs = graph_specs(pipeline);
+    uint64_t bytes = 0;
+    for (int i = 0; i < module->input_count; i++)
+        bytes = tensor_bytes_add(bytes, dtype_info[module->inputs[i]->type.dtype].bits, specs[i].rank, specs[i].dims);
+    if (!memory_fits(options, module->name, bytes) || !inputs_bind(inputs, specs, (size_t)module->input_count, options))
         return false;
     const int count = symbol_values(pipeline, inputs, values);
-    if (!checks_hold(pipeline, inputs, values, count) || !make_outputs(pipeline, values, count, outputs))
+    if (!checks_hold(pipeline, inputs, values, count) || !interpreter_fits(pipeline, values, count) ||
+        !make_outputs(pipeline, values, count, outputs))
         return false;
     Module scheduled = *module;
     const LoopsSchedule rows = {.lanes = 1024, .any_tail = true};

@@ -114,6 +114,18 @@ static Options filled_options(const Session *session)
     return filled;
 }
 
+/* What is known before anything is allocated: a model with huge tensors is refused while it has cost nothing. */
+static bool session_fits(const Session *session, const HostSpec *specs)
+{
+    const lathe_model_v1 *const model = session->library.model;
+    uint64_t bytes = model->arena_bytes;
+    for (uint32_t i = 0; i < model->input_count; i++)
+        bytes = tensor_bytes_add(bytes, model->inputs[i].bits, specs[i].rank, specs[i].dims);
+    for (uint32_t i = 0; i < model->output_count; i++)
+        bytes = tensor_bytes_add(bytes, model->outputs[i].bits, model->outputs[i].rank, model->outputs[i].dims);
+    return memory_fits(session->options, model->name, bytes);
+}
+
 bool session_open(Session *session, const Options *options, bool fill)
 {
     *session = (Session){.options = options};
@@ -128,8 +140,9 @@ bool session_open(Session *session, const Options *options, bool fill)
     session->inputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->input_count + 1);
     session->outputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->output_count + 1);
     const Options filled = fill ? filled_options(session) : *options;
-    return inputs_bind(session->inputs, sized_specs(session, sizes), model->input_count, &filled) &&
-           library_prepare(library, session->inputs, session->outputs);
+    HostSpec *const specs = sized_specs(session, sizes);
+    return session_fits(session, specs) && inputs_bind(session->inputs, specs, model->input_count, &filled) &&
+           library_prepare(library, options, session->inputs, session->outputs);
 }
 
 void session_close(Session *session)
