@@ -87,17 +87,11 @@ static Node *run(Folder *folder, Node *target, Node *const *kernels, int kernel_
 static void fold_target(Folder *folder, Node *target, int last)
 {
     Ir *const ir = folder->ir;
-<<<<<<< ours
+    const int first = (int)(intptr_t)map_get(&folder->first, target) - 1; /* pieces may be far apart */
     const intptr_t writers = (intptr_t)map_get(&folder->writers, target);
     Node **const kernels = NEW_ARRAY(ir->arena, Node *, (size_t)writers + 1);
     int kernel_count = 0;
-    for (int i = writers == 1 ? last : 0; i <= last; i++) { /* pieces may be far apart, a single writer is at hand */
-=======
-    const int first = (int)(intptr_t)map_get(&folder->first, target) - 1;
-    Node **const kernels = NEW_ARRAY(ir->arena, Node *, (size_t)(last - first) + 1);
-    int kernel_count = 0;
     for (int i = first; i <= last; i++) {
->>>>>>> theirs
         Node *const kernel = folder->module->body->nodes[i];
         if (stage_buffer(kernel_stages(kernel)->nodes[0]) == target)
             kernels[kernel_count++] = kernel_replace_buffers(ir, kernel, &folder->constant);
