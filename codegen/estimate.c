@@ -4,14 +4,6 @@
 #include "ir/kernel.h"
 #include "ir/math.h"
 
-static Node *axes_product(Ir *ir, Node *const *axes, int count)
-{
-    Node *product = index_const(ir, 1);
-    for (int i = 0; i < count; i++)
-        product = index_mul(ir, product, axes[i]->inputs[0]);
-    return product;
-}
-
 /* Operations of one element: a fold or contract multiplies what is inside it; index arithmetic is not counted. */
 static Node *expression_flops(Ir *ir, Node *value)
 {
@@ -25,7 +17,7 @@ static Node *expression_flops(Ir *ir, Node *value)
         if (node->type.dtype == DTYPE_INDEX || node->type.dtype == DTYPE_BOOL)
             continue;
         if (node->op == OP_contract || node->op == OP_fold) {
-            Node *const times = axes_product(ir, node->axes, node->axis_count);
+            Node *const times = axes_points(ir, node->axes, node->axis_count);
             total = index_add(ir, total, index_mul(ir, times, index_const(ir, node->op == OP_contract ? 2 : 1)));
         } else if (op_is_scalar(node->op)) {
             total = index_add(ir, total, index_const(ir, math_is_transcendental(node->op) ? 16 : 1));
@@ -39,7 +31,7 @@ Node *kernel_flops(Ir *ir, const Node *kernel)
     Node *total = index_const(ir, 0);
     for (int i = 0; i < kernel_stages(kernel)->count; i++) {
         const Node *const stage = kernel_stages(kernel)->nodes[i];
-        Node *const points = axes_product(ir, stage->axes, stage->axis_count);
+        Node *const points = axes_points(ir, stage->axes, stage->axis_count);
         total = index_add(ir, total, index_mul(ir, points, expression_flops(ir, stage_value(stage))));
     }
     return total;

@@ -326,6 +326,7 @@ Node **nodes_in_scratch(Ir *ir, Node *const *roots, int root_count, int *count);
 
 /* ---- attributes (ONNX operators) ---- */
 const Attribute *attribute_find(const Node *node, const char *name); /* NULL when absent and without default */
+bool attribute_same_value(const Attribute *a, const Attribute *b); /* whatever their names */
 int64_t attribute_int(const Node *node, const char *name, int64_t otherwise);
 double attribute_float(const Node *node, const char *name, double otherwise);
 Name attribute_string(const Node *node, const char *name, Name otherwise);
@@ -337,5 +338,6 @@ Node *layout_offset(Ir *ir, Node *buffer, Node *const *indices);
 /* Elements that the buffer occupies, padding included. */
 Node *layout_elements(Ir *ir, Node *buffer);
 Node *type_elements(Ir *ir, Type type); /* product of dims */
+Node *axes_points(Ir *ir, Node *const *axes, int count); /* product of extents */
 
 #endif

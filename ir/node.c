@@ -69,6 +69,14 @@ Node *type_elements(Ir *ir, Type type)
     return elements;
 }
 
+Node *axes_points(Ir *ir, Node *const *axes, int count)
+{
+    Node *points = index_const(ir, 1);
+    for (int i = 0; i < count; i++)
+        points = index_mul(ir, points, axes[i]->inputs[0]);
+    return points;
+}
+
 /* ---- hash-consing ---- */
 
 static uint32_t mix(uint32_t hash, uint64_t value)
@@ -119,9 +127,9 @@ static uint32_t node_hash(const Node *node)
     return hash;
 }
 
-static bool attribute_equal(const Attribute *a, const Attribute *b)
+bool attribute_same_value(const Attribute *a, const Attribute *b)
 {
-    if (a->name != b->name || a->kind != b->kind || a->count != b->count)
+    if (a->kind != b->kind || a->count != b->count)
         return false;
     switch (a->kind) {
     case ATTRIBUTE_INT:
@@ -157,7 +165,7 @@ static bool node_equal(const Node *a, const Node *b)
         if (a->axes[i] != b->axes[i])
             return false;
     for (int i = 0; i < a->attribute_count; i++)
-        if (!attribute_equal(&a->attributes[i], &b->attributes[i]))
+        if (a->attributes[i].name != b->attributes[i].name || !attribute_same_value(&a->attributes[i], &b->attributes[i]))
             return false;
     return true;
 }

@@ -63,14 +63,6 @@ static Node *panel_weight(const ContractRoles *roles)
     return has_n ? at->inputs[0] : NULL;
 }
 
-static Node *product(Ir *ir, Node *const *axes, int count)
-{
-    Node *extent = index_const(ir, 1);
-    for (int i = 0; i < count; i++)
-        extent = index_mul(ir, extent, axes[i]->inputs[0]);
-    return extent;
-}
-
 /* Sorts the output axes; n is the last (or, for weights, the only plain) axis that b alone depends on. */
 static bool assign(Ir *ir, ContractRoles *roles)
 {
@@ -93,9 +85,9 @@ static bool assign(Ir *ir, ContractRoles *roles)
             roles->m[roles->m_count++] = axis;
     }
     roles->weight = panel_weight(roles);
-    roles->rows = product(ir, roles->m, roles->m_count);
+    roles->rows = axes_points(ir, roles->m, roles->m_count);
     roles->columns = roles->n->inputs[0];
-    roles->depth = product(ir, roles->contract->axes, roles->contract->axis_count);
+    roles->depth = axes_points(ir, roles->contract->axes, roles->contract->axis_count);
     return true;
 }
 

@@ -82,14 +82,6 @@ static void note_producers(Fuser *fuser)
     }
 }
 
-static Node *axes_product(Ir *ir, Node *const *axes, int count)
-{
-    Node *product = index_const(ir, 1);
-    for (int i = 0; i < count; i++)
-        product = index_mul(ir, product, axes[i]->inputs[0]);
-    return product;
-}
-
 /* Is every index affine in every axis that it mentions? */
 static bool affine(Ir *ir, Node *at)
 {
@@ -132,10 +124,10 @@ static Node *reduction_around(Ir *ir, Node *value, const Node *inside)
 /* Evaluations of `at` per element of its buffer, or -1 when that is not a known number. */
 static int64_t repetition(Ir *ir, const Node *stage, Node *at)
 {
-    Node *points = axes_product(ir, stage->axes, stage->axis_count);
+    Node *points = axes_points(ir, stage->axes, stage->axis_count);
     const Node *const reduction = reduction_around(ir, stage_value(stage), at);
     if (reduction)
-        points = index_mul(ir, points, axes_product(ir, reduction->axes, reduction->axis_count));
+        points = index_mul(ir, points, axes_points(ir, reduction->axes, reduction->axis_count));
     Node *const elements = type_elements(ir, at->inputs[0]->type);
     int64_t many, few;
     if (points == elements)

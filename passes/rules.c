@@ -275,24 +275,6 @@ static bool number_match(const char *text, const Node *node)
     return true;
 }
 
-static bool attribute_is(const Attribute *a, const Attribute *b)
-{
-    if (a->kind != b->kind || a->count != b->count)
-        return false;
-    switch (a->kind) {
-    case ATTRIBUTE_INT:
-        return a->integer == b->integer;
-    case ATTRIBUTE_FLOAT:
-        return memcmp(&a->real, &b->real, sizeof a->real) == 0;
-    case ATTRIBUTE_STRING:
-        return a->string == b->string;
-    case ATTRIBUTE_INTS:
-        return memcmp(a->integers, b->integers, (size_t)a->count * sizeof *a->integers) == 0;
-    default:
-        return false;
-    }
-}
-
 static bool attribute_match(Match *match, const Sexpr *wanted, const Attribute *given)
 {
     if (wanted->kind == SEXPR_ATOM && sexpr_is(wanted, "*"))
@@ -309,7 +291,7 @@ static bool attribute_match(Match *match, const Sexpr *wanted, const Attribute *
                 memcmp(&given->real, &bits, sizeof bits) == 0);
     for (int i = 0; i < match->attribute_count; i++)
         if (strcmp(match->attributes[i].name, wanted->text + 1) == 0)
-            return attribute_is(&match->attributes[i], given);
+            return attribute_same_value(&match->attributes[i], given);
     match_bind_attribute(match, wanted->text + 1, *given);
     return true;
 }
