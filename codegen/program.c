@@ -65,7 +65,7 @@ static void add_symbol(Program *program, NodeMap *seen, Node *symbol, int input,
     program->symbols[program->symbol_count++] = (ProgramSymbol){symbol, input, position, element};
 }
 
-/* Symbols of input dims first, then elements of small integer inputs that something depends on. */
+/* Symbols of input dims first, then elements of small inputs that something depends on. */
 static void collect_symbols(Program *program, const NodeMap *used)
 {
     Ir *const ir = program->ir;
@@ -83,9 +83,11 @@ static void collect_symbols(Program *program, const NodeMap *used)
         int64_t elements;
         if (!graph->inputs[i]->contents || !const_is_int(type_elements(ir, graph->inputs[i]->type), &elements))
             continue;
-        for (int64_t j = 0; j < elements; j++)
-            if (map_has(used, graph->inputs[i]->contents[j]))
-                add_symbol(program, &seen, graph->inputs[i]->contents[j], i, (int)j, true);
+        for (int64_t j = 0; j < elements; j++) {
+            Node *const symbol = content_symbol(graph->inputs[i]->contents[j]);
+            if (symbol && map_has(used, symbol))
+                add_symbol(program, &seen, symbol, i, (int)j, true);
+        }
     }
 }
 

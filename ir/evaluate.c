@@ -28,8 +28,7 @@ static bool symbol_value(const Evaluation *evaluation, const Node *symbol, int64
 static bool checked_scalar(const Node *node, const int64_t *operands, int64_t *value)
 {
     const Dtype operand = node->inputs[node->input_count - 1]->type.dtype;
-    if (dtype_is_float(operand) || dtype_is_float(node->type.dtype) || !scalar_can_evaluate(node->op) ||
-        node->type.lanes != 1)
+    if (!scalar_can_evaluate(node->op) || node->type.lanes != 1)
         return false;
     if (node->type.dtype == DTYPE_INDEX || node->type.dtype == DTYPE_I64) {
         if (node->op == OP_add)
@@ -57,7 +56,7 @@ static bool value_known(const Evaluation *evaluation, const Node *node, int64_t 
 static bool evaluate_node(Evaluation *evaluation, Node *node)
 {
     int64_t value = 0, operands[3];
-    if (node->op == OP_const && !dtype_is_float(node->type.dtype))
+    if (node->op == OP_const) /* floats are kept as their bits */
         value = node->payload.integer;
     else if (node->op == OP_symbol) {
         if (!symbol_value(evaluation, node, &value))

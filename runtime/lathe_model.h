@@ -84,7 +84,7 @@ typedef struct lathe_tensor_info {
 } lathe_tensor_info;
 
 /* A symbolic dimension, or an integer that shapes depend on. Where it comes from: dim `position` of input `input`, or
- * (element != 0) integer element `position` of that input, whose type is int32 or int64 and whose shape is static. */
+ * (element != 0) element `position` of that input, whose shape is static: an int32 or int64, or the bits of a float32. */
 typedef struct lathe_symbol {
     const char *name;
     uint32_t input;

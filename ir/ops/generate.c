@@ -34,10 +34,8 @@ static Node *scalar_known(const Infer *infer, int input, const char *name)
     if (!scalar_check(infer, input, name))
         return NULL;
     Node *const *const contents = infer_elements(infer, input, &count);
-    if (contents && !dtype_is_float(contents[0]->type.dtype))
+    if (contents)
         return cast_make(infer->ir, contents[0], DTYPE_INDEX);
-    if (contents && contents[0]->op == OP_const && fabs(const_as_double(contents[0])) < 0x1p53)
-        return index_const(infer->ir, (int64_t)const_as_double(contents[0]));
     diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s of %s cannot be derived from dims and inputs", name,
                op_name(infer->node->op));
     return NULL;

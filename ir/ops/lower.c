@@ -3,6 +3,7 @@
 
 #include "ir/kernel.h"
 #include "ir/ops/scalar_text.h"
+#include "ir/scalar.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -190,6 +191,8 @@ static Node *evaluate_scalar(Evaluation *evaluation, const Node *node, Node **in
     if (node->op == OP_cast)
         return dtype_is_integer(node->type.dtype) ? cast_make(ir, in[0], DTYPE_INDEX)
                                                   : cast_make(ir, in[0], node->type.dtype);
+    if (!scalar_can_evaluate(node->op))
+        return NULL; /* what a run evaluates are sizes: arithmetic, no functions */
     const bool index = in[node->input_count - 1]->type.dtype == DTYPE_INDEX;
     if (index && (node->op == OP_div || node->op == OP_rem) && index_range(ir, in[0]).low >= 0 &&
         index_range(ir, in[1]).low >= 0)
@@ -290,9 +293,10 @@ static Node *buffer_for(Ir *ir, Type type)
 bool contents_evaluate(Ir *ir, const Node *node, Node *const **contents)
 {
     Evaluation evaluation = {.ir = ir, .budget = EVALUATION_LIMIT};
-    if (node->input_count > 14 || node->result_count > 1)
+    const int outputs = node->result_count > 1 ? node->result_count : 1;
+    if (node->input_count + (uint32_t)outputs > 15)
         return false;
-    Node *inputs[16] = {0};
+    Node *inputs[16] = {0}, *output[16];
     for (uint32_t i = 0; i < node->input_count; i++) {
         if (is_omitted(node->inputs[i]))
             continue;
@@ -302,20 +306,23 @@ bool contents_evaluate(Ir *ir, const Node *node, Node *const **contents)
         evaluation.buffers[evaluation.count] = inputs[i];
         evaluation.elements[evaluation.count++] = (Node **)node->inputs[i]->contents;
     }
-    Node *output = buffer_for(ir, node->type);
+    for (int i = 0; i < outputs; i++)
+        output[i] = buffer_for(ir, node_result((Node *)(uintptr_t)node, i)->type);
     Block *const kernels = block_make(ir);
-    if (!node_lower(ir, node, inputs, &output, kernels))
+    if (!node_lower(ir, node, inputs, output, kernels))
         return false;
     for (int i = 0; i < kernels->count; i++)
         for (int j = 0; j < kernel_stages(kernels->nodes[i])->count; j++)
             if (!evaluate_stage(&evaluation, kernel_stages(kernels->nodes[i])->nodes[j]))
                 return false;
-    *contents = elements_of(&evaluation, output);
-    int64_t elements;
-    if (!*contents || !const_is_int(type_elements(ir, node->type), &elements))
-        return false;
-    for (int64_t i = 0; i < elements; i++)
-        if (!(*contents)[i])
+    for (int i = 0; i < outputs; i++) {
+        int64_t elements;
+        contents[i] = elements_of(&evaluation, output[i]);
+        if (!contents[i] || !const_is_int(type_elements(ir, output[i]->type), &elements))
             return false;
+        for (int64_t j = 0; j < elements; j++)
+            if (!contents[i][j])
+                return false;
+    }
     return true;
 }

@@ -56,7 +56,8 @@ bool lower_error(const Lower *lower, const char *format, ...) __attribute__((for
 /* Lowers one node into kernels appended to `kernels`. inputs: buffers (NULL where omitted); outputs: buffers of the inferred types. */
 bool node_lower(Ir *ir, const Node *node, Node **inputs, Node **outputs, Block *kernels);
 
-/* Elements of a small result by symbolic evaluation of its stages: contents of the inputs in, index (or bool, float) nodes out. False when they are not known. */
+/* Elements of small results (one, or all of several) by symbolic evaluation of their stages: contents of the inputs in, index (or bool,
+ * float) nodes out. False when they are not known. */
 bool contents_evaluate(Ir *ir, const Node *node, Node *const **contents);
 
 #endif

@@ -94,23 +94,33 @@ const char *op_nearest(const char *name)
 
 /* ---- leaves ---- */
 
-enum { CONTENTS_MAX = 64 };
+enum { CONTENTS_MAX = 64, REALS_MAX = 16 };
 
 Node *input_make(Ir *ir, Name name, Type type)
 {
     Node *const node = node_make(ir, &(Node){.op = OP_input, .type = type, .payload.name = name});
     int64_t elements;
-    if (type.rank > 1 || !const_is_int(type_elements(ir, type), &elements) || elements > CONTENTS_MAX ||
-        (type.dtype != DTYPE_I64 && type.dtype != DTYPE_I32))
+    const bool real = type.dtype == DTYPE_F32;
+    if (type.rank > 1 || !const_is_int(type_elements(ir, type), &elements) || elements > (real ? REALS_MAX : CONTENTS_MAX) ||
+        (type.dtype != DTYPE_I64 && type.dtype != DTYPE_I32 && !real))
         return node;
-    /* A small integer input may turn out to be a shape: its elements are symbols "name[i]" that instantiation reads. */
+    /* A small input may turn out to be a shape, or the scales of one: its elements are symbols "name[i]" that instantiation reads. Of floats
+     * the symbol is the bits. */
     Node **const contents = NEW_ARRAY(ir->arena, Node *, (size_t)elements + 1);
     for (int64_t i = 0; i < elements; i++) {
         const char *const text = arena_format(ir->arena, "%s[%d]", name, (int)i);
-        contents[i] = symbol_make(ir, name_intern(ir->arena, text));
+        Node *const symbol = symbol_make(ir, name_intern(ir->arena, text));
+        contents[i] = real ? bitcast_make(ir, cast_make(ir, symbol, DTYPE_U32), DTYPE_F32) : symbol;
     }
     node->contents = contents;
     return node;
+}
+
+Node *content_symbol(Node *content)
+{
+    if (content->op == OP_bitcast && content->inputs[0]->op == OP_cast)
+        content = content->inputs[0]->inputs[0];
+    return content->op == OP_symbol ? content : NULL;
 }
 
 static int64_t element_integer(Dtype dtype, const void *data, int64_t i)
@@ -326,14 +336,20 @@ static Node *constant_from_contents(Ir *ir, const Node *node, int64_t elements)
     return constant_of(ir, node->type, data, (uint64_t)elements * size);
 }
 
-static bool contents_wanted(Ir *ir, const Node *node, int64_t *elements)
+/* Is this result small, and of a type that shapes are made of? */
+static bool type_wanted(Ir *ir, Type type)
 {
-    const Dtype dtype = node->type.dtype;
-    if (node->result_count > 1 || (dtype != DTYPE_I64 && dtype != DTYPE_I32 && dtype != DTYPE_BOOL && dtype != DTYPE_F32))
-        return false;
+    int64_t elements;
+    const bool shape = type.dtype == DTYPE_I64 || type.dtype == DTYPE_I32 || type.dtype == DTYPE_BOOL || type.dtype == DTYPE_F32;
+    return shape && const_is_int(type_elements(ir, type), &elements) && elements <= CONTENTS_MAX;
+}
+
+static bool contents_wanted(Ir *ir, Node *node)
+{
+    for (int i = 0; i == 0 || i < node->result_count; i++)
+        if (!type_wanted(ir, node_result(node, i)->type))
+            return false;
     if (op_row(node)->meaning.form != MEANING_SCALAR && op_row(node)->meaning.form != MEANING_LOWER)
-        return false;
-    if (!const_is_int(type_elements(ir, node->type), elements) || *elements > CONTENTS_MAX)
         return false;
     const bool reads_shape_only = node->op == OP_Shape || node->op == OP_Size;
     for (uint32_t i = 0; i < node->input_count && !reads_shape_only; i++)
@@ -376,6 +392,21 @@ static bool types_infer(Infer *infer, const OpRow *row)
     return good;
 }
 
+/* Finds the contents of the results where they are small and known. False after a diagnostic. */
+static bool results_know(Ir *ir, Node *node)
+{
+    enum { RESULTS_MAX = 16 };
+    Node *const *contents[RESULTS_MAX];
+    const int errors = ir->diagnostics->error_count;
+    if (node_result(node, 0)->contents || node->result_count > RESULTS_MAX || !contents_wanted(ir, node))
+        return true;
+    if (!contents_evaluate(ir, node, contents))
+        return ir->diagnostics->error_count == errors;
+    for (int i = 0; i == 0 || i < node->result_count; i++)
+        node_result(node, i)->contents = contents[i];
+    return true;
+}
+
 Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int output_count, const Attribute *attributes,
                   int attribute_count)
 {
@@ -395,7 +426,6 @@ Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int outpu
                   .where = ir->where};
     Type *const types = NEW_ARRAY(ir->arena, Type, (size_t)output_count);
     Infer infer = {ir, &draft, output_count, types};
-    const int errors = ir->diagnostics->error_count;
     if (!types_infer(&infer, row))
         return NULL;
     draft.type = output_count == 1 ? types[0] : (Type){0};
@@ -412,20 +442,15 @@ Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int outpu
                                                    .payload.integer = i});
             node->results = results;
         }
-        return node;
+        return results_know(ir, node) ? node : NULL;
     }
     if (input_count == 0 && row->meaning.form == MEANING_EXPAND_BY) { /* an operator without inputs is a constant */
         Node *constant;
         return row->meaning.expand(ir, node, &constant) ? constant : NULL;
     }
+    if (!results_know(ir, node))
+        return NULL;
     int64_t elements;
-    if (!node->contents && contents_wanted(ir, node, &elements)) {
-        Node *const *contents;
-        if (contents_evaluate(ir, node, &contents))
-            node->contents = contents;
-        else if (ir->diagnostics->error_count > errors)
-            return NULL;
-    }
     if (node->contents && const_is_int(type_elements(ir, node->type), &elements)) {
         Node *const constant = constant_from_contents(ir, node, elements);
         if (constant)

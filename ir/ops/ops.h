@@ -87,6 +87,8 @@ static inline Node *node_result(Node *node, int i)
     return node->result_count > 1 ? node->results[i] : node;
 }
 Node *input_make(Ir *ir, Name name, Type type);
+/* The symbol that element `content` of a graph input stands for: itself, or what holds a float's bits; NULL when it is neither. */
+Node *content_symbol(Node *content);
 Node *constant_make(Ir *ir, Type type, const Constant *constant);
 /* A rank-1 i64 constant; a rank-0 constant of any dtype. */
 Node *constant_ints(Ir *ir, const int64_t *values, int count);

@@ -92,11 +92,11 @@ static Position position_crop(const Resizer *resizer, const ResizeAxis *axis, No
     Node *const one = index_const(ir, 1);
     Node *const last = cast_make(ir, index_sub(ir, axis->in, one), DTYPE_F64);
     Node *const steps = cast_make(ir, index_sub(ir, axis->out, one), DTYPE_F64);
-    Node *const size = const_float(ir, DTYPE_F64, axis->end - axis->start);
+    Node *const size = scalar2(ir, OP_sub, axis->end, axis->start);
     Node *const along = scalar2(ir, OP_div, scalar2(ir, OP_mul, scalar2(ir, OP_mul, cast_make(ir, o, DTYPE_F64), size), last), steps);
     Node *const middle = scalar2(ir, OP_mul, scalar2(ir, OP_mul, size, last), const_float(ir, DTYPE_F64, 0.5));
     Node *const offset = scalar3(ir, OP_select, scalar2(ir, OP_gt, axis->out, one), along, middle);
-    Node *const x = scalar2(ir, OP_add, offset, scalar2(ir, OP_mul, const_float(ir, DTYPE_F64, axis->start), last));
+    Node *const x = scalar2(ir, OP_add, offset, scalar2(ir, OP_mul, axis->start, last));
     Node *const floor_x = scalar1(ir, OP_floor, x);
     Node *const shifted = scalar2(ir, OP_add, x, const_float(ir, DTYPE_F64, rounding[resizer->plan.rounding].shift));
     Node *const below = scalar2(ir, OP_lt, x, const_float(ir, DTYPE_F64, 0)), *const above = scalar2(ir, OP_gt, x, last);

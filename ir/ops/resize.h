@@ -13,7 +13,7 @@ typedef struct ResizeAxis {
     bool identity;     /* out[i] is in[i] */
     Node *in, *out;    /* extents */
     Node *up, *down;
-    double start, end; /* region of interest, of TF_CROP_AND_RESIZE */
+    Node *start, *end; /* region of interest, of TF_CROP_AND_RESIZE: f64 */
 } ResizeAxis;
 
 typedef struct ResizePlan {

@@ -37,18 +37,18 @@ static bool count_check(const Infer *infer, int i, const char *name, int count)
            infer_error(infer, "%s must be a list of %d values, not %s", name, count, type_text(infer->ir, infer_type(infer, i)));
 }
 
-/* The known real numbers in input i. */
-static bool reals_read(const Infer *infer, int i, const char *name, int count, double *values)
+/* The real numbers in input i: constants, or what a run knows of a small input. */
+static bool reals_read(const Infer *infer, int i, const char *name, int count, Node **values)
 {
     int given;
     if (!count_check(infer, i, name, count))
         return false;
     Node *const *const contents = infer_elements(infer, i, &given);
-    for (int j = 0; j < count; j++) {
-        if (!contents || contents[j]->op != OP_const)
-            return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s of Resize must be known at compile time", name);
-        values[j] = const_as_double(contents[j]);
-    }
+    if (!contents)
+        return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
+                          "%s of Resize must be known at compile time or be a small input of f32", name);
+    for (int j = 0; j < count; j++)
+        values[j] = contents[j];
     return true;
 }
 
@@ -87,10 +87,31 @@ static void fraction_of(double scale, int64_t *up, int64_t *down)
     }
 }
 
-static bool scale_read(const Infer *infer, int d, double scale, ResizeAxis *axis)
+/* A scale that only a run knows: its bits are a mantissa of 24 bits over a power of two. */
+static bool scale_unknown(const Infer *infer, int d, Node *scale, ResizeAxis *axis)
+{
+    Ir *const ir = infer->ir;
+    Node *const bits = cast_make(ir, bitcast_make(ir, scale, DTYPE_U32), DTYPE_INDEX), *const step = index_const(ir, 1 << 23);
+    Node *const exponent = index_floordiv(ir, bits, step); /* 127 for scales from 1 to 2; with the sign on top */
+    const char *const text = arena_format(ir->arena, "Resize: the scale of axis %d is outside 2^-20..2^20", d);
+    Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, exponent, index_const(ir, 127 - 20)), scalar2(ir, OP_lt, exponent, index_const(ir, 127 + 20)));
+    if (!run_check(ir, inside, text))
+        return infer_error(infer, "%s", text);
+    axis->up = index_add(ir, index_mod(ir, bits, step), step);
+    axis->down = scalar2(ir, OP_shl, index_const(ir, 1), index_sub(ir, index_const(ir, 127 + 23), exponent));
+    Node *const extent = scalar1(ir, OP_floor, scalar2(ir, OP_mul, cast_make(ir, axis->in, DTYPE_F32), scale));
+    axis->out = cast_make(ir, extent, DTYPE_INDEX);
+    const char *const empty = arena_format(ir->arena, "Resize: axis %d would become empty", d);
+    return run_check(ir, scalar2(ir, OP_ge, axis->out, index_const(ir, 1)), empty) || infer_error(infer, "%s", empty);
+}
+
+static bool scale_read(const Infer *infer, int d, Node *given, ResizeAxis *axis)
 {
     Ir *const ir = infer->ir;
     int64_t up, down, in;
+    if (given->op != OP_const)
+        return given->type.dtype == DTYPE_F32 ? scale_unknown(infer, d, given, axis) : infer_error(infer, "scales must be f32");
+    const double scale = const_as_double(given);
     if (!(scale >= 0x1p-20 && scale <= 0x1p20))
         return infer_error(infer, "the scale %g of axis %d is outside 2^-20..2^20", scale, d);
     fraction_of(scale, &up, &down);
@@ -119,10 +140,39 @@ static void ratio_set(Ir *ir, ResizeAxis *axis, Node *up, Node *down)
     }
 }
 
+/* As below, for sizes that a run gives; they and the extents are checked to be at most 2^31. */
+static bool aspect_unknown(const Infer *infer, const int *axes, int count, bool larger, ResizePlan *plan)
+{
+    Ir *const ir = infer->ir;
+    Node *const one = index_const(ir, 1), *const two = index_const(ir, 2), *const most = index_const(ir, INT32_MAX), *up = NULL, *down = NULL;
+    for (int i = 0; i < count; i++) {
+        const ResizeAxis *const axis = &plan->axes[axes[i]];
+        Node *const fits = scalar2(ir, OP_and, scalar2(ir, OP_ge, axis->out, one), scalar2(ir, OP_le, axis->out, most));
+        if (!run_check(ir, scalar2(ir, OP_and, fits, scalar2(ir, OP_le, axis->in, most)), "Resize keeps the aspect ratio of sizes from 1 to 2^31"))
+            return infer_error(infer, "Resize keeps the aspect ratio of sizes from 1 to 2^31");
+        Node *const own = up ? index_mul(ir, axis->out, down) : NULL, *const best = up ? index_mul(ir, up, axis->in) : NULL;
+        Node *const better = up ? scalar2(ir, larger ? OP_gt : OP_lt, own, best) : const_bool(ir, true);
+        up = up ? scalar3(ir, OP_select, better, axis->out, up) : axis->out;
+        down = down ? scalar3(ir, OP_select, better, axis->in, down) : axis->in;
+    }
+    for (int i = 0; i < count; i++) {
+        ResizeAxis *const axis = &plan->axes[axes[i]];
+        Node *const twice = index_floordiv(ir, index_mul(ir, index_mul(ir, two, axis->in), up), down);
+        axis->out = index_floordiv(ir, index_add(ir, twice, one), two);
+        ratio_set(ir, axis, up, down);
+    }
+    return true;
+}
+
 /* One scale for all axes: the smallest (or largest) of size / extent; extents are rounded, halves up. */
 static bool aspect_kept(const Infer *infer, const int *axes, int count, bool larger, ResizePlan *plan)
 {
     int64_t up = 0, down = 1, size, in;
+    bool known = true;
+    for (int i = 0; i < count; i++)
+        known = known && const_is_int(plan->axes[axes[i]].out, &size) && const_is_int(plan->axes[axes[i]].in, &in);
+    if (!known)
+        return aspect_unknown(infer, axes, count, larger, plan);
     for (int i = 0; i < count; i++) {
         const ResizeAxis *const axis = &plan->axes[axes[i]];
         if (!const_is_int(axis->out, &size) || !const_is_int(axis->in, &in) || size > INT32_MAX || in > INT32_MAX || in < 1)
@@ -184,16 +234,17 @@ static bool axes_read(const Infer *infer, int rank, int *axes, int *count)
 
 static bool roi_read(const Infer *infer, const int *axes, int count, ResizePlan *plan)
 {
-    double values[2 * RANK_MAX];
+    Node *values[2 * RANK_MAX];
     if (!has_elements(infer, 1))
         return infer_error(infer, "tf_crop_and_resize needs the input roi");
     if (!reals_read(infer, 1, "roi", 2 * count, values))
         return false;
     for (int i = 0; i < count; i++) {
         ResizeAxis *const axis = &plan->axes[axes[i]];
-        axis->start = values[i];
-        axis->end = values[count + i];
-        if (!isfinite(axis->start) || !isfinite(axis->end))
+        axis->start = cast_make(infer->ir, values[i], DTYPE_F64);
+        axis->end = cast_make(infer->ir, values[count + i], DTYPE_F64);
+        Node *const sum = scalar2(infer->ir, OP_sub, axis->end, axis->start);
+        if (sum->op == OP_const && !isfinite(const_as_double(sum)))
             return infer_error(infer, "roi of axis %d is not finite", axes[i]);
     }
     return true;
@@ -222,7 +273,7 @@ static bool axis_finish(const Infer *infer, int d, ResizePlan *plan)
     int64_t known;
     axis->identity = axis->up == axis->down && axis->out == axis->in;
     if (plan->transform == TF_CROP_AND_RESIZE)
-        axis->identity = axis->identity && axis->start == 0 && axis->end == 1;
+        axis->identity = axis->identity && axis->start == const_float(infer->ir, DTYPE_F64, 0) && axis->end == const_float(infer->ir, DTYPE_F64, 1);
     if (const_is_int(axis->out, &known) && (known < 1 || known > INT32_MAX) && !axis->identity)
         return infer_error(infer, "axis %d of %s would get the extent %lld", d, type_text(infer->ir, infer_type(infer, 0)), (long long)known);
     if (plan->antialias && !axis->identity && (!const_is_int(axis->up, &known) || !const_is_int(axis->down, &known)))
@@ -236,7 +287,7 @@ bool resize_plan(const Infer *infer, ResizePlan *plan)
     Ir *const ir = infer->ir;
     const Type x = infer_type(infer, 0);
     int axes[RANK_MAX], count = 0;
-    double scales[RANK_MAX];
+    Node *scales[RANK_MAX];
     const bool by_scale = has_elements(infer, 2), by_size = has_elements(infer, 3);
     plan->rank = x.rank;
     if (by_scale == by_size)
@@ -244,7 +295,8 @@ bool resize_plan(const Infer *infer, ResizePlan *plan)
     if (!modes_read(infer, plan) || !axes_read(infer, x.rank, axes, &count))
         return false;
     for (int d = 0; d < x.rank; d++)
-        plan->axes[d] = (ResizeAxis){.in = x.dims[d], .out = x.dims[d], .up = index_const(ir, 1), .down = index_const(ir, 1), .end = 1};
+        plan->axes[d] = (ResizeAxis){.in = x.dims[d], .out = x.dims[d], .up = index_const(ir, 1), .down = index_const(ir, 1),
+                                      .start = const_float(ir, DTYPE_F64, 0), .end = const_float(ir, DTYPE_F64, 1)};
     if (by_scale && !reals_read(infer, 2, "scales", count, scales))
         return false;
     for (int i = 0; by_scale && i < count; i++)

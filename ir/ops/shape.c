@@ -54,6 +54,20 @@ bool size_lower(Lower *lower)
 
 /* ---- Range ---- */
 
+/* The length for a delta whose sign only a run knows. */
+static bool length_signed(Infer *infer, Node *const *value, Node **length)
+{
+    Ir *const ir = infer->ir;
+    Node *const zero = index_const(ir, 0), *const down = index_sub(ir, zero, value[2]);
+    if (!run_check(ir, scalar2(ir, OP_ne, value[2], zero), "Range: the delta is 0"))
+        return infer_error(infer, "the delta of Range is 0");
+    Node *const up = scalar2(ir, OP_gt, value[2], zero);
+    Node *const steps = scalar3(ir, OP_select, up, index_ceildiv(ir, index_sub(ir, value[1], value[0]), value[2]),
+                                index_ceildiv(ir, index_sub(ir, value[0], value[1]), down));
+    *length = index_max(ir, steps, zero);
+    return true;
+}
+
 static bool range_length(Infer *infer, Node **length)
 {
     Ir *const ir = infer->ir;
@@ -72,7 +86,7 @@ static bool range_length(Infer *infer, Node **length)
     int64_t delta;
     if (value[0]->type.dtype == DTYPE_INDEX) {
         if (!const_is_int(value[2], &delta))
-            return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the delta of Range must be known at compile time");
+            return length_signed(infer, value, length);
         if (delta == 0 || delta == INT64_MIN)
             return infer_error(infer, "the delta of Range is %lld", (long long)delta);
         int64_t first, last, distance;
@@ -82,8 +96,15 @@ static bool range_length(Infer *infer, Node **length)
         *length = index_max(ir, index_ceildiv(ir, span, index_const(ir, delta > 0 ? delta : -delta)), index_const(ir, 0));
         return true;
     }
-    if (value[0]->op != OP_const || value[1]->op != OP_const || value[2]->op != OP_const)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the bounds of a float Range must be known at compile time");
+    if (value[0]->op != OP_const || value[1]->op != OP_const || value[2]->op != OP_const) {
+        const char *const text = "Range: the delta is 0";
+        Node *const zero = const_float(ir, value[2]->type.dtype, 0);
+        if (!run_check(ir, scalar2(ir, OP_ne, value[2], zero), text))
+            return infer_error(infer, "%s", text);
+        Node *const steps = scalar2(ir, OP_div, scalar2(ir, OP_sub, value[1], value[0]), value[2]);
+        *length = index_max(ir, cast_make(ir, scalar1(ir, OP_ceil, steps), DTYPE_INDEX), index_const(ir, 0));
+        return true;
+    }
     const double count = ceil((const_as_double(value[1]) - const_as_double(value[0])) / const_as_double(value[2]));
     if (!(count < 1e15))
         return infer_error(infer, "Range has %g elements", count);
