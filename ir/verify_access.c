@@ -145,6 +145,8 @@ static void check_offset(Verifier *verifier, const Node *node, int lanes)
     const Node *const buffer = node->inputs[0];
     const Range offset = range_of(verifier, node->inputs[1]);
     const int64_t elements = buffer_elements(buffer);
+    if (elements == 0)
+        return; /* only axes without points lead there, which may be known at run time alone */
     if (offset.high < 0 || offset.low > elements - lanes)
         verify_wrong(verifier, node, "reaches element %lld and %d lanes of a buffer of %lld",
                      (long long)(offset.high < 0 ? offset.high : offset.low), lanes, (long long)elements);
@@ -156,7 +158,7 @@ static void check_indices(Verifier *verifier, const Node *node, Node *const *ind
     for (int i = 0; i < buffer->type.rank; i++) {
         const Range index = range_of(verifier, indices[i]);
         int64_t dim;
-        if (!const_is_int(buffer->type.dims[i], &dim))
+        if (!const_is_int(buffer->type.dims[i], &dim) || dim == 0) /* as above */
             continue;
         if (index.high < 0 || index.low >= dim)
             verify_wrong(verifier, node, "index %d is %lld or %s, of a dim of %lld", i + 1,
