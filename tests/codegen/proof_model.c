@@ -120,6 +120,8 @@ bool proof_load(Proof *proof, int level, int workers)
 
 /* ---- symbols ---- */
 
+enum { TRIES = 20000 };
+
 static bool allowed(const Program *program, const SymbolValue *values)
 {
     for (int i = 0; i < program->check_count; i++)
@@ -144,6 +146,12 @@ int proof_symbols(const Proof *proof, SymbolValue *values, int most)
         for (int j = 0; j < count; j++)
             set[j] = (SymbolValue){program->symbols[j].symbol, candidates[i][j % 4]};
         sets += allowed(program, set);
+    }
+    uint64_t seed = 1; /* elements of shapes and the like: what fits is found by trying */
+    for (int i = 0; i < TRIES && sets == 0; i++) {
+        for (int j = 0; j < count; j++)
+            values[j] = (SymbolValue){program->symbols[j].symbol, random_below(&seed, 7) + (program->symbols[j].element ? -1 : 0)};
+        sets += allowed(program, values);
     }
     return sets;
 }
