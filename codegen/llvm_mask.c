@@ -1,6 +1,7 @@
-/* Masked loads and stores. Where masks are vectors of signs (AVX2) and a masked access needs several registers, it is made register by register, each
- * with a mask of its own: LLVM 22 forgets, when it divides a mask by itself, what it knows to be zero in one half, and loads all of it. The
- * parts of a mask are computed anew from the parts of its operands, so that what is known is known before. */
+/* Masked loads and stores. Where masks are vectors of signs (AVX2) and a masked access needs several registers, it is
+ * made register by register, each with a mask of its own: LLVM 22 forgets, when it divides a mask by itself, what it
+ * knows to be zero in one half, and loads all of it. The parts of a mask are computed anew from the parts of its
+ * operands, so that what is known is known before. */
 #include "codegen/emit.h"
 
 #include <string.h>
@@ -19,7 +20,8 @@ static LLVMValueRef part_of(Emitter *emitter, LLVMValueRef vector, int first, in
 
 static bool is_lanewise(LLVMOpcode opcode)
 {
-    return opcode == LLVMAnd || opcode == LLVMOr || opcode == LLVMXor || opcode == LLVMAdd || opcode == LLVMSub || opcode == LLVMMul;
+    return opcode == LLVMAnd || opcode == LLVMOr || opcode == LLVMXor || opcode == LLVMAdd || opcode == LLVMSub ||
+           opcode == LLVMMul;
 }
 
 /* Lanes first..first+lanes-1 of a mask, or of an operand of one. */
@@ -42,8 +44,8 @@ static int lanes_of_part(const Emitter *emitter, LLVMValueRef mask, int lanes, i
 {
     const int part = emitter->target->vector_bytes / bytes;
     const bool divides = part > 1 && lanes > part && lanes % part == 0 && ((lanes / part) & (lanes / part - 1)) == 0;
-    return !emitter->target->masked && bytes >= 4 && divides &&
-           lanes <= 2 * PARTS_MAX && !LLVMIsConstant(mask) ? part : 0;
+    return !emitter->target->masked && bytes >= 4 && divides && lanes <= 2 * PARTS_MAX && !LLVMIsConstant(mask) ? part
+                                                                                                                : 0;
 }
 
 /* ---- LLVM's intrinsics ---- */
@@ -76,20 +78,25 @@ LLVMValueRef emit_masked(Emitter *emitter, const char *name, LLVMTypeRef value_t
 static LLVMValueRef address_of_part(Emitter *emitter, LLVMValueRef address, int bytes)
 {
     LLVMValueRef const offset = emit_int(LLVMInt64TypeInContext(emitter->context), bytes);
-    return LLVMBuildGEP2(emitter->builder, LLVMInt8TypeInContext(emitter->context), address, (LLVMValueRef *)(uintptr_t)&offset, 1, "");
+    return LLVMBuildGEP2(emitter->builder, LLVMInt8TypeInContext(emitter->context), address,
+                         (LLVMValueRef *)(uintptr_t)&offset, 1, "");
 }
 
-LLVMValueRef emit_masked_load(Emitter *emitter, LLVMValueRef address, LLVMValueRef mask, LLVMValueRef otherwise, int bytes)
+LLVMValueRef emit_masked_load(Emitter *emitter, LLVMValueRef address, LLVMValueRef mask, LLVMValueRef otherwise,
+                              int bytes)
 {
     const int lanes = emit_lanes(otherwise), part = lanes_of_part(emitter, mask, lanes, bytes);
     if (part == 0) {
         LLVMValueRef arguments[] = {address, mask, otherwise};
-        return emit_masked(emitter, "llvm.masked.load", LLVMTypeOf(otherwise), LLVMTypeOf(address), arguments, 3, 0, bytes);
+        return emit_masked(emitter, "llvm.masked.load", LLVMTypeOf(otherwise), LLVMTypeOf(address), arguments, 3, 0,
+                           bytes);
     }
     LLVMValueRef parts[PARTS_MAX];
     int count = lanes / part, places[2 * PARTS_MAX];
     for (int i = 0; i < count; i++)
-        parts[i] = emit_masked_load(emitter, address_of_part(emitter, address, i * part * bytes), mask_part(emitter, mask, i * part, part, 0), part_of(emitter, otherwise, i * part, part), bytes);
+        parts[i] = emit_masked_load(emitter, address_of_part(emitter, address, i * part * bytes),
+                                    mask_part(emitter, mask, i * part, part, 0),
+                                    part_of(emitter, otherwise, i * part, part), bytes);
     for (int i = 0; i < 2 * PARTS_MAX; i++)
         places[i] = i;
     for (int width = part; count > 1; count /= 2, width *= 2)
@@ -107,5 +114,6 @@ void emit_masked_store(Emitter *emitter, LLVMValueRef address, LLVMValueRef mask
         return;
     }
     for (int i = 0; i < lanes / part; i++)
-        emit_masked_store(emitter, address_of_part(emitter, address, i * part * bytes), mask_part(emitter, mask, i * part, part, 0), part_of(emitter, value, i * part, part), bytes);
+        emit_masked_store(emitter, address_of_part(emitter, address, i * part * bytes),
+                          mask_part(emitter, mask, i * part, part, 0), part_of(emitter, value, i * part, part), bytes);
 }

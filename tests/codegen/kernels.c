@@ -1,8 +1,11 @@
-/* codegen_kernels: every kernel of models, machine code against interpreter, bit for bit; and the plan of memory and order.
+/* codegen_kernels: every kernel of models, machine code against interpreter, bit for bit; and the plan of memory and
+ * order.
  *
- *     codegen_kernels [--level x86-64-v3|x86-64-v4] [-O N] [--work N] [--rounds N] [--only NAME] [--workers N] [--orders N] [--no-machine] MODEL.onnx ...
+ *     codegen_kernels [--level x86-64-v3|x86-64-v4] [-O N] [--work N] [--rounds N] [--only NAME] [--workers N]
+ * [--orders N] [--no-machine] MODEL.onnx ...
  *
- * One line per failure and one per model; ends with 1 when anything failed. Models that are not supported are told and passed over. */
+ * One line per failure and one per model; ends with 1 when anything failed. Models that are not supported are told and
+ * passed over. */
 #include "tests/codegen/proof.h"
 
 #include <stdlib.h>
@@ -34,9 +37,12 @@ static int prove_model(const char *path, const Settings *settings)
         }
         proof_kernels(&proof, level, machine, &settings->proof, &tally);
     }
-    const bool ordered = settings->orders > 0 && proof_orders(&proof, 0, settings->orders, settings->proof.work, &failures);
+    const bool ordered =
+        settings->orders > 0 && proof_orders(&proof, 0, settings->orders, settings->proof.work, &failures);
     failures += tally.failures;
-    printf("%s %s: %d kernels on %d levels, %d launches: %d whole, %d in part, %d not compared, %d failures%s\n", failures ? "FAILED" : "ok", path, proof.program.kernel_count, proof.level_count, proof.program.launch_count, tally.compared, tally.partly, tally.unproven, failures, ordered ? ", orders" : "");
+    printf("%s %s: %d kernels on %d levels, %d launches: %d whole, %d in part, %d not compared, %d failures%s\n",
+           failures ? "FAILED" : "ok", path, proof.program.kernel_count, proof.level_count, proof.program.launch_count,
+           tally.compared, tally.partly, tally.unproven, failures, ordered ? ", orders" : "");
     fflush(stdout);
     proof_close(&proof);
     return failures;
@@ -59,7 +65,10 @@ int main(int count, char **arguments)
         const struct {
             const char *name;
             int *number;
-        } numbers[] = {{"-O", &settings.proof.level}, {"--workers", &settings.proof.workers}, {"--rounds", &settings.proof.rounds}, {"--orders", &settings.orders}};
+        } numbers[] = {{"-O", &settings.proof.level},
+                       {"--workers", &settings.proof.workers},
+                       {"--rounds", &settings.proof.rounds},
+                       {"--orders", &settings.orders}};
         bool known = false;
         for (size_t j = 0; j < sizeof numbers / sizeof *numbers; j++)
             if (strcmp(text, numbers[j].name) == 0) {

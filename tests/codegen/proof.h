@@ -1,8 +1,9 @@
 /* Proofs by running: compiled models against the interpreter, bit for bit, in memory that no access may leave.
  *
- * A Proof is one compilation (from a model file or a graph made by a test) up to its program and, per level, its machine code. A Trial is one
- * kernel with the same random contents of its buffers for every way of running it: the scheduled body interpreted, the plain stages
- * interpreted, the machine code. Results equal when every byte does; NaN is NaN, whatever its bits. */
+ * A Proof is one compilation (from a model file or a graph made by a test) up to its program and, per level, its
+ * machine code. A Trial is one kernel with the same random contents of its buffers for every way of running it: the
+ * scheduled body interpreted, the plain stages interpreted, the machine code. Results equal when every byte does; NaN
+ * is NaN, whatever its bits. */
 #ifndef LATHE_TESTS_CODEGEN_PROOF_H
 #define LATHE_TESTS_CODEGEN_PROOF_H
 
@@ -33,7 +34,8 @@ typedef struct Guarded {
     uint8_t *data, *map;
     uint64_t bytes, map_bytes;
 } Guarded;
-/* With `at_end` the first byte after the data cannot be touched, else the last byte before it. Exits when there is no memory. */
+/* With `at_end` the first byte after the data cannot be touched, else the last byte before it. Exits when there is no
+ * memory. */
 Guarded guarded_open(uint64_t bytes, bool at_end);
 void guarded_close(Guarded *memory);
 /* From now on (until told otherwise) writing is a fault. */
@@ -93,7 +95,8 @@ bool proof_program(Proof *proof);
 bool proof_load(Proof *proof, int level, int workers);
 void proof_close(Proof *proof);
 
-/* Values for the program's symbols that its checks allow; at most `most` different sets. values[set * program.symbol_count + symbol]. */
+/* Values for the program's symbols that its checks allow; at most `most` different sets. values[set *
+ * program.symbol_count + symbol]. */
 int proof_symbols(const Proof *proof, SymbolValue *values, int most);
 
 /* ---- kernels (proof_kernel.c) ---- */
@@ -102,15 +105,18 @@ typedef struct Tally {
     int kernels, compared, partly, unproven, failures; /* unproven: more work than allowed, even for a few units */
 } Tally;
 
-/* Every kernel of the program on the level: machine code == scheduled body == plain stages. With `machine` false only the latter two. */
+/* Every kernel of the program on the level: machine code == scheduled body == plain stages. With `machine` false only
+ * the latter two. */
 void proof_kernels(Proof *proof, int level, bool machine, const ProofOptions *options, Tally *tally);
 
 /* ---- plans (proof_plan.c) ---- */
 
-/* Launches that touch the same bytes wait for each other, what is still needed is not written over, and slots are large enough. */
+/* Launches that touch the same bytes wait for each other, what is still needed is not written over, and slots are large
+ * enough. */
 bool proof_plan(const Proof *proof);
-/* The whole program interpreted in its planned memory, in order and in `orders` random orders that the launches' dependencies allow: outputs equal
- * those of plain stages in memory of their own. False when there was too much to do; *failures counts differences. */
+/* The whole program interpreted in its planned memory, in order and in `orders` random orders that the launches'
+ * dependencies allow: outputs equal those of plain stages in memory of their own. False when there was too much to do;
+ * *failures counts differences. */
 bool proof_orders(Proof *proof, int level, int orders, int64_t work, int *failures);
 
 #endif

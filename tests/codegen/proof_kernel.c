@@ -50,7 +50,8 @@ static Root *root_of(Trial *trial, Node *buffer)
 static bool root_written(const Trial *trial, const Root *root)
 {
     for (int i = 0; i < trial->buffer_count; i++)
-        if (buffer_root(trial->kernel->inputs[i]) == root->buffer && kernel_writes(trial->kernel, trial->kernel->inputs[i]))
+        if (buffer_root(trial->kernel->inputs[i]) == root->buffer &&
+            kernel_writes(trial->kernel, trial->kernel->inputs[i]))
             return true;
     return false;
 }
@@ -59,7 +60,8 @@ static void fill(Trial *trial, Root *root, Values values, uint64_t *state)
 {
     const Buffer *const buffer = root->buffer->payload.buffer;
     const Type type = root->buffer->type;
-    if (buffer->place == PLACE_WEIGHT && pack_bytes(type.dtype, pack_elements(type, &buffer->layout)) <= root->memory.bytes)
+    if (buffer->place == PLACE_WEIGHT &&
+        pack_bytes(type.dtype, pack_elements(type, &buffer->layout)) <= root->memory.bytes)
         constant_pack(buffer->constant, type, &buffer->layout, root->memory.data);
     else
         values_fill(trial->ir, type.dtype, root->memory.data, root->memory.bytes, values, state);
@@ -81,12 +83,19 @@ static void trial_close(Trial *trial)
 }
 
 /* False when a size has no value for these symbols. */
-static bool trial_open(Trial *trial, Ir *ir, Node *kernel, const SymbolValue *symbols, int symbol_count, Values values, uint64_t seed)
+static bool trial_open(Trial *trial, Ir *ir, Node *kernel, const SymbolValue *symbols, int symbol_count, Values values,
+                       uint64_t seed)
 {
     Arena *const arena = ir->arena;
     const int count = kernel_buffer_count(kernel), dims = (int)kernel->input_count - count;
     uint64_t largest[1 + 64] = {0};
-    *trial = (Trial){.ir = ir, .kernel = kernel, .buffer_count = count, .roots = NEW_ARRAY(arena, Root, (size_t)count + 1), .buffers = NEW_ARRAY(arena, void *, (size_t)count + 1), .bytes = NEW_ARRAY(arena, uint64_t, (size_t)count + 1), .dims = NEW_ARRAY(arena, int64_t, (size_t)dims + 1)};
+    *trial = (Trial){.ir = ir,
+                     .kernel = kernel,
+                     .buffer_count = count,
+                     .roots = NEW_ARRAY(arena, Root, (size_t)count + 1),
+                     .buffers = NEW_ARRAY(arena, void *, (size_t)count + 1),
+                     .bytes = NEW_ARRAY(arena, uint64_t, (size_t)count + 1),
+                     .dims = NEW_ARRAY(arena, int64_t, (size_t)dims + 1)};
     for (int i = 0; i < count; i++) {
         Root *const root = root_of(trial, kernel->inputs[i]);
         trial->bytes[i] = bytes_of(ir, kernel->inputs[i], symbols, symbol_count);
@@ -164,7 +173,8 @@ static void run_machine(void *context)
     for (int i = 0; i < PIECES; i++) {
         memset(trial->scratch.data, 0xff, trial->scratch.bytes);
         if (run->pieces[i].from < run->pieces[i].to)
-            run->function(trial->buffers, trial->dims, run->pieces[i].from, run->pieces[i].to, trial->scratch.data, &trial->error);
+            run->function(trial->buffers, trial->dims, run->pieces[i].from, run->pieces[i].to, trial->scratch.data,
+                          &trial->error);
     }
 }
 
@@ -176,7 +186,8 @@ static bool machine(Trial *trial, lathe_kernel *function, const Piece *pieces)
     if (run_guarded(run_machine, &run, &fault)) {
         for (int i = 0; i < trial->root_count; i++)
             if (!guarded_intact(&trial->roots[i].memory)) {
-                printf("FAIL %s: machine code wrote outside of buffer %s\n", trial->label, trial->roots[i].buffer->payload.buffer->name);
+                printf("FAIL %s: machine code wrote outside of buffer %s\n", trial->label,
+                       trial->roots[i].buffer->payload.buffer->name);
                 return false;
             }
         if (!guarded_intact(&trial->scratch))
@@ -188,7 +199,8 @@ static bool machine(Trial *trial, lathe_kernel *function, const Piece *pieces)
         const Guarded *const memory = &trial->roots[i].memory;
         const int64_t offset = (const uint8_t *)fault - memory->data;
         if ((const uint8_t *)fault >= memory->map && (const uint8_t *)fault < memory->map + memory->map_bytes)
-            printf(", byte %lld of the %llu of buffer %s%s", (long long)offset, (unsigned long long)memory->bytes, trial->roots[i].buffer->payload.buffer->name, trial->roots[i].start ? "" : " (read-only)");
+            printf(", byte %lld of the %llu of buffer %s%s", (long long)offset, (unsigned long long)memory->bytes,
+                   trial->roots[i].buffer->payload.buffer->name, trial->roots[i].start ? "" : " (read-only)");
     }
     printf("\n");
     return false;
@@ -203,9 +215,11 @@ static int32_t interpret(Trial *trial, Node *scheduled, const Piece *pieces, int
     for (int i = 0; i < PIECES; i++) {
         if (pieces[i].from >= pieces[i].to)
             continue;
-        const int32_t result = interpret_run_with(code, trial->buffers, trial->bytes, trial->dims, pieces[i].from, pieces[i].to, &trial->error, &options);
+        const int32_t result = interpret_run_with(code, trial->buffers, trial->bytes, trial->dims, pieces[i].from,
+                                                  pieces[i].to, &trial->error, &options);
         if (result != INTERPRET_OK && result != INTERPRET_LIMIT)
-            printf("FAIL %s: interpreter, schedule \"%s\": %s\n", trial->label, scheduled->payload.kernel->schedule, interpret_message(code));
+            printf("FAIL %s: interpreter, schedule \"%s\": %s\n", trial->label, scheduled->payload.kernel->schedule,
+                   interpret_message(code));
         if (result != INTERPRET_OK)
             return result;
     }
@@ -222,10 +236,13 @@ static bool same(const Trial *trial, const Outcome *outcome, const char *what)
     for (int i = 0; i < trial->root_count; i++) {
         const Root *const root = &trial->roots[i];
         const Dtype dtype = root->buffer->type.dtype;
-        const int64_t element = root->start ? values_differ(dtype, outcome->data[i], root->memory.data, root->memory.bytes) : -1;
+        const int64_t element =
+            root->start ? values_differ(dtype, outcome->data[i], root->memory.data, root->memory.bytes) : -1;
         if (element < 0)
             continue;
-        printf("FAIL %s: %s: %s[%lld] is %s and %s\n", trial->label, what, root->buffer->payload.buffer->name, (long long)element, value_text(trial->ir->arena, dtype, outcome->data[i], element), value_text(trial->ir->arena, dtype, root->memory.data, element));
+        printf("FAIL %s: %s: %s[%lld] is %s and %s\n", trial->label, what, root->buffer->payload.buffer->name,
+               (long long)element, value_text(trial->ir->arena, dtype, outcome->data[i], element),
+               value_text(trial->ir->arena, dtype, root->memory.data, element));
         return false;
     }
     return true;
@@ -309,7 +326,8 @@ static void prove(Case *this, Trial *trial, int64_t units, int64_t plain_units)
     }
     const int32_t result = interpret(trial, this->plain, plain, this->options->work);
     if (result == INTERPRET_OK) {
-        this->failed |= !same(trial, &reference, this->function ? "machine code and plain stages" : "scheduled body and plain stages");
+        this->failed |= !same(trial, &reference,
+                              this->function ? "machine code and plain stages" : "scheduled body and plain stages");
         this->compared |= !this->function;
     } else {
         this->failed |= result != INTERPRET_LIMIT;
@@ -327,10 +345,14 @@ static void prove_round(Case *this, const SymbolValue *symbols, int symbol_count
         seed = seed * 31 + (unsigned char)*c;
     const int64_t units = index_evaluate(this->scheduled->payload.kernel->units, symbols, symbol_count);
     const int64_t plain_units = index_evaluate(this->plain->payload.kernel->units, symbols, symbol_count);
-    if (trial_open(&trial, ir, this->scheduled, symbols, symbol_count, values, seed) && units >= 0 && plain_units >= 0) {
-        trial.label = arena_format(ir->arena, "%s %s %s \"%s\"%s", this->proof->name, this->kernel->name, this->target->name, this->scheduled->payload.kernel->schedule, values ? " special" : "");
+    if (trial_open(&trial, ir, this->scheduled, symbols, symbol_count, values, seed) && units >= 0 &&
+        plain_units >= 0) {
+        trial.label =
+            arena_format(ir->arena, "%s %s %s \"%s\"%s", this->proof->name, this->kernel->name, this->target->name,
+                         this->scheduled->payload.kernel->schedule, values ? " special" : "");
         for (int i = 0; i < symbol_count; i++)
-            trial.label = arena_format(ir->arena, "%s %s=%lld", trial.label, symbols[i].symbol->payload.name, (long long)symbols[i].value);
+            trial.label = arena_format(ir->arena, "%s %s=%lld", trial.label, symbols[i].symbol->payload.name,
+                                       (long long)symbols[i].value);
         trial.scratch = guarded_open(((uint64_t)this->scheduled->payload.kernel->scratch + 63) / 64 * 64, true);
         if (units > 0)
             prove(this, &trial, units, plain_units);
@@ -350,7 +372,14 @@ void proof_kernels(Proof *proof, int level, bool with_machine, const ProofOption
         if (options->only && !strstr(kernel->name, options->only))
             continue;
         const LoopsSchedule rows = {.lanes = 1024, .any_tail = true};
-        Case this = {.proof = proof, .kernel = kernel, .options = options, .tally = tally, .scheduled = kernel->scheduled[level], .plain = loops_schedule(proof->ir, kernel->stages, &rows), .function = with_machine ? proof->functions[level][i] : NULL, .target = proof->levels[level]};
+        Case this = {.proof = proof,
+                     .kernel = kernel,
+                     .options = options,
+                     .tally = tally,
+                     .scheduled = kernel->scheduled[level],
+                     .plain = loops_schedule(proof->ir, kernel->stages, &rows),
+                     .function = with_machine ? proof->functions[level][i] : NULL,
+                     .target = proof->levels[level]};
         for (int set = 0; set < set_count; set++)
             for (int values = 0; values < options->rounds && values < VALUES_KINDS; values++)
                 if (!this.failed)
@@ -361,7 +390,8 @@ void proof_kernels(Proof *proof, int level, bool with_machine, const ProofOption
         tally->partly += this.partly;
         tally->unproven += !this.compared && !this.partly && !this.failed;
         if (!this.compared && !this.partly && !this.failed)
-            printf("LARGE %s %s %s \"%s\"\n", proof->name, kernel->name, proof->levels[level]->name, this.scheduled->payload.kernel->schedule);
+            printf("LARGE %s %s %s \"%s\"\n", proof->name, kernel->name, proof->levels[level]->name,
+                   this.scheduled->payload.kernel->schedule);
         fflush(stdout);
     }
 }

@@ -87,7 +87,8 @@ static double plain_float(uint64_t *state)
 
 static double special_float(uint64_t *state)
 {
-    static const double often[] = {0.0, -0.0, 1.0, -1.0, 0.5, 1e-40, -3e-39, 1e18, -1e18, 65504.0, 88.5, -104.0, 1e-20, 6.0};
+    static const double often[] = {0.0,  -0.0,  1.0,     -1.0, 0.5,    1e-40, -3e-39,
+                                   1e18, -1e18, 65504.0, 88.5, -104.0, 1e-20, 6.0};
     static const double seldom[] = {INFINITY, -INFINITY, NAN, 3.4028234663852886e38, -3.4028234663852886e38, 1e-45};
     const int64_t kind = random_below(state, 1024);
     if (kind == 0)
@@ -103,7 +104,8 @@ static void fill_from_table(Ir *ir, Dtype dtype, uint8_t *data, uint64_t bytes, 
     uint64_t table[TABLE];
     const size_t size = (size_t)dtype_info[dtype].bits / 8;
     for (int i = 0; i < TABLE; i++)
-        table[i] = const_float(ir, dtype, values == VALUES_PLAIN ? plain_float(state) : special_float(state))->payload.bits;
+        table[i] =
+            const_float(ir, dtype, values == VALUES_PLAIN ? plain_float(state) : special_float(state))->payload.bits;
     for (uint64_t at = 0; at + size <= bytes; at += size)
         memcpy(data + at, &table[random_below(state, TABLE)], size);
 }
@@ -115,7 +117,8 @@ static int64_t some_integer(Dtype dtype, Values values, uint64_t *state)
     const int bits = dtype_info[dtype].bits;
     if (values == VALUES_PLAIN)
         return bits < 16 ? (int64_t)random_next(state) : random_below(state, 4);
-    return random_below(state, 8) ? random_below(state, 40) - 8 : (int64_t)random_next(state) >> random_below(state, 64);
+    return random_below(state, 8) ? random_below(state, 40) - 8
+                                  : (int64_t)random_next(state) >> random_below(state, 64);
 }
 
 void values_fill(Ir *ir, Dtype dtype, void *data, uint64_t bytes, Values values, uint64_t *state)
@@ -127,10 +130,17 @@ void values_fill(Ir *ir, Dtype dtype, void *data, uint64_t bytes, Values values,
         return;
     }
     for (uint64_t at = 0; at + size <= bytes; at += size) {
-        const double real = !dtype_is_float(dtype) ? 0 : values == VALUES_PLAIN ? plain_float(state) : special_float(state);
+        const double real = !dtype_is_float(dtype)   ? 0
+                            : values == VALUES_PLAIN ? plain_float(state)
+                                                     : special_float(state);
         const float narrow = (float)real;
-        const int64_t integer = dtype_info[dtype].bits < 8 ? (int64_t)random_next(state) : some_integer(dtype, values, state);
-        memcpy(to + at, dtype == DTYPE_F32 ? (const void *)&narrow : dtype == DTYPE_F64 ? (const void *)&real : (const void *)&integer, size);
+        const int64_t integer =
+            dtype_info[dtype].bits < 8 ? (int64_t)random_next(state) : some_integer(dtype, values, state);
+        memcpy(to + at,
+               dtype == DTYPE_F32   ? (const void *)&narrow
+               : dtype == DTYPE_F64 ? (const void *)&real
+                                    : (const void *)&integer,
+               size);
     }
 }
 
@@ -161,7 +171,8 @@ int64_t values_differ(Dtype dtype, const void *a, const void *b, uint64_t bytes)
     const uint8_t *const left = a, *const right = b;
     const size_t size = dtype_info[dtype].bits < 8 ? 1 : (size_t)dtype_info[dtype].bits / 8;
     for (uint64_t at = 0; at + size <= bytes; at += size)
-        if (memcmp(left + at, right + at, size) != 0 && !(size > 1 && is_nan(dtype, left + at) && is_nan(dtype, right + at)))
+        if (memcmp(left + at, right + at, size) != 0 &&
+            !(size > 1 && is_nan(dtype, left + at) && is_nan(dtype, right + at)))
             return (int64_t)(at / size);
     return -1;
 }

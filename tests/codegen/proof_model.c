@@ -22,7 +22,8 @@ void proof_start(Proof *proof, const char *name, const ProofOptions *options)
     }
     if (proof->level_count == 0)
         proof->levels[proof->level_count++] = target_at(0);
-    proof->compilation = (Compilation){.ir = proof->ir, .level = options->level, .math = MATH_DEFAULT, .target = proof->levels[0]};
+    proof->compilation =
+        (Compilation){.ir = proof->ir, .level = options->level, .math = MATH_DEFAULT, .target = proof->levels[0]};
 }
 
 bool proof_import(Proof *proof, const char *path, const ProofOptions *options)
@@ -41,7 +42,8 @@ bool proof_program(Proof *proof)
     static ScheduleOptions schedule;
     schedule.level = proof->compilation.level;
     const bool good = passes_run(&proof->compilation, &passes) &&
-                      program_build(&proof->compilation, proof->levels, proof->level_count, kernel_schedule, &schedule, &proof->program);
+                      program_build(&proof->compilation, proof->levels, proof->level_count, kernel_schedule, &schedule,
+                                    &proof->program);
     breadcrumb(NULL, NULL);
     return good;
 }
@@ -61,7 +63,8 @@ void proof_close(Proof *proof)
 static const char table_symbol[] = "lathe_proof_table";
 
 /* Kernels are hidden: one table tells where they are. */
-static bool table_object(Proof *proof, const KernelJob *jobs, int count, const TargetMachineInfo *target, ObjectBytes *object)
+static bool table_object(Proof *proof, const KernelJob *jobs, int count, const TargetMachineInfo *target,
+                         ObjectBytes *object)
 {
     char *text = NULL;
     size_t length;
@@ -99,13 +102,16 @@ bool proof_load(Proof *proof, int level, int workers)
     const TargetMachineInfo *const target = proof->levels[level];
     int count = 0;
     for (; count < program->kernel_count; count++)
-        jobs[count] = (KernelJob){.kernel = program->kernels[count].scheduled[level], .target = target, .symbol = program->kernels[count].symbol[level]};
+        jobs[count] = (KernelJob){.kernel = program->kernels[count].scheduled[level],
+                                  .target = target,
+                                  .symbol = program->kernels[count].symbol[level]};
     if (program->instantiate)
         jobs[count++] = (KernelJob){.kernel = program->instantiate, .target = target, .symbol = "lathe_instantiate"};
     ObjectBytes table;
     if (count == 0)
         return true;
-    if (!compile_kernels(proof->ir, jobs, count, &(WorkerOptions){.workers = workers}) || !table_object(proof, jobs, count, target, &table))
+    if (!compile_kernels(proof->ir, jobs, count, &(WorkerOptions){.workers = workers}) ||
+        !table_object(proof, jobs, count, target, &table))
         return false;
     for (int i = 0; i < count; i++)
         inputs[i] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
@@ -135,7 +141,10 @@ static bool allowed(const Program *program, const SymbolValue *values)
 
 int proof_symbols(const Proof *proof, SymbolValue *values, int most)
 {
-    static const int64_t candidates[][4] = {{1, 3, 7, 5}, {3, 7, 1, 2}, {7, 3, 5, 1}, {17, 17, 17, 17}, {1, 1, 1, 1}, {3, 3, 3, 3}, {1, 17, 1, 17}, {2, 35, 3, 4}, {1, 2, 1, 2}, {16, 16, 16, 16}, {1, 64, 64, 64}, {1, 128, 1, 1}, {2, 4, 6, 8}, {5, 5, 5, 5}, {1, 512, 1, 1}};
+    static const int64_t candidates[][4] = {{1, 3, 7, 5}, {3, 7, 1, 2},     {7, 3, 5, 1},    {17, 17, 17, 17},
+                                            {1, 1, 1, 1}, {3, 3, 3, 3},     {1, 17, 1, 17},  {2, 35, 3, 4},
+                                            {1, 2, 1, 2}, {16, 16, 16, 16}, {1, 64, 64, 64}, {1, 128, 1, 1},
+                                            {2, 4, 6, 8}, {5, 5, 5, 5},     {1, 512, 1, 1}};
     const Program *const program = &proof->program;
     const int count = program->symbol_count;
     int sets = 0;
@@ -150,7 +159,8 @@ int proof_symbols(const Proof *proof, SymbolValue *values, int most)
     uint64_t seed = 1; /* elements of shapes and the like: what fits is found by trying */
     for (int i = 0; i < TRIES && sets == 0; i++) {
         for (int j = 0; j < count; j++)
-            values[j] = (SymbolValue){program->symbols[j].symbol, random_below(&seed, 7) + (program->symbols[j].element ? -1 : 0)};
+            values[j] = (SymbolValue){program->symbols[j].symbol,
+                                      random_below(&seed, 7) + (program->symbols[j].element ? -1 : 0)};
         sets += allowed(program, values);
     }
     return sets;

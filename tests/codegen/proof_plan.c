@@ -31,12 +31,18 @@ static Touch touch_of(const Proof *proof, const ProgramLaunch *launch, int param
     Node *const buffer = launch->kernel->inputs[parameter];
     const ProgramBuffer *const place = &program->buffers[program->buffer_refs.items[launch->buffers_first + parameter]];
     const int64_t bytes = bytes_of(proof, buffer, symbols);
-    return (Touch){place->place, place->index, place->offset, place->offset + (bytes < 0 ? 0 : bytes), kernel_writes(launch->kernel, buffer), buffer_root(buffer)};
+    return (Touch){place->place,
+                   place->index,
+                   place->offset,
+                   place->offset + (bytes < 0 ? 0 : bytes),
+                   kernel_writes(launch->kernel, buffer),
+                   buffer_root(buffer)};
 }
 
 static bool clash(const Touch *a, const Touch *b)
 {
-    return a->place == b->place && a->index == b->index && a->place != LATHE_PLACE_WEIGHTS && a->from < b->to && b->from < a->to;
+    return a->place == b->place && a->index == b->index && a->place != LATHE_PLACE_WEIGHTS && a->from < b->to &&
+           b->from < a->to;
 }
 
 /* ---- dependencies ---- */
@@ -74,7 +80,9 @@ static bool waits(const Proof *proof, Touch *const *touches, const Bits *reach, 
         for (int j = 0; j < b->buffers_count; j++) {
             const Touch *const left = &touches[later][i], *const right = &touches[earlier][j];
             if ((left->write || right->write) && clash(left, right) && !bit(reach, later, earlier)) {
-                printf("FAIL %s: launch %d (%s) does not wait for %d (%s): %s and %s are the same memory\n", proof->name, later, a->name, earlier, b->name, left->root->payload.buffer->name, right->root->payload.buffer->name);
+                printf("FAIL %s: launch %d (%s) does not wait for %d (%s): %s and %s are the same memory\n",
+                       proof->name, later, a->name, earlier, b->name, left->root->payload.buffer->name,
+                       right->root->payload.buffer->name);
                 return false;
             }
         }
@@ -95,7 +103,8 @@ static bool holds_value(const Proof *proof, Touch *const *touches, int launch)
                 if (!written->write || !clash(wanted, written))
                     continue;
                 if (written->root != wanted->root && !wanted->write) {
-                    printf("FAIL %s: launch %d reads %s, which launch %d wrote over with %s\n", proof->name, launch, wanted->root->payload.buffer->name, before, written->root->payload.buffer->name);
+                    printf("FAIL %s: launch %d reads %s, which launch %d wrote over with %s\n", proof->name, launch,
+                           wanted->root->payload.buffer->name, before, written->root->payload.buffer->name);
                     return false;
                 }
                 done = 1; /* an older writer of part of it is found by other readers */
@@ -113,13 +122,19 @@ static bool fits(const Proof *proof, Touch *const *touches, const SymbolValue *s
             const Touch *const touch = &touches[i][j];
             int64_t bytes = INT64_MAX;
             if (touch->place == LATHE_PLACE_ARENA)
-                bytes = index_evaluate(program->values[program->slot_bytes_value[touch->index]], symbols, program->symbol_count);
+                bytes = index_evaluate(program->values[program->slot_bytes_value[touch->index]], symbols,
+                                       program->symbol_count);
             else if (touch->place == LATHE_PLACE_WEIGHTS)
                 bytes = program->compilation->weight_bytes;
             else
-                bytes = bytes_of(proof, touch->place == LATHE_PLACE_INPUT ? program->module->inputs[touch->index] : program->module->outputs[touch->index], symbols);
+                bytes = bytes_of(proof,
+                                 touch->place == LATHE_PLACE_INPUT ? program->module->inputs[touch->index]
+                                                                   : program->module->outputs[touch->index],
+                                 symbols);
             if (touch->from < 0 || touch->to > bytes) {
-                printf("FAIL %s: launch %d: %s has bytes %lld to %lld of %lld\n", proof->name, i, touch->root->payload.buffer->name, (long long)touch->from, (long long)touch->to, (long long)bytes);
+                printf("FAIL %s: launch %d: %s has bytes %lld to %lld of %lld\n", proof->name, i,
+                       touch->root->payload.buffer->name, (long long)touch->from, (long long)touch->to,
+                       (long long)bytes);
                 return false;
             }
         }
@@ -201,7 +216,8 @@ static void fill_inputs(World *world, uint64_t seed)
 {
     const Program *const program = &world->proof->program;
     for (int i = 0; i < program->module->input_count; i++)
-        values_fill(world->proof->ir, program->module->inputs[i]->type.dtype, world->inputs[i].data, world->inputs[i].bytes, VALUES_PLAIN, &seed);
+        values_fill(world->proof->ir, program->module->inputs[i]->type.dtype, world->inputs[i].data,
+                    world->inputs[i].bytes, VALUES_PLAIN, &seed);
     for (int i = 0; i < program->symbol_count; i++) {
         const ProgramSymbol *const symbol = &program->symbols[i];
         const size_t size = (size_t)dtype_info[program->module->inputs[symbol->input]->type.dtype].bits / 8;
@@ -256,18 +272,23 @@ static int32_t run_launch(World *world, const ProgramLaunch *launch)
         bytes[i] = (uint64_t)bytes_of(world->proof, launch->kernel->inputs[i], world->symbols);
     }
     for (int i = 0; i < launch->dims_count; i++)
-        dims[i] = index_evaluate(program->values[program->value_refs.items[launch->dims_first + i]], world->symbols, program->symbol_count);
+        dims[i] = index_evaluate(program->values[program->value_refs.items[launch->dims_first + i]], world->symbols,
+                                 program->symbol_count);
     if (!world->codes[launch->index])
         world->codes[launch->index] = interpret_compile(world->proof->ir, kernel->scheduled[world->level]);
-    const int64_t units = index_evaluate(program->values[launch->units_value[world->level]], world->symbols, program->symbol_count);
+    const int64_t units =
+        index_evaluate(program->values[launch->units_value[world->level]], world->symbols, program->symbol_count);
     const RunOptions options = {.work_limit = world->work};
-    const int32_t result = interpret_run_with(world->codes[launch->index], buffers, bytes, dims, 0, units, &world->error, &options);
+    const int32_t result =
+        interpret_run_with(world->codes[launch->index], buffers, bytes, dims, 0, units, &world->error, &options);
     if (result != INTERPRET_OK && result != INTERPRET_LIMIT)
-        printf("FAIL %s: launch %s: %s\n", world->proof->name, launch->name, interpret_message(world->codes[launch->index]));
+        printf("FAIL %s: launch %s: %s\n", world->proof->name, launch->name,
+               interpret_message(world->codes[launch->index]));
     return result;
 }
 
-/* The next launch among those whose dependencies are done: seed 0 in order, 1 the latest possible, else a random one. */
+/* The next launch among those whose dependencies are done: seed 0 in order, 1 the latest possible, else a random one.
+ */
 static int next_launch(const Program *program, const bool *done, uint64_t *seed)
 {
     int chosen = -1, ready = 0;
@@ -317,10 +338,12 @@ static int32_t run_plain(World *world, int32_t *error)
     const LoopsSchedule rows = {.lanes = 1024, .any_tail = true};
     module.body = block_make(ir);
     for (int i = 0; i < module.output_count; i++)
-        memset(world->expected[i].data, 0xff, world->expected[i].bytes); /* bits behind the last element of sub-byte types stay as they are */
+        memset(world->expected[i].data, 0xff,
+               world->expected[i].bytes); /* bits behind the last element of sub-byte types stay as they are */
     for (int i = 0; i < program->module->body->count; i++)
         block_append(ir, module.body, loops_schedule(ir, program->module->body->nodes[i], &rows));
-    return interpret_module(ir, &module, world->inputs, world->expected, world->symbols, program->symbol_count, &(RunOptions){.work_limit = world->work}, error);
+    return interpret_module(ir, &module, world->inputs, world->expected, world->symbols, program->symbol_count,
+                            &(RunOptions){.work_limit = world->work}, error);
 }
 
 static int compare_outputs(const World *world, uint64_t order)
@@ -328,10 +351,14 @@ static int compare_outputs(const World *world, uint64_t order)
     const Program *const program = &world->proof->program;
     for (int i = 0; i < program->module->output_count; i++) {
         const Dtype dtype = program->module->outputs[i]->type.dtype;
-        const int64_t element = values_differ(dtype, world->expected[i].data, world->outputs[i].data, world->outputs[i].bytes);
+        const int64_t element =
+            values_differ(dtype, world->expected[i].data, world->outputs[i].data, world->outputs[i].bytes);
         if (element < 0)
             continue;
-        printf("FAIL %s: output %d[%lld] in order %llu: %s, and %s in memory of its own\n", world->proof->name, i, (long long)element, (unsigned long long)order, value_text(world->proof->arena, dtype, world->outputs[i].data, element), value_text(world->proof->arena, dtype, world->expected[i].data, element));
+        printf("FAIL %s: output %d[%lld] in order %llu: %s, and %s in memory of its own\n", world->proof->name, i,
+               (long long)element, (unsigned long long)order,
+               value_text(world->proof->arena, dtype, world->outputs[i].data, element),
+               value_text(world->proof->arena, dtype, world->expected[i].data, element));
         return 1;
     }
     return 0;
@@ -348,7 +375,8 @@ static bool run_orders(World *world, int orders, int *failures)
         if (result == INTERPRET_LIMIT)
             return false;
         if (result != INTERPRET_OK || (world->error != 0) != (expected_error != 0)) {
-            printf("FAIL %s: order %d: error %d instead of %d\n", world->proof->name, order, world->error, expected_error);
+            printf("FAIL %s: order %d: error %d instead of %d\n", world->proof->name, order, world->error,
+                   expected_error);
             ++*failures;
             return true;
         }
@@ -375,7 +403,8 @@ bool proof_orders(Proof *proof, int level, int orders, int64_t work, int *failur
     world.slot_bytes = calloc((size_t)slots, sizeof *world.slot_bytes);
     world.codes = calloc((size_t)program->kernel_count + 1, sizeof *world.codes);
     for (int i = 0; i < slots; i++) {
-        world.slot_bytes[i] = index_evaluate(program->values[program->slot_bytes_value[i]], symbols, program->symbol_count);
+        world.slot_bytes[i] =
+            index_evaluate(program->values[program->slot_bytes_value[i]], symbols, program->symbol_count);
         world.slots[i] = malloc((size_t)world.slot_bytes[i] + 1);
     }
     fill_inputs(&world, 1);

@@ -1,6 +1,7 @@
 /* links: lathe_proof */
-/* Random matrix products and convolutions, with what fusion puts before and after them: every schedule must give the bits of the plain stages,
- * on every level and with odd tiles (targets with few registers and small caches make them). A failing case prints its seed. */
+/* Random matrix products and convolutions, with what fusion puts before and after them: every schedule must give the
+ * bits of the plain stages, on every level and with odd tiles (targets with few registers and small caches make them).
+ * A failing case prints its seed. */
 #include "tests/codegen/proof.h"
 
 #include "ir/ops/ops.h"
@@ -71,7 +72,8 @@ static Node *extent(Random *random, int64_t most, int symbolic)
     return index_const(random->ir, size < most ? size : most);
 }
 
-static Node *make(Random *random, Op op, Node *const *inputs, int count, const Attribute *attributes, int attribute_count)
+static Node *make(Random *random, Op op, Node *const *inputs, int count, const Attribute *attributes,
+                  int attribute_count)
 {
     Node *const node = tensor_make(random->ir, op, inputs, count, 1, attributes, attribute_count);
     if (!node)
@@ -142,8 +144,10 @@ static Node *matmul(Random *random, int symbolic)
     a_dims[batch + 1] = k;
     b_dims[b_batch] = k;
     b_dims[b_batch + 1] = n;
-    Node *const a = batch == 0 && chance(random, 25) ? transposed(random, false, m, k) : given(random, batch + 2, a_dims);
-    Node *const b = b_batch == 0 && chance(random, 25) ? transposed(random, constant, k, n) : value(random, constant, b_batch + 2, b_dims);
+    Node *const a =
+        batch == 0 && chance(random, 25) ? transposed(random, false, m, k) : given(random, batch + 2, a_dims);
+    Node *const b = b_batch == 0 && chance(random, 25) ? transposed(random, constant, k, n)
+                                                       : value(random, constant, b_batch + 2, b_dims);
     tell(random, "MatMul", a);
     tell(random, constant ? "weight" : "and", b);
     return make(random, OP_MatMul, (Node *[]){before(random, a), before(random, b)}, 2, NULL, 0);
@@ -153,13 +157,16 @@ static Node *gemm(Random *random, int symbolic)
 {
     Ir *const ir = random->ir;
     const bool constant = chance(random, 60), left = chance(random, 30), right = chance(random, 50);
-    Node *const m = extent(random, 70, symbolic), *const n = extent(random, 70, constant ? 0 : symbolic), *const k = extent(random, 70, 0);
+    Node *const m = extent(random, 70, symbolic), *const n = extent(random, 70, constant ? 0 : symbolic),
+                *const k = extent(random, 70, 0);
     Node *const a = given(random, 2, left ? (Node *[]){k, m} : (Node *[]){m, k});
     Node *const b = value(random, constant, 2, right ? (Node *[]){n, k} : (Node *[]){k, n});
     Node *c = omitted_make(ir);
     if (chance(random, 60))
         c = chance(random, 50) ? value(random, n->op == OP_const, 1, &n) : given(random, 2, (Node *[]){m, n});
-    Attribute attributes[4] = {attr_float(ir, "alpha", chance(random, 70) ? 1 : 0.5), attr_float(ir, "beta", chance(random, 70) ? 1 : -2), attr_int(ir, "transA", left), attr_int(ir, "transB", right)};
+    Attribute attributes[4] = {attr_float(ir, "alpha", chance(random, 70) ? 1 : 0.5),
+                               attr_float(ir, "beta", chance(random, 70) ? 1 : -2), attr_int(ir, "transA", left),
+                               attr_int(ir, "transB", right)};
     tell(random, left ? "Gemm transposed" : "Gemm", a);
     tell(random, right ? "transposed" : "and", b);
     return make(random, OP_Gemm, (Node *[]){before(random, a), b, c}, 3, attributes, 4);
@@ -184,13 +191,16 @@ static Node *conv(Random *random, int symbolic)
         const int64_t least = (taps - 1) * dilations[i] + 1;
         x[2 + i] = index_const(ir, least + between(random, 0, spatial == 1 ? 60 : 16));
     }
-    const Attribute attributes[4] = {attr_ints(ir, "strides", strides, spatial), attr_ints(ir, "dilations", dilations, spatial), attr_ints(ir, "pads", pads, 2 * spatial), attr_int(ir, "group", group)};
+    const Attribute attributes[4] = {attr_ints(ir, "strides", strides, spatial),
+                                     attr_ints(ir, "dilations", dilations, spatial),
+                                     attr_ints(ir, "pads", pads, 2 * spatial), attr_int(ir, "group", group)};
     Node *const in = given(random, spatial + 2, x), *const weights = value(random, chance(random, 85), spatial + 2, w);
     Node *const bias = chance(random, 60) ? weight(random, 1, w) : omitted_make(ir);
     tell(random, "Conv", in);
     tell(random, "weight", weights);
     for (int i = 0; i < spatial; i++)
-        random->text = arena_format(ir->arena, "%s stride %d dilation %d pads %d %d", random->text, (int)strides[i], (int)dilations[i], (int)pads[i], (int)pads[i + spatial]);
+        random->text = arena_format(ir->arena, "%s stride %d dilation %d pads %d %d", random->text, (int)strides[i],
+                                    (int)dilations[i], (int)pads[i], (int)pads[i + spatial]);
     return make(random, OP_Conv, (Node *[]){before(random, in), weights, bias}, 3, attributes, 4);
 }
 
@@ -211,13 +221,21 @@ static void build(Random *random, Proof *proof, Maker *maker, int symbolic, uint
     *random = (Random){.proof = proof, .ir = proof->ir, .state = seed, .text = ""};
     Graph *const graph = NEW(proof->arena, Graph);
     Node *node = maker(random, symbolic);
-    if (chance(random, 15) && node->type.rank > 2 && node->type.dims[1]->op == OP_const) { /* two convolutions: layouts of what is between */
-        Node *dims[4] = {index_const(proof->ir, between(random, 1, 40)), node->type.dims[1], index_const(proof->ir, 1), index_const(proof->ir, 1)};
+    if (chance(random, 15) && node->type.rank > 2 &&
+        node->type.dims[1]->op == OP_const) { /* two convolutions: layouts of what is between */
+        Node *dims[4] = {index_const(proof->ir, between(random, 1, 40)), node->type.dims[1], index_const(proof->ir, 1),
+                         index_const(proof->ir, 1)};
         if (maker == conv)
-            node = make(random, OP_Conv, (Node *[]){after(random, node), weight(random, node->type.rank, dims)}, 2, NULL, 0);
+            node = make(random, OP_Conv, (Node *[]){after(random, node), weight(random, node->type.rank, dims)}, 2,
+                        NULL, 0);
     }
     node = after(random, node);
-    *graph = (Graph){.name = name_intern(proof->arena, "random"), .input_count = random->input_count, .output_count = 1, .inputs = random->inputs, .outputs = arena_copy(proof->arena, &node, sizeof node), .input_names = random->names};
+    *graph = (Graph){.name = name_intern(proof->arena, "random"),
+                     .input_count = random->input_count,
+                     .output_count = 1,
+                     .inputs = random->inputs,
+                     .outputs = arena_copy(proof->arena, &node, sizeof node),
+                     .input_names = random->names};
     graph->output_names = arena_copy(proof->arena, &(Name){name_intern(proof->arena, "y")}, sizeof(Name));
     proof->compilation.graph = graph;
 }

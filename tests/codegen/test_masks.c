@@ -1,6 +1,6 @@
 /* links: lathe_proof */
-/* Masked loads and stores of several registers: lanes that are off touch no memory and lanes that are on have the interpreter's values, however much
- * is known of the mask. */
+/* Masked loads and stores of several registers: lanes that are off touch no memory and lanes that are on have the
+ * interpreter's values, however much is known of the mask. */
 #include "tests/codegen/machine.h"
 #include "tests/codegen/proof.h"
 
@@ -16,7 +16,8 @@ typedef struct Shape {
 } Shape;
 enum { FORMS = 4 };
 
-/* y[0..15] = the first `known` elements of x where a symbol says so, y itself from there on; the store is masked like the load. */
+/* y[0..15] = the first `known` elements of x where a symbol says so, y itself from there on; the store is masked like
+ * the load. */
 static Node *make_kernel(Machine *machine, const Shape *shape, Node *x, Node *y)
 {
     Ir *const ir = machine->ir;
@@ -27,7 +28,8 @@ static Node *make_kernel(Machine *machine, const Shape *shape, Node *x, Node *y)
     Node *const zero = splat_make(ir, const_int(ir, shape->dtype, 0), LANES);
     Node *mask = scalar2(ir, OP_and, few, condition);
     if (shape->form == 1) /* what is known hides in a comparison with a symbol */
-        mask = scalar2(ir, OP_and, few, scalar2(ir, OP_lt, iota, splat_make(ir, index_mul(ir, on, index_const(ir, LANES)), LANES)));
+        mask = scalar2(ir, OP_and, few,
+                       scalar2(ir, OP_lt, iota, splat_make(ir, index_mul(ir, on, index_const(ir, LANES)), LANES)));
     if (shape->form == 2)
         mask = scalar1(ir, OP_not, scalar2(ir, OP_or, scalar1(ir, OP_not, few), scalar1(ir, OP_not, condition)));
     Node *value = make_masked_load(machine, x, index_const(ir, 0), mask, zero);
@@ -51,7 +53,8 @@ static void call(void *context)
     this->function(this->buffers, &this->on, 0, 1, NULL, &error);
 }
 
-static void expect_same(Machine *machine, Node *kernel, lathe_kernel *function, const Shape *shape, int64_t on, const char *target)
+static void expect_same(Machine *machine, Node *kernel, lathe_kernel *function, const Shape *shape, int64_t on,
+                        const char *target)
 {
     Ir *const ir = machine->ir;
     const uint64_t bytes = (uint64_t)(shape->known * dtype_info[shape->dtype].bits / 8);
@@ -64,9 +67,13 @@ static void expect_same(Machine *machine, Node *kernel, lathe_kernel *function, 
     memset(y.data, 7, bytes);
     memset(expected, 7, bytes);
     Call this = {function, {x.data, y.data}, on};
-    cr_assert(run_guarded(call, &this, &fault), "%s, %s, %d lanes, form %d: memory behind the buffer was touched", target, dtype_info[shape->dtype].name, shape->known, shape->form);
-    cr_assert_eq(interpret_run(interpret_compile(ir, kernel), (void *const *)buffers, (uint64_t[]){bytes, bytes}, &on, 0, 1, &error), INTERPRET_OK);
-    cr_assert_arr_eq(y.data, expected, bytes, "%s, %s, %d lanes, form %d", target, dtype_info[shape->dtype].name, shape->known, shape->form);
+    cr_assert(run_guarded(call, &this, &fault), "%s, %s, %d lanes, form %d: memory behind the buffer was touched",
+              target, dtype_info[shape->dtype].name, shape->known, shape->form);
+    cr_assert_eq(interpret_run(interpret_compile(ir, kernel), (void *const *)buffers, (uint64_t[]){bytes, bytes}, &on,
+                               0, 1, &error),
+                 INTERPRET_OK);
+    cr_assert_arr_eq(y.data, expected, bytes, "%s, %s, %d lanes, form %d", target, dtype_info[shape->dtype].name,
+                     shape->known, shape->form);
     guarded_close(&x);
     guarded_close(&y);
 }
@@ -82,7 +89,9 @@ Test(masks, lanes_that_are_off_touch_no_memory)
         for (int d = 0; d < DTYPES; d++)
             for (int k = 0; k < KNOWN; k++)
                 for (int form = 0; form < FORMS; form++) {
-                    Node *const x = machine_buffer(machine, "x", dtypes[d], known[k]), *const y = machine_buffer(machine, "y", dtypes[d], known[k]);
+                    Node *const x = machine_buffer(machine, "x", dtypes[d], known[k]), *const y = machine_buffer(
+                                                                                           machine, "y", dtypes[d],
+                                                                                           known[k]);
                     shapes[count] = (Shape){dtypes[d], known[k], form};
                     machine_add(machine, make_kernel(machine, &shapes[count], x, y), targets[t]);
                     count++;
@@ -91,7 +100,8 @@ Test(masks, lanes_that_are_off_touch_no_memory)
         machine_load(machine);
         for (int i = 0; i < count; i++)
             for (int64_t on = 0; on < 2; on++)
-                expect_same(machine, machine->jobs[i].kernel, machine_function(machine, i), &shapes[i], on, targets[t]->name);
+                expect_same(machine, machine->jobs[i].kernel, machine_function(machine, i), &shapes[i], on,
+                            targets[t]->name);
         machine_close(machine);
     }
 }

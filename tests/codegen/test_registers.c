@@ -1,6 +1,7 @@
 /* links: lathe_proof */
-/* The machine code of contractions, as the cost model tiles them: in the innermost loops nothing but multiply-adds happens to accumulators. No vector
- * register goes to the stack and comes back, and every product is one instruction. */
+/* The machine code of contractions, as the cost model tiles them: in the innermost loops nothing but multiply-adds
+ * happens to accumulators. No vector register goes to the stack and comes back, and every product is one instruction.
+ */
 #define _GNU_SOURCE
 #include "tests/codegen/proof.h"
 
@@ -11,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* y[m,n] = x[m,k] w[k,n], w a weight (in panels) or an input; sizes as in real networks. convolution: m = size*size pixels, k = channels and window. */
+/* y[m,n] = x[m,k] w[k,n], w a weight (in panels) or an input; sizes as in real networks. convolution: m = size*size
+ * pixels, k = channels and window. */
 typedef struct Product {
     int64_t m, n, k;
     bool weight;
@@ -19,10 +21,12 @@ typedef struct Product {
 } Product;
 
 static const Product products[] = {
-    {3136, 64, 64, true, 0},  {784, 128, 512, true, 0},   {196, 256, 1024, true, 0}, {49, 512, 2048, true, 0}, {128, 768, 768, true, 0}, {128, 3072, 768, true, 0},
-    {1, 1000, 2048, true, 0}, {128, 128, 64, false, 0},   {197, 197, 64, false, 0},  {14, 32, 64, true, 0},    {12, 32, 64, true, 0},    {6, 64, 64, true, 0},
-    {9, 48, 64, true, 0},     {3136, 16, 96, true, 0},    {784, 24, 144, true, 0},   {196, 40, 240, true, 0},  {65, 65, 65, true, 0},    {7, 100, 30, false, 0},
-    {56, 64, 64, true, 3},    {28, 128, 128, true, 3},    {14, 256, 256, true, 3},   {7, 512, 512, true, 3},   {112, 64, 3, true, 7},    {150, 32, 3, true, 3},
+    {3136, 64, 64, true, 0},  {784, 128, 512, true, 0},  {196, 256, 1024, true, 0}, {49, 512, 2048, true, 0},
+    {128, 768, 768, true, 0}, {128, 3072, 768, true, 0}, {1, 1000, 2048, true, 0},  {128, 128, 64, false, 0},
+    {197, 197, 64, false, 0}, {14, 32, 64, true, 0},     {12, 32, 64, true, 0},     {6, 64, 64, true, 0},
+    {9, 48, 64, true, 0},     {3136, 16, 96, true, 0},   {784, 24, 144, true, 0},   {196, 40, 240, true, 0},
+    {65, 65, 65, true, 0},    {7, 100, 30, false, 0},    {56, 64, 64, true, 3},     {28, 128, 128, true, 3},
+    {14, 256, 256, true, 3},  {7, 512, 512, true, 3},    {112, 64, 3, true, 7},     {150, 32, 3, true, 3},
 };
 enum { PRODUCTS = sizeof products / sizeof *products, UNROLL = 4, LINES_MAX = 1 << 16 };
 
@@ -37,14 +41,17 @@ static void make_graph(Proof *proof, const Product *product)
 {
     Ir *const ir = proof->ir;
     Graph *const graph = NEW(proof->arena, Graph);
-    Node *const m = index_const(ir, product->m), *const n = index_const(ir, product->n), *const k = index_const(ir, product->k), *const one = index_const(ir, 1);
+    Node *const m = index_const(ir, product->m), *const n = index_const(ir, product->n),
+                *const k = index_const(ir, product->k), *const one = index_const(ir, 1);
     Node *const taps = index_const(ir, product->window);
     Node **const inputs = NEW_ARRAY(proof->arena, Node *, 2);
     Name *const names = NEW_ARRAY(proof->arena, Name, 3);
     for (int i = 0; i < 3; i++)
         names[i] = name_intern(proof->arena, arena_format(proof->arena, "x%d", i));
-    const Type x = product->window ? type_tensor(ir, DTYPE_F32, 4, (Node *[]){one, k, m, m}) : type_tensor(ir, DTYPE_F32, 2, (Node *[]){m, k});
-    const Type w = product->window ? type_tensor(ir, DTYPE_F32, 4, (Node *[]){n, k, taps, taps}) : type_tensor(ir, DTYPE_F32, 2, (Node *[]){k, n});
+    const Type x = product->window ? type_tensor(ir, DTYPE_F32, 4, (Node *[]){one, k, m, m})
+                                   : type_tensor(ir, DTYPE_F32, 2, (Node *[]){m, k});
+    const Type w = product->window ? type_tensor(ir, DTYPE_F32, 4, (Node *[]){n, k, taps, taps})
+                                   : type_tensor(ir, DTYPE_F32, 2, (Node *[]){k, n});
     inputs[0] = input_make(ir, names[0], x);
     inputs[1] = product->weight ? weight_of(proof, w) : input_make(ir, names[1], w);
     const int64_t pad = product->window / 2;
@@ -52,7 +59,13 @@ static void make_graph(Proof *proof, const Product *product)
     Node *node = tensor_make(ir, product->window ? OP_Conv : OP_MatMul, inputs, 2, 1, &pads, product->window ? 1 : 0);
     cr_assert_not_null(node);
     node = tensor_make(ir, OP_Relu, &node, 1, 1, NULL, 0);
-    *graph = (Graph){.name = names[0], .input_count = product->weight ? 1 : 2, .output_count = 1, .inputs = inputs, .outputs = arena_copy(proof->arena, &node, sizeof node), .input_names = names, .output_names = names + 2};
+    *graph = (Graph){.name = names[0],
+                     .input_count = product->weight ? 1 : 2,
+                     .output_count = 1,
+                     .inputs = inputs,
+                     .outputs = arena_copy(proof->arena, &node, sizeof node),
+                     .input_names = names,
+                     .output_names = names + 2};
     proof->compilation.graph = graph;
 }
 
@@ -89,7 +102,8 @@ static int label_before(const Line *lines, int from, const char *label, size_t l
 }
 
 typedef struct Loops {
-    int innermost, spills, most_products; /* loops with multiply-adds; instructions that touch the stack; multiply-adds of one loop */
+    int innermost, spills,
+        most_products; /* loops with multiply-adds; instructions that touch the stack; multiply-adds of one loop */
 } Loops;
 
 static void read_loop(const Line *lines, int first, int last, Loops *loops)
@@ -143,19 +157,25 @@ static int check(const Product *product, const TargetMachineInfo *target)
         const Node *const kernel = proof.program.kernels[i].scheduled[0];
         const char *const schedule = kernel->payload.kernel->schedule;
         ObjectBytes text;
-        if (strncmp(schedule, "contract", 8) != 0 || sscanf(schedule, "contract rows=%d vectors=%d", &rows, &vectors) != 2)
+        if (strncmp(schedule, "contract", 8) != 0 ||
+            sscanf(schedule, "contract rows=%d vectors=%d", &rows, &vectors) != 2)
             continue;
-        const ObjectRequest request = {.kernel = kernel, .target = target, .symbol = "kernel", .format = FORMAT_ASSEMBLY};
+        const ObjectRequest request = {
+            .kernel = kernel, .target = target, .symbol = "kernel", .format = FORMAT_ASSEMBLY};
         cr_assert(object_make(proof.ir, proof.arena, &request, &text));
         const Loops loops = read_loops(text.data);
         const int wanted = rows * vectors * UNROLL * (64 / target->vector_bytes);
         if (loops.spills > 0 || (product->k >= UNROLL && loops.most_products != wanted)) {
-            printf("%s %lldx%lldx%lld window %d \"%s\": %d loops, %d accesses of the stack, %d multiply-adds in the largest, not %d\n", target->name, (long long)product->m, (long long)product->n, (long long)product->k, product->window, schedule, loops.innermost, loops.spills, loops.most_products, wanted);
+            printf("%s %lldx%lldx%lld window %d \"%s\": %d loops, %d accesses of the stack, %d multiply-adds in the "
+                   "largest, not %d\n",
+                   target->name, (long long)product->m, (long long)product->n, (long long)product->k, product->window,
+                   schedule, loops.innermost, loops.spills, loops.most_products, wanted);
             failures++;
         }
     }
     proof_close(&proof);
-    cr_assert_gt(rows, 0, "the template did not take %lldx%lldx%lld", (long long)product->m, (long long)product->n, (long long)product->k);
+    cr_assert_gt(rows, 0, "the template did not take %lldx%lldx%lld", (long long)product->m, (long long)product->n,
+                 (long long)product->k);
     return failures;
 }
 

@@ -1,9 +1,10 @@
-/* codegen_threads: compiled models give the same bits with any number of threads, with the host's own loop in any order, and from many threads at once.
+/* codegen_threads: compiled models give the same bits with any number of threads, with the host's own loop in any
+ * order, and from many threads at once.
  *
  *     codegen_threads MODEL.so ...
  *
- * Each model runs with the runtime inside of its library and with the one that this program is linked with, which may be instrumented by
- * ThreadSanitizer (kernels are not). */
+ * Each model runs with the runtime inside of its library and with the one that this program is linked with, which may
+ * be instrumented by ThreadSanitizer (kernels are not). */
 #define _GNU_SOURCE
 #include "runtime/lathe_runtime.h"
 
@@ -52,7 +53,9 @@ static void fill(const lathe_tensor_info *tensor, void *data, size_t bytes)
         const void *from = &small;
         for (size_t i = 0; i < sizeof float_types / sizeof *float_types; i++)
             if (tensor->dtype == float_types[i])
-                from = tensor->dtype == 1 ? (const void *)&narrow : tensor->dtype == 11 ? (const void *)&wide : (const void *)&half;
+                from = tensor->dtype == 1    ? (const void *)&narrow
+                       : tensor->dtype == 11 ? (const void *)&wide
+                                             : (const void *)&half;
         memcpy(to + at, from, size);
     }
 }
@@ -81,7 +84,8 @@ static void check(const Run *run, const lathe_options *options, const char *what
             same = memcmp(outputs[j], run->expected[j], run->output_bytes[j]) == 0;
         if (same)
             continue;
-        printf("FAIL %s: %s %d: %s\n", run->path, what, number, code == run->code ? "other bits than with one thread" : run->api->code_text(code));
+        printf("FAIL %s: %s %d: %s\n", run->path, what, number,
+               code == run->code ? "other bits than with one thread" : run->api->code_text(code));
         failures++;
         break;
     }
@@ -147,7 +151,12 @@ static void check_all(Run *run)
     for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
         check(run, &(lathe_options){.size = sizeof(lathe_options), .threads = threads[i]}, "threads", threads[i]);
     for (int backwards = 0; backwards < 2; backwards++)
-        check(run, &(lathe_options){.size = sizeof(lathe_options), .threads = 4, .parallel_for = sequential, .parallel_pool = backwards ? run : NULL}, "the host's loop", backwards);
+        check(run,
+              &(lathe_options){.size = sizeof(lathe_options),
+                               .threads = 4,
+                               .parallel_for = sequential,
+                               .parallel_pool = backwards ? run : NULL},
+              "the host's loop", backwards);
     pthread_t callers[CALLERS];
     for (int i = 0; i < CALLERS; i++)
         if (pthread_create(&callers[i], NULL, caller, run) != 0)
