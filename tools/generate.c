@@ -98,16 +98,17 @@ bool generator_read(HostValue *value, const char *text, const HostSpec *spec, ui
     if (type->class == HOST_CLASS_STRING && strcmp(text, "zeros") != 0)
         return diag_error(diagnostics, EXIT_USAGE, NULL, "%s cannot fill the input \"%s\": it holds strings", text,
                           name);
+    const int64_t *const dims = spec->made ? spec->made : spec->dims;
     for (int i = 0; i < spec->rank; i++)
-        if (spec->dims[i] < 0) {
+        if (dims[i] < 0) {
             diag_error(diagnostics, EXIT_USAGE, NULL,
                        "%s cannot fill the input \"%s\": dimension %d of %s is not known", text, name, i,
-                       host_shape_text(arena, spec->dtype, spec->rank, spec->dims));
+                       host_shape_text(arena, spec->dtype, spec->rank, dims));
             diag_hint(diagnostics, "give it with --dim or --shape");
             return false;
         }
     HostTensor tensor;
-    if (!host_tensor_make(&tensor, &source, spec->dtype, spec->rank, spec->dims))
+    if (!host_tensor_make(&tensor, &source, spec->dtype, spec->rank, dims))
         return false;
     tensor.name = spec->name;
     if (random)

@@ -32,25 +32,28 @@ static bool sizes_of_shape(const Session *session, const ShapeArgument *shape, i
     return met || unknown_name(session, "--shape", shape->input);
 }
 
-static bool sizes_of_dim(const Session *session, const DimArgument *dim, int64_t *sizes)
+/* A range leaves the size open: files may have any within it, generators make the best. */
+static bool sizes_of_dim(const Session *session, const DimArgument *dim, int64_t *sizes, int64_t *made)
 {
     const lathe_model_v1 *const model = session->library.model;
     bool met = false;
     for (uint32_t i = 0; i < model->symbol_count; i++)
         if (strcmp(model->symbols[i].name, dim->symbol) == 0) {
-            sizes[i] = dim->best;
+            sizes[i] = dim->minimum == dim->maximum ? dim->best : sizes[i];
+            made[i] = dim->best;
             met = true;
         }
     return met || unknown_name(session, "--dim", dim->symbol);
 }
 
-/* The value of each symbol: from --shape and --dim, else the least, or -1. */
-static bool choose_sizes(const Session *session, bool fill, int64_t *sizes)
+/* The value of each symbol as --shape and --dim say it, else -1; and what generators make of it: with `fill` at least
+ * the least. */
+static bool choose_sizes(const Session *session, bool fill, int64_t *sizes, int64_t *made)
 {
     const Options *const options = session->options;
     const lathe_model_v1 *const model = session->library.model;
     for (uint32_t i = 0; i < model->symbol_count; i++)
-        sizes[i] = !fill ? -1 : model->symbols[i].minimum > 1 ? model->symbols[i].minimum : 1;
+        sizes[i] = made[i] = -1;
     for (int i = 0; i < option_count(options, OPTION_SHAPE); i++) {
         ShapeArgument shape;
         if (!shape_argument_parse(&shape, option_at(options, OPTION_SHAPE, i), options->arena, options->diagnostics) ||
@@ -60,28 +63,38 @@ static bool choose_sizes(const Session *session, bool fill, int64_t *sizes)
     for (int i = 0; i < option_count(options, OPTION_DIM); i++) {
         DimArgument dim;
         if (!dim_argument_parse(&dim, option_at(options, OPTION_DIM, i), options->arena, options->diagnostics) ||
-            !sizes_of_dim(session, &dim, sizes))
+            !sizes_of_dim(session, &dim, sizes, made))
             return false;
+    }
+    for (uint32_t i = 0; i < model->symbol_count; i++) {
+        const int64_t least = !fill ? -1 : model->symbols[i].minimum > 1 ? model->symbols[i].minimum : 1;
+        made[i] = sizes[i] >= 0 ? sizes[i] : made[i] >= 0 ? made[i] : least;
     }
     return true;
 }
 
-/* The specs of the inputs with the symbols' values in place of -1. */
-static HostSpec *sized_specs(const Session *session, const int64_t *sizes)
+/* The input's dims with the symbols' values in place of -1. */
+static int64_t *sized_dims(const Session *session, const lathe_tensor_info *info, const int64_t *sizes)
+{
+    const lathe_model_v1 *const model = session->library.model;
+    int64_t *const dims = NEW_ARRAY(session->library.arena, int64_t, (size_t)info->rank + 1);
+    for (int j = 0; j < info->rank; j++) {
+        dims[j] = info->dims[j];
+        const char *const name = info->dim_names ? info->dim_names[j] : NULL;
+        for (uint32_t s = 0; s < model->symbol_count && name; s++)
+            if (dims[j] < 0 && strcmp(model->symbols[s].name, name) == 0)
+                dims[j] = sizes[s];
+    }
+    return dims;
+}
+
+static HostSpec *sized_specs(const Session *session, const int64_t *sizes, const int64_t *made)
 {
     const lathe_model_v1 *const model = session->library.model;
     HostSpec *const specs = library_specs(&session->library);
     for (uint32_t i = 0; i < model->input_count; i++) {
-        const lathe_tensor_info *const info = &model->inputs[i];
-        int64_t *const dims = NEW_ARRAY(session->library.arena, int64_t, (size_t)info->rank + 1);
-        for (int j = 0; j < info->rank; j++) {
-            dims[j] = info->dims[j];
-            const char *const name = info->dim_names ? info->dim_names[j] : NULL;
-            for (uint32_t s = 0; s < model->symbol_count && name; s++)
-                if (dims[j] < 0 && strcmp(model->symbols[s].name, name) == 0)
-                    dims[j] = sizes[s];
-        }
-        specs[i].dims = dims;
+        specs[i].dims = sized_dims(session, &model->inputs[i], sizes);
+        specs[i].made = sized_dims(session, &model->inputs[i], made);
     }
     return specs;
 }
@@ -120,10 +133,19 @@ static bool session_fits(const Session *session, const HostSpec *specs)
     const lathe_model_v1 *const model = session->library.model;
     uint64_t bytes = model->arena_bytes;
     for (uint32_t i = 0; i < model->input_count; i++)
-        bytes = tensor_bytes_add(bytes, model->inputs[i].bits, specs[i].rank, specs[i].dims);
+        bytes = tensor_bytes_add(bytes, model->inputs[i].bits, specs[i].rank, specs[i].made);
     for (uint32_t i = 0; i < model->output_count; i++)
         bytes = tensor_bytes_add(bytes, model->outputs[i].bits, model->outputs[i].rank, model->outputs[i].dims);
     return memory_fits(session->options, model->name, bytes);
+}
+
+/* Which sizes a run that failed had; false. */
+static bool explain(const Session *session)
+{
+    if (session->library.model->symbol_count)
+        diag_note(session->options->diagnostics, "with %s",
+                  diag_quote(session->options->arena, session_sizes(session), 300));
+    return false;
 }
 
 bool session_open(Session *session, const Options *options, bool fill)
@@ -135,14 +157,15 @@ bool session_open(Session *session, const Options *options, bool fill)
         return false;
     const lathe_model_v1 *const model = library->model;
     int64_t *const sizes = NEW_ARRAY(options->arena, int64_t, (size_t)model->symbol_count + 1);
-    if (!choose_sizes(session, fill, sizes))
+    int64_t *const made = NEW_ARRAY(options->arena, int64_t, (size_t)model->symbol_count + 1);
+    if (!choose_sizes(session, fill, sizes, made))
         return false;
     session->inputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->input_count + 1);
     session->outputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->output_count + 1);
     const Options filled = fill ? filled_options(session) : *options;
-    HostSpec *const specs = sized_specs(session, sizes);
+    HostSpec *const specs = sized_specs(session, sizes, made);
     return session_fits(session, specs) && inputs_bind(session->inputs, specs, model->input_count, &filled) &&
-           library_prepare(library, options, session->inputs, session->outputs);
+           (library_prepare(library, options, session->inputs, session->outputs) || explain(session));
 }
 
 void session_close(Session *session)
@@ -154,7 +177,7 @@ bool session_run(Session *session, int64_t *nanoseconds)
 {
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    const bool good = library_run(&session->library);
+    const bool good = library_run(&session->library) || explain(session);
     clock_gettime(CLOCK_MONOTONIC, &end);
     *nanoseconds = (int64_t)(end.tv_sec - start.tv_sec) * 1000000000 + (end.tv_nsec - start.tv_nsec);
     return good;

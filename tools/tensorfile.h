@@ -69,7 +69,8 @@ typedef struct HostSpec {
     int dtype;
     int rank;
     const int64_t *dims;
-    bool optional; /* "none" is allowed */
+    bool optional;       /* "none" is allowed */
+    const int64_t *made; /* what a generator makes where dims are open; NULL: dims */
 } HostSpec;
 
 /* Fills everything but the name; data is zeroed. Rank, dims and their product are checked, the message is the source's.
