@@ -314,6 +314,9 @@ static bool arity_check(Ir *ir, const OpRow *row, Node *const *inputs, int input
     for (int i = 0; i < row->input_min; i++)
         if (is_omitted(inputs[i]))
             return make_error(ir, row, EXIT_MALFORMED, "input %d of %s is required", i, row->name);
+    for (int i = 0; i < input_count; i++)
+        if (inputs[i]->type.dtype == DTYPE_STRING)
+            return make_error(ir, row, EXIT_UNSUPPORTED, "%s of strings is not supported", row->name);
     if (input_count && !is_omitted(inputs[0]) && !in_set(inputs[0]->type.dtype, row->types))
         return make_error(ir, row, EXIT_MALFORMED, "%s takes %s, not %s", row->name, set_name[row->types],
                           type_text(ir, inputs[0]->type));

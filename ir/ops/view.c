@@ -212,6 +212,26 @@ bool transpose_lower(Lower *lower)
     return true;
 }
 
+/* The dim that `asked` makes of axis `axis` of the input (negative: the input has no such axis). What only a run knows may be 1, which
+ * keeps the dim of the input. */
+static bool expanded_dim(const Infer *infer, int axis, Node *asked, Node **dim)
+{
+    Ir *const ir = infer->ir;
+    int64_t value;
+    const char *const text = "Expand: a dim of the shape is negative";
+    if (const_is_int(asked, &value) && value < 0)
+        return infer_error(infer, "a dim of the shape is %lld", (long long)value);
+    if (!run_check(ir, scalar2(ir, OP_ge, asked, index_const(ir, 0)), text))
+        return infer_error(infer, "%s", text);
+    *dim = asked;
+    if (axis < 0 || const_is_int(asked, &value) || index_is(infer_type(infer, 0).dims[axis], 1))
+        return true;
+    Node *const own = infer_type(infer, 0).dims[axis];
+    Node *const fits = scalar2(ir, OP_or, scalar2(ir, OP_eq, asked, own), scalar2(ir, OP_eq, asked, index_const(ir, 1)));
+    *dim = own;
+    return run_check(ir, fits, "Expand: a dim of the shape is neither 1 nor that of the input") || infer_error(infer, "the shape does not broadcast");
+}
+
 bool expand_shape(Infer *infer)
 {
     int count;
@@ -220,12 +240,11 @@ bool expand_shape(Infer *infer)
         return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "the shape of Expand cannot be derived from dims and inputs");
     if (count > RANK_MAX)
         return infer_error(infer, "rank %d is beyond the limit of %d", count, RANK_MAX);
-    const Type types[2] = {infer_type(infer, 0), type_tensor(infer->ir, DTYPE_I64, count, asked)};
-    for (int i = 0; i < count; i++) {
-        int64_t value;
-        if (const_is_int(asked[i], &value) && value < 0)
-            return infer_error(infer, "dim %d of the shape is %lld", i, (long long)value);
-    }
+    Node *wanted[RANK_MAX];
+    for (int i = 0; i < count; i++)
+        if (!expanded_dim(infer, i - count + infer_type(infer, 0).rank, asked[i], &wanted[i]))
+            return false;
+    const Type types[2] = {infer_type(infer, 0), type_tensor(infer->ir, DTYPE_I64, count, wanted)};
     return infer_broadcast(infer, types, 2, types[0].dtype, &infer->types[0]);
 }
 
