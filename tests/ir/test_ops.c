@@ -239,6 +239,13 @@ static bool run_case(const TableCase *row, const LoopsSchedule *schedule, bool s
         cr_assert(type_fits(&bench, type, expected), "%s: output %d is %s", row->name, i, type_text(bench.ir, type));
         results[i] = (Memory){calloc(1, table_bytes(expected) + 1), table_bytes(expected)};
     }
+    if (node->op == OP_constant) { /* known when it was made: pow(x, 0) */
+        cr_expect(node->payload.constant->bytes == results[0].bytes, "%s has another size", row->name);
+        compare(row, &row->outputs[0], node->payload.constant->data);
+        free(results[0].data);
+        bench_close(&bench);
+        return true;
+    }
     evaluate(&bench, node, outputs);
     schedule_all(&bench, schedule);
     const Module module = {.name = "test", .input_count = bench.input_count, .inputs = bench.inputs, .output_count = row->output_count, .outputs = outputs, .body = bench.kernels};
@@ -399,7 +406,6 @@ static const ErrorRow error_rows[] = {
     {"(Resize x _ (Constant :value_floats [:floats 1 2]))",    "f32[1,1,2]",                      EXIT_MALFORMED,  "list of 3 values"},
     {"(Resize x _ (Constant :value_floats [:floats 1 1 -2]))", "f32[1,1,2]",                      EXIT_MALFORMED,  "scale -2"},
     {"(Resize x _ (Constant :value_floats [:floats 1 1 0.25]))", "f32[1,1,2]",                    EXIT_MALFORMED,  "extent 0"},
-    {"(Resize x _ y)",                                         "f32[1,1,2] f32[3]",               EXIT_UNSUPPORTED, "known at compile time"},
     {"(Resize x _ _ (Constant :value_ints [1 1 4]) :mode \"best\")", "f32[1,1,2]",                EXIT_MALFORMED,  "'best'"},
     {"(Resize x _ _ (Constant :value_ints [4 4]) :axes [1 1])", "f32[1,1,2]",                     EXIT_MALFORMED,  "resized twice"},
     {"(Resize x _ _ (Constant :value_ints [1 1 4]) :coordinate_transformation_mode \"tf_crop_and_resize\")", "f32[1,1,2]", EXIT_MALFORMED, "roi"},
