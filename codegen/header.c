@@ -4,20 +4,28 @@
 #include "codegen/text.h"
 #include "runtime/embed.h"
 
-#include <ctype.h>
 #include <string.h>
+
+/* As in the C locale, whatever the user's: in Turkish ones toupper leaves 'i' as it is. */
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 const char *c_identifier(Arena *arena, const char *text)
 {
     const size_t length = strnlen(text, 200);
     char *const name = arena_alloc(arena, length + 2);
     size_t used = 0;
-    if (length == 0 || isdigit((unsigned char)text[0]))
+    if (length == 0 || is_digit(text[0]))
         name[used++] = '_';
-    for (size_t i = 0; i < length; i++) {
-        const unsigned char c = (unsigned char)text[i];
-        name[used++] = (char)(c < 128 && isalnum(c) ? c : '_');
-    }
+    for (size_t i = 0; i < length; i++)
+        name[used++] = is_letter(text[i]) || is_digit(text[i]) ? text[i] : '_';
     name[used] = 0;
     return name;
 }
@@ -26,7 +34,7 @@ static const char *upper(Arena *arena, const char *text)
 {
     char *const copy = arena_copy(arena, text, strlen(text) + 1);
     for (char *c = copy; *c; c++)
-        *c = (char)toupper((unsigned char)*c);
+        *c = *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
     return copy;
 }
 
@@ -64,7 +72,8 @@ static const char *comment(Arena *arena, const char *text)
 {
     char *const copy = arena_copy(arena, text, strlen(text) + 1);
     for (char *c = copy; *c; c++)
-        if ((c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*') || (unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
+        if ((c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*') || (unsigned char)*c < 0x20 ||
+            (unsigned char)*c >= 0x7f)
             *c = '_';
     return copy;
 }
@@ -72,7 +81,14 @@ static const char *comment(Arena *arena, const char *text)
 /* Identifiers of the tensors: reserved words and repeated names get a number. */
 static const char **tensor_names(Arena *arena, const Module *module)
 {
-    static const char *const reserved[] = {"auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "class", "new", "delete", "this", "template", "operator", "private", "public", "protected", "virtual", "namespace", "using", "bool", "true", "false", "context", "dims", "and", "or", "not", "xor", "export", "try", "catch", "throw", "friend", "mutable", "typename", "explicit"};
+    static const char *const reserved[] = {
+        "auto",   "break",    "case",     "char",     "const",   "continue", "default",   "do",       "double",
+        "else",   "enum",     "extern",   "float",    "for",     "goto",     "if",        "inline",   "int",
+        "long",   "register", "restrict", "return",   "short",   "signed",   "sizeof",    "static",   "struct",
+        "switch", "typedef",  "union",    "unsigned", "void",    "volatile", "while",     "class",    "new",
+        "delete", "this",     "template", "operator", "private", "public",   "protected", "virtual",  "namespace",
+        "using",  "bool",     "true",     "false",    "context", "dims",     "and",       "or",       "not",
+        "xor",    "export",   "try",      "catch",    "throw",   "friend",   "mutable",   "typename", "explicit"};
     const int count = module->input_count + module->output_count;
     const char **const names = NEW_ARRAY(arena, const char *, (size_t)count + 1);
     for (int i = 0; i < count; i++) {
@@ -98,7 +114,8 @@ static const char *shape_text(Arena *arena, Type type)
         if (const_is_int(type.dims[i], &dim))
             text = arena_format(arena, "%s%s%lld", text, separator, (long long)dim);
         else
-            text = arena_format(arena, "%s%s%s", text, separator, type.dims[i]->op == OP_symbol ? comment(arena, type.dims[i]->payload.name) : "...");
+            text = arena_format(arena, "%s%s%s", text, separator,
+                                type.dims[i]->op == OP_symbol ? comment(arena, type.dims[i]->payload.name) : "...");
     }
     return arena_format(arena, "%s]", text);
 }
@@ -138,16 +155,27 @@ static void write_dims(Text *text, Arena *arena, const Program *program, const c
     text_add(text, "/* The symbolic dims of the inputs. */\ntypedef struct %s_dims {\n", prefix);
     for (int i = 0; i < program->symbol_count; i++)
         if (!program->symbols[i].element)
-            text_add(text, "    int64_t %s; /* dim %d of input %d */\n", c_identifier(arena, arena_format(arena, "%s%s", strlen(program->symbols[i].symbol->payload.name) ? "" : "d", program->symbols[i].symbol->payload.name)), program->symbols[i].position, program->symbols[i].input);
+            text_add(text, "    int64_t %s; /* dim %d of input %d */\n",
+                     c_identifier(arena, arena_format(arena, "%s%s",
+                                                      strlen(program->symbols[i].symbol->payload.name) ? "" : "d",
+                                                      program->symbols[i].symbol->payload.name)),
+                     program->symbols[i].position, program->symbols[i].input);
     text_add(text, "} %s_dims;\n", prefix);
 }
 
 static void write_functions(Text *text, const Program *program, const char *prefix, const char **names)
 {
     const Module *const module = program->module;
-    text_add(text, "/* options may be NULL: as many threads as the process may use. NULL with *error (may be NULL) set to a LATHE_E_* code. */\n");
-    text_add(text, "lathe_context *%s_open(const lathe_options *options, int *error);\nvoid %s_close(lathe_context *context);\n", prefix, prefix);
-    text_add(text, "/* Row-major tensors. 0 or a negative LATHE_E_*; %s_model.api->error_text(context) says more. One thread at a time per context. */\n", prefix);
+    text_add(text, "/* options may be NULL: as many threads as the process may use. NULL with *error (may be NULL) set "
+                   "to a LATHE_E_* code. */\n");
+    text_add(
+        text,
+        "lathe_context *%s_open(const lathe_options *options, int *error);\nvoid %s_close(lathe_context *context);\n",
+        prefix, prefix);
+    text_add(text,
+             "/* Row-major tensors. 0 or a negative LATHE_E_*; %s_model.api->error_text(context) says more. One thread "
+             "at a time per context. */\n",
+             prefix);
     text_add(text, "int %s_run(lathe_context *context", prefix);
     if (program->instantiate)
         text_add(text, ", const %s_dims *dims", prefix);
@@ -157,7 +185,10 @@ static void write_functions(Text *text, const Program *program, const char *pref
         text_add(text, ", %s *%s", c_type(module->outputs[i]->type.dtype), names[module->input_count + i]);
     text_add(text, ");\n");
     if (program->instantiate)
-        text_add(text, "/* Elements of an output for these dims, or a negative code. */\nint64_t %s_output_elems(const %s_dims *dims, int output);\n", prefix, prefix);
+        text_add(text,
+                 "/* Elements of an output for these dims, or a negative code. */\nint64_t %s_output_elems(const "
+                 "%s_dims *dims, int output);\n",
+                 prefix, prefix);
 }
 
 const char *model_header(const Program *program, const ModelInfo *info)
@@ -168,14 +199,17 @@ const char *model_header(const Program *program, const ModelInfo *info)
     const char **const names = tensor_names(arena, module);
     Text text;
     text_open(&text);
-    text_add(&text, "/* Generated by %s from %s (sha256 %s). Do not edit.\n *\n", info->tool, comment(arena, info->name), info->sha256);
+    text_add(&text, "/* Generated by %s from %s (sha256 %s). Do not edit.\n *\n", info->tool,
+             comment(arena, info->name), info->sha256);
     for (int i = 0; i < module->input_count; i++)
         text_add(&text, " * input  %s: %s\n", names[i], shape_text(arena, module->inputs[i]->type));
     for (int i = 0; i < module->output_count; i++)
-        text_add(&text, " * output %s: %s\n", names[module->input_count + i], shape_text(arena, module->outputs[i]->type));
+        text_add(&text, " * output %s: %s\n", names[module->input_count + i],
+                 shape_text(arena, module->outputs[i]->type));
     text_add(&text, " */\n#ifndef %s_H\n#define %s_H\n\n%s\n", macro, macro, lathe_model_header);
     text_add(&text, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n#define %s_ABI 1\n", macro);
-    text_add(&text, "#define %s_ARENA_BYTES %lld /* intermediate results of one context; 0: depends on the dims */\n", macro, (long long)(program->instantiate ? 0 : program->compilation->arena_bytes));
+    text_add(&text, "#define %s_ARENA_BYTES %lld /* intermediate results of one context; 0: depends on the dims */\n",
+             macro, (long long)(program->instantiate ? 0 : program->compilation->arena_bytes));
     text_add(&text, "#define %s_WEIGHT_BYTES %lld\n", macro, (long long)program->compilation->weight_bytes);
     for (int i = 0; i < module->input_count; i++)
         tensor_macros(&text, arena, macro, names[i], module->inputs[i]->type);
@@ -185,7 +219,10 @@ const char *model_header(const Program *program, const ModelInfo *info)
     if (program->instantiate)
         write_dims(&text, arena, program, prefix);
     write_functions(&text, program, prefix, names);
-    text_add(&text, "/* For generic hosts: names, types, shapes and functions of the model. */\nextern const lathe_model_v1 %s_model;\n", prefix);
+    text_add(&text,
+             "/* For generic hosts: names, types, shapes and functions of the model. */\nextern const lathe_model_v1 "
+             "%s_model;\n",
+             prefix);
     text_add(&text, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
     const char *const copy = arena_copy(arena, text.data, text.length + 1);
     text_close(&text);

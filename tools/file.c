@@ -204,9 +204,17 @@ bool folder_make(const char *path, Arena *arena, Diagnostics *diagnostics)
     return true;
 }
 
+/* As in the C locale, whatever the user's. */
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 bool path_has_suffix(const char *path, const char *suffix)
 {
-    const size_t length = strlen(path);
-    const size_t tail = strlen(suffix);
-    return length >= tail && strcasecmp(path + length - tail, suffix) == 0;
+    const size_t length = strlen(path), tail = strlen(suffix);
+    bool same = length >= tail;
+    for (size_t i = 0; i < tail && same; i++)
+        same = lower(path[length - tail + i]) == lower(suffix[i]);
+    return same;
 }
