@@ -28,15 +28,18 @@ bool build_program(const Compilation *compilation, const BuildOptions *options, 
 /* ---- machine code ---- */
 
 /* Everything that the object depends on, lines included. */
-static const char *job_key(Program *program, Node *kernel, const TargetMachineInfo *target, const char *symbol, const LineTable *lines)
+static const char *job_key(Program *program, Node *kernel, const TargetMachineInfo *target, const char *symbol,
+                           const LineTable *lines)
 {
     Arena *const arena = program->ir->arena;
     size_t length;
     const char *const text = print_kernel(arena, kernel, PRINT_CANONICAL, &length);
     const char *place = "";
     if (lines)
-        place = arena_format(arena, "%s:%d %s", lines->file, lines->line_of(lines->context, kernel), kernel->payload.kernel->name);
-    return arena_format(arena, "%s\n%s %s %s\n%s %s\n%s", object_version(arena), target->triple, target->cpu, target->features, symbol, place, text);
+        place = arena_format(arena, "%s:%d %s", lines->file, lines->line_of(lines->context, kernel),
+                             kernel->payload.kernel->name);
+    return arena_format(arena, "%s\n%s %s %s\n%s %s\n%s", object_version(arena), target->triple, target->cpu,
+                        target->features, symbol, place, text);
 }
 
 static int make_jobs(Program *program, KernelJob *jobs, const LineTable *lines)
@@ -45,11 +48,18 @@ static int make_jobs(Program *program, KernelJob *jobs, const LineTable *lines)
     for (int i = 0; i < program->kernel_count; i++)
         for (int level = 0; level < program->level_count; level++) {
             ProgramKernel *const kernel = &program->kernels[i];
-            jobs[count++] = (KernelJob){.kernel = kernel->scheduled[level], .target = program->levels[level], .symbol = kernel->symbol[level], .key = job_key(program, kernel->scheduled[level], program->levels[level], kernel->symbol[level], lines)};
+            jobs[count++] = (KernelJob){.kernel = kernel->scheduled[level],
+                                        .target = program->levels[level],
+                                        .symbol = kernel->symbol[level],
+                                        .key = job_key(program, kernel->scheduled[level], program->levels[level],
+                                                       kernel->symbol[level], lines)};
         }
     if (program->instantiate) {
         const TargetMachineInfo *const lowest = program->levels[program->level_count - 1];
-        jobs[count++] = (KernelJob){.kernel = program->instantiate, .target = lowest, .symbol = "lathe_instantiate", .key = job_key(program, program->instantiate, lowest, "lathe_instantiate", lines)};
+        jobs[count++] = (KernelJob){.kernel = program->instantiate,
+                                    .target = lowest,
+                                    .symbol = "lathe_instantiate",
+                                    .key = job_key(program, program->instantiate, lowest, "lathe_instantiate", lines)};
     }
     return count;
 }
@@ -91,7 +101,8 @@ typedef struct WeightList {
 
 static int by_offset(const void *a, const void *b)
 {
-    const int64_t left = (*(Node *const *)a)->payload.buffer->offset, right = (*(Node *const *)b)->payload.buffer->offset;
+    const int64_t left = (*(Node *const *)a)->payload.buffer->offset,
+                  right = (*(Node *const *)b)->payload.buffer->offset;
     return left < right ? -1 : left > right;
 }
 
@@ -165,18 +176,25 @@ static bool write_weights(void *context, FILE *file)
 static bool weights_file(const Program *program, const Scratch *scratch, const char **path)
 {
     WeightList list = collect_weights(program);
-    const ElfBlob blob = {.section = ".rodata.lathe_weights", .symbol = weights_symbol, .bytes = (uint64_t)list.total, .alignment = 4096, .write = write_weights, .context = &list};
+    const ElfBlob blob = {.section = ".rodata.lathe_weights",
+                          .symbol = weights_symbol,
+                          .bytes = (uint64_t)list.total,
+                          .alignment = 4096,
+                          .write = write_weights,
+                          .context = &list};
     *path = scratch_path(scratch, "weights.o");
     FILE *const file = fopen(*path, "wb");
     bool good = file != NULL && elf_write(file, program->levels[0]->elf_machine, &blob, 1);
     if (file)
         good = fclose(file) == 0 && good;
-    return good || diag_error(program->ir->diagnostics, EXIT_IO, NULL, "weights cannot be written to %s: %s", *path, strerror(errno));
+    return good || diag_error(program->ir->diagnostics, EXIT_IO, NULL, "weights cannot be written to %s: %s", *path,
+                              strerror(errno));
 }
 
 /* ---- link ---- */
 
-static bool link_all(Program *program, const BuildOptions *options, OutputKind kind, const char *output, const KernelJob *jobs, int count)
+static bool link_all(Program *program, const BuildOptions *options, OutputKind kind, const char *output,
+                     const KernelJob *jobs, int count)
 {
     Arena *const arena = program->ir->arena;
     Diagnostics *const diagnostics = program->ir->diagnostics;
@@ -210,7 +228,11 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
         export_count = kept;
         memcpy((void *)exports, fewer, (size_t)kept * sizeof *fewer);
     }
-    const LinkJob job = {.inputs = inputs, .input_count = input_count, .exports = exports, .export_count = export_count, .output = output};
+    const LinkJob job = {.inputs = inputs,
+                         .input_count = input_count,
+                         .exports = exports,
+                         .export_count = export_count,
+                         .output = output};
     good = good && (kind == OUTPUT_SHARED   ? link_shared(diagnostics, &job)
                     : kind == OUTPUT_STATIC ? link_static(diagnostics, &job)
                                             : link_object(diagnostics, &job));
@@ -228,7 +250,12 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
         table.context = kernel_lines(ir->arena, options->lines_text);
     const int count = make_jobs(program, jobs, lines);
     Progress progress = {options, program};
-    const WorkerOptions workers = {.workers = options->workers, .cache = options->cache, .lines = lines, .fallback = progress_fallback, .progress = progress_report, .context = &progress};
+    const WorkerOptions workers = {.workers = options->workers,
+                                   .cache = options->cache,
+                                   .lines = lines,
+                                   .fallback = progress_fallback,
+                                   .progress = progress_report,
+                                   .context = &progress};
     breadcrumb("codegen", NULL);
     *facts = (BuildFacts){.kernels = count};
     if (!compile_kernels(ir, jobs, count, &workers))
@@ -248,10 +275,15 @@ bool build_text(Program *program, const BuildOptions *options, ObjectFormat form
     ObjectBytes bytes;
     for (int i = 0; i < program->kernel_count; i++)
         for (int level = 0; level < program->level_count; level++) {
-            const ObjectRequest request = {.kernel = program->kernels[i].scheduled[level], .target = program->levels[level], .symbol = program->kernels[i].symbol[level], .format = format};
-            if (!object_make(ir, ir->arena, &request, &bytes) || fwrite(bytes.data, 1, bytes.bytes, file) != bytes.bytes)
+            const ObjectRequest request = {.kernel = program->kernels[i].scheduled[level],
+                                           .target = program->levels[level],
+                                           .symbol = program->kernels[i].symbol[level],
+                                           .format = format};
+            if (!object_make(ir, ir->arena, &request, &bytes) ||
+                fwrite(bytes.data, 1, bytes.bytes, file) != bytes.bytes)
                 return false;
         }
-    return model_object(program, &options->info, program->compilation->weight_bytes ? weights_symbol : NULL, format, &bytes) &&
+    return model_object(program, &options->info, program->compilation->weight_bytes ? weights_symbol : NULL, format,
+                        &bytes) &&
            fwrite(bytes.data, 1, bytes.bytes, file) == bytes.bytes;
 }

@@ -14,7 +14,7 @@ typedef struct BuildOptions {
     const TargetMachineInfo *const *levels; /* best first */
     int level_count;
     int workers;
-    Cache *cache; /* may be NULL */
+    Cache *cache;           /* may be NULL */
     const char *lines_file; /* name of the file that gets `lines_text`; debug information refers to it. NULL: none */
     const char *lines_text; /* the module as print_module gives it */
     void (*progress)(void *context, int done, int total);
@@ -29,7 +29,8 @@ typedef struct BuildFacts {
 /* Schedules the kernels of the compilation; the program stays valid as long as the Ir. False after a diagnostic. */
 bool build_program(const Compilation *compilation, const BuildOptions *options, Program *program);
 /* Compiles the program's kernels and writes a library or object to `output`. */
-bool build_output(Program *program, const BuildOptions *options, OutputKind kind, const char *output, BuildFacts *facts);
+bool build_output(Program *program, const BuildOptions *options, OutputKind kind, const char *output,
+                  BuildFacts *facts);
 /* The text of one format of all kernels and of the tables, for reading. */
 bool build_text(Program *program, const BuildOptions *options, ObjectFormat format, FILE *file);
 

@@ -7,8 +7,8 @@
  *             for k ascending:  acc[r][v] = fma(A[r,k], B[k,v], acc[r][v])
  *             Y[r,v] = epilogue(acc[r][v])
  *
- * One accumulator per element, k ascending: the bits do not depend on tile, threads or level. Rows are the flattened m axes; the epilogue is
- * the stage's own expression with the contraction replaced by the register. */
+ * One accumulator per element, k ascending: the bits do not depend on tile, threads or level. Rows are the flattened m
+ * axes; the epilogue is the stage's own expression with the contraction replaced by the register. */
 #include "codegen/contract.h"
 #include "codegen/contract_plan.h"
 
@@ -33,7 +33,8 @@ static Node *vector_load(Contract *c, Node *buffer, Node *offset, Node *mask)
     if (mask)
         inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), PANEL);
     const bool local = buffer->payload.buffer->place == PLACE_LOCAL;
-    return node_make(ir, &(Node){.op = local ? OP_read : OP_load, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2});
+    return node_make(
+        ir, &(Node){.op = local ? OP_read : OP_load, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2});
 }
 
 static Node *ordered(Ir *ir, Block *block, Node *node)
@@ -56,7 +57,11 @@ static Node *load_a(Contract *c, Block *block, const Corner *corner, int row, No
     } else {
         offset = index_add(ir, c->a_rest, index_add(ir, index_mul(ir, r, c->a_pitch), index_mul(ir, k, c->a_step)));
     }
-    Node *const scalar = ordered(ir, block, node_make(ir, &(Node){.op = op, .type = type_scalar(DTYPE_F32), .inputs = (Node *[]){buffer, offset}, .input_count = 2}));
+    Node *const scalar = ordered(
+        ir, block,
+        node_make(
+            ir,
+            &(Node){.op = op, .type = type_scalar(DTYPE_F32), .inputs = (Node *[]){buffer, offset}, .input_count = 2}));
     return splat_make(ir, scalar, PANEL);
 }
 
@@ -79,7 +84,8 @@ static Node *load_b(Contract *c, Block *block, const Corner *corner, int vector,
     if (c->read_b == READ_PANELS)
         panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
     Node *const buffer = c->read_b == READ_PANELS ? c->b_buffer : c->b_local;
-    Node *const value = ordered(ir, block, vector_load(c, buffer, panel_offset(c, index_add(ir, panel, ahead), k), NULL));
+    Node *const value =
+        ordered(ir, block, vector_load(c, buffer, panel_offset(c, index_add(ir, panel, ahead), k), NULL));
     return cast_make(ir, value, DTYPE_F32);
 }
 
@@ -90,8 +96,13 @@ static void prefetch_b(Contract *c, Block *block, const Corner *corner, int vect
         return;
     Node *const panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
     for (int v = 0; v < vectors; v++) {
-        Node *const offset = panel_offset(c, index_add(ir, panel, index_const(ir, v)), index_add(ir, k, index_const(ir, PREFETCH_ROWS)));
-        block_append(ir, block, node_make(ir, &(Node){.op = OP_prefetch, .inputs = (Node *[]){c->b_buffer, offset}, .input_count = 2, .payload.integer = 1}));
+        Node *const offset =
+            panel_offset(c, index_add(ir, panel, index_const(ir, v)), index_add(ir, k, index_const(ir, PREFETCH_ROWS)));
+        block_append(ir, block,
+                     node_make(ir, &(Node){.op = OP_prefetch,
+                                           .inputs = (Node *[]){c->b_buffer, offset},
+                                           .input_count = 2,
+                                           .payload.integer = 1}));
     }
 }
 
@@ -101,18 +112,26 @@ static void prefetch_next(Contract *c, Block *block, const Corner *corner, Node 
     Ir *const ir = c->ir;
     if (!c->ahead)
         return;
-    Node *const next = panel_offset(c, index_add(ir, index_floordiv(ir, corner->column, index_const(ir, PANEL)), index_const(ir, c->tile.vectors)), index_const(ir, 0));
+    Node *const next = panel_offset(
+        c, index_add(ir, index_floordiv(ir, corner->column, index_const(ir, PANEL)), index_const(ir, c->tile.vectors)),
+        index_const(ir, 0));
     Node *const steps = index_floordiv(ir, c->depth, index_const(ir, UNROLL));
-    Node *const step = index_add(ir, index_mul(ir, corner->tile, steps), index_floordiv(ir, k, index_const(ir, UNROLL)));
+    Node *const step =
+        index_add(ir, index_mul(ir, corner->tile, steps), index_floordiv(ir, k, index_const(ir, UNROLL)));
     for (int i = 0; i < c->ahead; i++) {
         Node *const line = index_add(ir, index_mul(ir, step, index_const(ir, c->ahead)), index_const(ir, i));
         Node *const offset = index_add(ir, next, index_mul(ir, line, index_const(ir, PANEL)));
-        block_append(ir, block, node_make(ir, &(Node){.op = OP_prefetch, .inputs = (Node *[]){c->b_buffer, offset}, .input_count = 2, .payload.integer = 2}));
+        block_append(ir, block,
+                     node_make(ir, &(Node){.op = OP_prefetch,
+                                           .inputs = (Node *[]){c->b_buffer, offset},
+                                           .input_count = 2,
+                                           .payload.integer = 2}));
     }
 }
 
 /* One step of k: all products of the tile. */
-static void emit_step(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, Node *k, Node *const *masks)
+static void emit_step(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, Node *k,
+                      Node *const *masks)
 {
     Ir *const ir = c->ir;
     Node *columns[VECTORS_MAX];
@@ -127,7 +146,8 @@ static void emit_step(Contract *c, Block *block, const Corner *corner, Tile tile
     }
 }
 
-static void emit_products(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, Node *const *masks)
+static void emit_products(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators,
+                          Node *const *masks)
 {
     Ir *const ir = c->ir;
     Node *const four = index_const(ir, UNROLL);
@@ -208,7 +228,12 @@ typedef struct Unit {
 static Block *emit_if(Ir *ir, Block *block, Node *condition, Block **otherwise)
 {
     Block *blocks[2] = {block_make(ir), otherwise ? block_make(ir) : NULL};
-    block_append(ir, block, node_make(ir, &(Node){.op = OP_if, .inputs = &condition, .input_count = 1, .blocks = blocks, .block_count = otherwise ? 2 : 1}));
+    block_append(ir, block,
+                 node_make(ir, &(Node){.op = OP_if,
+                                       .inputs = &condition,
+                                       .input_count = 1,
+                                       .blocks = blocks,
+                                       .block_count = otherwise ? 2 : 1}));
     if (otherwise)
         *otherwise = blocks[1];
     return blocks[0];
@@ -233,7 +258,8 @@ static void emit_group(Contract *c, Block *block, const Corner *corner, int rows
         Corner part = *corner;
         part.column = index_add(ir, corner->column, index_const(ir, v * PANEL));
         part.panel = index_add(ir, corner->panel, index_const(ir, v));
-        emit_tile(c, emit_if(ir, block, scalar2(ir, OP_lt, part.column, c->roles.columns), NULL), &part, (Tile){rows, 1}, true);
+        emit_tile(c, emit_if(ir, block, scalar2(ir, OP_lt, part.column, c->roles.columns), NULL), &part,
+                  (Tile){rows, 1}, true);
     }
 }
 
@@ -278,14 +304,16 @@ static void emit_groups(Contract *c, Block *block, const Unit *unit)
     if (!index_is(whole, 0)) {
         Node *const group = axis_make(ir, "group", NULL);
         Block *const body = body_for(ir, block, group, unit->first_group, index_min(ir, unit->last_group, whole), 1);
-        const Corner corner = {.column = index_mul(ir, group, width), .panel = index_mul(ir, index_sub(ir, group, unit->first_group), vectors)};
+        const Corner corner = {.column = index_mul(ir, group, width),
+                               .panel = index_mul(ir, index_sub(ir, group, unit->first_group), vectors)};
         emit_tiles(c, body, unit, &corner, false);
     }
     if (known && columns % (c->tile.vectors * PANEL) == 0)
         return;
     Node *const narrow = axis_make(ir, "narrow", NULL); /* runs once, in the units that hold the last group */
     Block *const body = body_for(ir, block, narrow, index_max(ir, unit->first_group, whole), unit->last_group, 1);
-    const Corner corner = {.column = index_mul(ir, known ? whole : narrow, width), .panel = index_mul(ir, index_sub(ir, narrow, unit->first_group), vectors)};
+    const Corner corner = {.column = index_mul(ir, known ? whole : narrow, width),
+                           .panel = index_mul(ir, index_sub(ir, narrow, unit->first_group), vectors)};
     emit_tiles(c, body, unit, &corner, true);
 }
 
@@ -394,8 +422,9 @@ Node *contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target)
     static const char *const reading[] = {"strided", "packed", "panels"};
     Block *const body = block_make(ir);
     Node *const units = emit_units(&contract, body);
-    const char *const text =
-        arena_format(ir->arena, "contract rows=%d vectors=%d tiles=%lld groups=%lld ahead=%d a=%s b=%s", contract.tile.rows, contract.tile.vectors,
-                     (long long)contract.block_tiles, (long long)contract.block_groups, contract.ahead, reading[contract.read_a], reading[contract.read_b]);
+    const char *const text = arena_format(
+        ir->arena, "contract rows=%d vectors=%d tiles=%lld groups=%lld ahead=%d a=%s b=%s", contract.tile.rows,
+        contract.tile.vectors, (long long)contract.block_tiles, (long long)contract.block_groups, contract.ahead,
+        reading[contract.read_a], reading[contract.read_b]);
     return kernel_with_body(ir, kernel, body, units, text, contract.scratch);
 }

@@ -1,4 +1,5 @@
-/* The contract template: matrix products, convolutions and whatever else is a sum of products, in explicit register tiles. */
+/* The contract template: matrix products, convolutions and whatever else is a sum of products, in explicit register
+ * tiles. */
 #ifndef LATHE_CODEGEN_CONTRACT_H
 #define LATHE_CODEGEN_CONTRACT_H
 

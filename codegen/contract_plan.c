@@ -29,7 +29,8 @@ static Node *flat_k(const Contract *c, Node *node, Node *k)
     return with_digits(c->ir, node, c->roles.contract->axes, c->roles.contract->axis_count, k);
 }
 
-/* Is the index arithmetic over axes and symbols alone, without loaded or checked parts? Those are emitted where operands are copied. */
+/* Is the index arithmetic over axes and symbols alone, without loaded or checked parts? Those are emitted where
+ * operands are copied. */
 static bool is_plain(Ir *ir, Node *index)
 {
     int count;
@@ -53,8 +54,8 @@ static bool a_is_strided(Contract *c)
     c->a_pitch = index_coefficient(ir, offset, c->m, &rest);
     c->a_step = c->a_pitch ? index_coefficient(ir, rest, c->k, &c->a_rest) : NULL;
     c->a_buffer = at->inputs[0];
-    return c->a_step && const_is_int(c->a_pitch, &pitch) && const_is_int(c->a_step, &step) &&
-           is_plain(ir, c->a_rest) && !node_depends(ir, c->a_rest, c->m) && !node_depends(ir, c->a_rest, c->k);
+    return c->a_step && const_is_int(c->a_pitch, &pitch) && const_is_int(c->a_step, &step) && is_plain(ir, c->a_rest) &&
+           !node_depends(ir, c->a_rest, c->m) && !node_depends(ir, c->a_rest, c->k);
 }
 
 /* Columns one after the other in memory, k at a constant step. */
@@ -79,11 +80,13 @@ static bool b_is_panels(Contract *c)
     const Layout wanted = panel_layout(&c->roles);
     const Layout *const has = &c->roles.weight->payload.buffer->layout;
     c->b_buffer = c->roles.weight;
-    return has->count == wanted.count && memcmp(has->entries, wanted.entries, (size_t)has->count * sizeof *has->entries) == 0 &&
+    return has->count == wanted.count &&
+           memcmp(has->entries, wanted.entries, (size_t)has->count * sizeof *has->entries) == 0 &&
            (c->roles.b->op == OP_at || c->roles.b->op == OP_cast);
 }
 
-/* Cycles of one k step of a tile, roughly: multiply-adds, against loads, against rows of B that come from L2 at 28 bytes a cycle. */
+/* Cycles of one k step of a tile, roughly: multiply-adds, against loads, against rows of B that come from L2 at 28
+ * bytes a cycle. */
 static double tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t vectors)
 {
     const double width = target->vector_bytes >= 64 ? 1 : 2; /* registers per 16 columns */
@@ -151,12 +154,13 @@ static int64_t ceil_divide(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* How rows and columns are cut into units. A unit's columns go outside, its tiles of rows inside: one group of B serves all of them.
+/* How rows and columns are cut into units. A unit's columns go outside, its tiles of rows inside: one group of B serves
+ * all of them.
  *
- * B within a quarter of L2 stays there by itself: units are single tiles of rows with all columns. A larger B is streamed once per unit, so
- * units hold as many rows as L2 keeps of A (half of it when they are copied to scratch), and the next group of B is fetched meanwhile, a few
- * lines at each step, spread evenly over the tiles. Columns are cut only as far as there are not enough units for threads. Measured: BERT 141-150 ->
- * 121-132 ms by fetching ahead. */
+ * B within a quarter of L2 stays there by itself: units are single tiles of rows with all columns. A larger B is
+ * streamed once per unit, so units hold as many rows as L2 keeps of A (half of it when they are copied to scratch), and
+ * the next group of B is fetched meanwhile, a few lines at each step, spread evenly over the tiles. Columns are cut
+ * only as far as there are not enough units for threads. Measured: BERT 141-150 -> 121-132 ms by fetching ahead. */
 static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns)
 {
     const int64_t l2 = c->target->l2, tile_bytes = depth * c->tile.rows * 4;

@@ -23,15 +23,15 @@ typedef struct Contract {
     Node *kernel;
     const TargetMachineInfo *target;
     ContractRoles roles;
-    Node *m, *k, *depth;      /* flattened axes */
+    Node *m, *k, *depth; /* flattened axes */
     Reading read_a, read_b;
     Node *a_buffer, *a_rest, *a_pitch, *a_step; /* READ_STRIDED: a_rest holds batch axes */
     Node *b_buffer, *b_rest, *b_step;
-    Node *a_local, *b_local;  /* READ_PACKED */
+    Node *a_local, *b_local; /* READ_PACKED */
     Tile tile;
-    int64_t block_groups;     /* column groups of one unit */
-    int64_t block_tiles;      /* tiles of rows of one unit */
-    int ahead;                /* lines of the next group of B to fetch into L2 at each unrolled step; 0: none */
+    int64_t block_groups; /* column groups of one unit */
+    int64_t block_tiles;  /* tiles of rows of one unit */
+    int ahead;            /* lines of the next group of B to fetch into L2 at each unrolled step; 0: none */
     int64_t scratch;
 } Contract;
 

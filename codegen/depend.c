@@ -1,8 +1,9 @@
 /* Dependencies between launches: see depend.h.
  *
- * Each launch touches ranges: (space, from, to) with a space per input, output, arena slot. A launch waits for the nearest earlier
- * launches that conflict and that it does not already reach through others. Looking back is bounded: beyond the window a launch waits
- * for the whole program so far, so the work stays linear for graphs of 100,000 launches. */
+ * Each launch touches ranges: (space, from, to) with a space per input, output, arena slot. A launch waits for the
+ * nearest earlier launches that conflict and that it does not already reach through others. Looking back is bounded:
+ * beyond the window a launch waits for the whole program so far, so the work stays linear for graphs of 100,000
+ * launches. */
 #include "codegen/depend.h"
 
 #include "ir/kernel.h"
@@ -52,13 +53,15 @@ static bool conflict(const Spans *a, const Spans *b)
     for (int i = 0; i < a->count; i++)
         for (int j = 0; j < b->count; j++) {
             const Span *const left = &a->spans[i], *const right = &b->spans[j];
-            if (left->space == right->space && (left->write || right->write) && left->from < right->to && right->from < left->to)
+            if (left->space == right->space && (left->write || right->write) && left->from < right->to &&
+                right->from < left->to)
                 return true;
         }
     return false;
 }
 
-/* One bit per launch of the window before a launch: those that it waits for, directly or through others. Bit 0 is the one before. */
+/* One bit per launch of the window before a launch: those that it waits for, directly or through others. Bit 0 is the
+ * one before. */
 typedef struct Reach {
     uint64_t bits[WINDOW / 64];
     bool older; /* everything before the window too */

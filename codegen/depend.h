@@ -1,4 +1,5 @@
-/* Which launches wait for which: read after write, write after read, write after write, by the memory that planning gave out. */
+/* Which launches wait for which: read after write, write after read, write after write, by the memory that planning
+ * gave out. */
 #ifndef LATHE_CODEGEN_DEPEND_H
 #define LATHE_CODEGEN_DEPEND_H
 

@@ -90,9 +90,10 @@ void emit_scatter(Emitter *emitter, const Node *node);
 void emit_prefetch(Emitter *emitter, const Node *node);
 
 /* ---- llvm_mask.c: of values as they are in memory, vectors even of one lane ---- */
-LLVMValueRef emit_masked(Emitter *emitter, const char *name, LLVMTypeRef value_type, LLVMTypeRef pointer_type, LLVMValueRef *arguments, int count,
-                         int pointer_at, int alignment);
-LLVMValueRef emit_masked_load(Emitter *emitter, LLVMValueRef address, LLVMValueRef mask, LLVMValueRef otherwise, int bytes);
+LLVMValueRef emit_masked(Emitter *emitter, const char *name, LLVMTypeRef value_type, LLVMTypeRef pointer_type,
+                         LLVMValueRef *arguments, int count, int pointer_at, int alignment);
+LLVMValueRef emit_masked_load(Emitter *emitter, LLVMValueRef address, LLVMValueRef mask, LLVMValueRef otherwise,
+                              int bytes);
 void emit_masked_store(Emitter *emitter, LLVMValueRef address, LLVMValueRef mask, LLVMValueRef value, int bytes);
 
 /* ---- llvm_debug.c ---- */

@@ -42,7 +42,8 @@ Node *kernel_bytes(Ir *ir, const Node *kernel)
     Node *total = index_const(ir, 0);
     const int buffers = kernel_buffer_count(kernel);
     for (int i = 0; i < buffers; i++) {
-        Node *const bits = index_mul(ir, type_elements(ir, kernel->inputs[i]->type), index_const(ir, dtype_info[kernel->inputs[i]->type.dtype].bits));
+        Node *const bits = index_mul(ir, type_elements(ir, kernel->inputs[i]->type),
+                                     index_const(ir, dtype_info[kernel->inputs[i]->type.dtype].bits));
         total = index_add(ir, total, index_ceildiv(ir, bits, index_const(ir, 8)));
     }
     return total;

@@ -58,6 +58,7 @@ int kernel_line_of(void *context, const Node *node)
     if (node->op != OP_kernel)
         return 0;
     const KernelLine key = {node->payload.kernel->name, strlen(node->payload.kernel->name), 0};
-    const KernelLine *const found = lines->count ? bsearch(&key, lines->lines, (size_t)lines->count, sizeof key, by_name) : NULL;
+    const KernelLine *const found =
+        lines->count ? bsearch(&key, lines->lines, (size_t)lines->count, sizeof key, by_name) : NULL;
     return found ? found->line : 0;
 }

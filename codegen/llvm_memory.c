@@ -198,7 +198,8 @@ static LLVMValueRef load_masked(Emitter *emitter, LLVMValueRef address, Dtype dt
                                 LLVMValueRef otherwise)
 {
     LLVMValueRef const other = as_vector(emitter, to_memory(emitter, dtype, otherwise));
-    LLVMValueRef const loaded = emit_masked_load(emitter, address, as_vector(emitter, mask), other, element_bytes(dtype));
+    LLVMValueRef const loaded =
+        emit_masked_load(emitter, address, as_vector(emitter, mask), other, element_bytes(dtype));
     return from_memory(emitter, dtype, as_lanes(emitter, loaded, lanes));
 }
 
@@ -262,7 +263,7 @@ static LLVMValueRef gather_bytes(Emitter *emitter, LLVMValueRef addresses, LLVMV
     LLVMValueRef const other = as_vector(emitter, otherwise), pointers = as_vector(emitter, addresses);
     LLVMValueRef arguments[] = {pointers, as_vector(emitter, mask), other};
     return emit_masked(emitter, "llvm.masked.gather", LLVMTypeOf(other), LLVMTypeOf(pointers), arguments, 3, 0,
-                  is_packed(dtype) ? 1 : element_bytes(dtype));
+                       is_packed(dtype) ? 1 : element_bytes(dtype));
 }
 
 /* Elements at `offsets`, anywhere. */
@@ -479,7 +480,7 @@ void emit_scatter(Emitter *emitter, const Node *node)
                        pointers = as_vector(emitter, addresses);
     LLVMValueRef arguments[] = {vector, pointers, as_vector(emitter, mask ? mask : all_true(emitter, lanes))};
     emit_masked(emitter, "llvm.masked.scatter", LLVMTypeOf(vector), LLVMTypeOf(pointers), arguments, 3, 1,
-           element_bytes(dtype));
+                element_bytes(dtype));
 }
 
 void emit_prefetch(Emitter *emitter, const Node *node)

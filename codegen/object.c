@@ -20,9 +20,9 @@ enum { TRANSLATION_VERSION = 3 };
 static const char passes[] = "function(sroa,early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg)";
 
 /* LLVM's loop strength reduction merges our pointers into few and keeps vector loads early: register tiles then spill
- * and run at three quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. So is its second
- * round of moving invariants out: it holds vector constants of other loops in registers across the tile's, which then
- * spills every other accumulator (measured: a fifth of the time of a 3x3 convolution). LLVM has only process-wide
+ * and run at three quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. So is its
+ * second round of moving invariants out: it holds vector constants of other loops in registers across the tile's, which
+ * then spills every other accumulator (measured: a fifth of the time of a 3x3 convolution). LLVM has only process-wide
  * switches for both, which may be thrown once. */
 static void disable_harmful_passes(void)
 {

@@ -46,11 +46,17 @@ static int buffer_number(Program *program, Node *buffer)
     const intptr_t known = (intptr_t)map_get(&program->buffer_of, buffer);
     if (known)
         return (int)known - 1;
-    static const int place[] = {[PLACE_TEMP] = LATHE_PLACE_ARENA, [PLACE_INPUT] = LATHE_PLACE_INPUT, [PLACE_OUTPUT] = LATHE_PLACE_OUTPUT, [PLACE_WEIGHT] = LATHE_PLACE_WEIGHTS};
+    static const int place[] = {[PLACE_TEMP] = LATHE_PLACE_ARENA,
+                                [PLACE_INPUT] = LATHE_PLACE_INPUT,
+                                [PLACE_OUTPUT] = LATHE_PLACE_OUTPUT,
+                                [PLACE_WEIGHT] = LATHE_PLACE_WEIGHTS};
     const Buffer *const root = buffer_root(buffer)->payload.buffer;
     const bool user = root->place == PLACE_INPUT || root->place == PLACE_OUTPUT;
-    program->buffers[program->buffer_count++] = (ProgramBuffer){
-        place[root->place], user ? root->number : root->place == PLACE_TEMP ? root->slot : 0, user ? 0 : root->offset};
+    program->buffers[program->buffer_count++] = (ProgramBuffer){place[root->place],
+                                                                user                        ? root->number
+                                                                : root->place == PLACE_TEMP ? root->slot
+                                                                                            : 0,
+                                                                user ? 0 : root->offset};
     map_set(&program->buffer_of, buffer, (void *)(intptr_t)program->buffer_count);
     return program->buffer_count - 1;
 }
@@ -115,11 +121,13 @@ static int kernel_number(Program *program, KeyTable *table, Node *kernel)
     table->keys[slot] = key;
     table->hashes[slot] = hash;
     table->numbers[slot] = ++program->kernel_count;
-    program->kernels[program->kernel_count - 1] = (ProgramKernel){.key = key, .stages = kernel, .name = kernel->payload.kernel->name};
+    program->kernels[program->kernel_count - 1] =
+        (ProgramKernel){.key = key, .stages = kernel, .name = kernel->payload.kernel->name};
     return program->kernel_count - 1;
 }
 
-static bool schedule_levels(Program *program, ProgramKernel *kernel, int number, ScheduleFunction *schedule, void *context)
+static bool schedule_levels(Program *program, ProgramKernel *kernel, int number, ScheduleFunction *schedule,
+                            void *context)
 {
     for (int level = 0; level < program->level_count; level++) {
         Node *const scheduled = schedule(context, program->ir, kernel->stages, program->levels[level]);
@@ -127,7 +135,8 @@ static bool schedule_levels(Program *program, ProgramKernel *kernel, int number,
             return false;
         if (scheduled->input_count != kernel->stages->input_count ||
             memcmp(scheduled->inputs, kernel->stages->inputs, scheduled->input_count * sizeof *scheduled->inputs) != 0)
-            BUG("the schedule \"%s\" of kernel %s changed its parameters", scheduled->payload.kernel->schedule, kernel->name);
+            BUG("the schedule \"%s\" of kernel %s changed its parameters", scheduled->payload.kernel->schedule,
+                kernel->name);
         kernel->scheduled[level] = scheduled;
         kernel->symbol[level] = arena_format(program->ir->arena, "lathe_k%d_%d", number, level);
         if (scheduled->payload.kernel->scratch > program->scratch[level])
@@ -161,7 +170,12 @@ static void add_launch(Program *program, Node *kernel, int number)
     const ProgramKernel *const shared = &program->kernels[number];
     ProgramLaunch *const launch = &program->launches[program->launch_count++];
     const int buffers = kernel_buffer_count(kernel);
-    *launch = (ProgramLaunch){.kernel = kernel, .index = number, .buffers_first = program->buffer_refs.count, .buffers_count = buffers, .dims_first = program->value_refs.count, .dims_count = (int)kernel->input_count - buffers};
+    *launch = (ProgramLaunch){.kernel = kernel,
+                              .index = number,
+                              .buffers_first = program->buffer_refs.count,
+                              .buffers_count = buffers,
+                              .dims_first = program->value_refs.count,
+                              .dims_count = (int)kernel->input_count - buffers};
     for (int i = 0; i < buffers; i++)
         int_list_push(ir->arena, &program->buffer_refs, buffer_number(program, kernel->inputs[i]));
     for (int i = buffers; i < (int)kernel->input_count; i++)
@@ -170,7 +184,8 @@ static void add_launch(Program *program, Node *kernel, int number)
         launch->units_value[level] = value_of(program, launch_units(program, shared, kernel, level));
     Node *const flops = kernel_flops(ir, kernel), *const bytes = kernel_bytes(ir, kernel);
     /* Rough: 40 operations and 10 bytes a nanosecond on one core. */
-    Node *const work = index_add(ir, index_floordiv(ir, flops, index_const(ir, 40)), index_floordiv(ir, bytes, index_const(ir, 10)));
+    Node *const work =
+        index_add(ir, index_floordiv(ir, flops, index_const(ir, 40)), index_floordiv(ir, bytes, index_const(ir, 10)));
     launch->work_value = value_of(program, work);
     launch->flops_value = value_of(program, flops);
     launch->bytes_value = value_of(program, bytes);
@@ -240,7 +255,8 @@ static void add_checks(Program *program)
         count++;
     program->checks = NEW_ARRAY(ir->arena, ProgramCheck, (size_t)count + 1);
     for (const RunCheck *check = ir->checks; check; check = check->next)
-        program->checks[program->check_count++] = (ProgramCheck){value_of(program, cast_make(ir, check->condition, DTYPE_INDEX)), check->text};
+        program->checks[program->check_count++] =
+            (ProgramCheck){value_of(program, cast_make(ir, check->condition, DTYPE_INDEX)), check->text};
 }
 
 /* A kernel that writes every value that is not a constant. */
@@ -256,7 +272,8 @@ static void make_instantiate(Program *program)
             continue;
         block_append(ir, body,
                      node_make(ir, &(Node){.op = OP_store,
-                                           .inputs = (Node *[]){values, index_const(ir, i), cast_make(ir, program->values[i], DTYPE_I64)},
+                                           .inputs = (Node *[]){values, index_const(ir, i),
+                                                                cast_make(ir, program->values[i], DTYPE_I64)},
                                            .input_count = 3}));
     }
     if (body->count == 0)
@@ -293,7 +310,8 @@ static bool all_symbols_known(Program *program, const NodeMap *used)
     Node **const nodes = nodes_topological(program->ir, program->values, program->value_count, &count);
     for (int i = 0; i < count; i++)
         if (map_has(used, nodes[i]) && !map_has(&known, nodes[i]))
-            return diag_error(program->ir->diagnostics, EXIT_UNSUPPORTED, NULL, "the size '%s' does not follow from any input", nodes[i]->payload.name);
+            return diag_error(program->ir->diagnostics, EXIT_UNSUPPORTED, NULL,
+                              "the size '%s' does not follow from any input", nodes[i]->payload.name);
     return true;
 }
 
@@ -301,14 +319,20 @@ bool program_build(const Compilation *compilation, const TargetMachineInfo *cons
                    ScheduleFunction *schedule, void *context, Program *program)
 {
     Ir *const ir = compilation->ir;
-    *program = (Program){.ir = ir, .compilation = compilation, .module = compilation->module, .levels = levels, .level_count = level_count};
+    *program = (Program){.ir = ir,
+                         .compilation = compilation,
+                         .module = compilation->module,
+                         .levels = levels,
+                         .level_count = level_count};
     map_open(&program->value_of, ir->arena);
     map_open(&program->buffer_of, ir->arena);
     if (!add_kernels(program, schedule, context))
         return false;
     launches_depend(program);
-    add_tensors(program, program->module->inputs, program->module->input_count, &program->input_dims, &program->input_bytes);
-    add_tensors(program, program->module->outputs, program->module->output_count, &program->output_dims, &program->output_bytes);
+    add_tensors(program, program->module->inputs, program->module->input_count, &program->input_dims,
+                &program->input_bytes);
+    add_tensors(program, program->module->outputs, program->module->output_count, &program->output_dims,
+                &program->output_bytes);
     add_memory(program);
     add_checks(program);
     NodeMap used;

@@ -1,5 +1,5 @@
-/* The program of a compiled model as data: launches over buffers, numbers that instantiation computes, what waits for what. It is what
- * codegen/model.c writes as the tables of runtime/lathe_runtime.h. */
+/* The program of a compiled model as data: launches over buffers, numbers that instantiation computes, what waits for
+ * what. It is what codegen/model.c writes as the tables of runtime/lathe_runtime.h. */
 #ifndef LATHE_CODEGEN_PROGRAM_H
 #define LATHE_CODEGEN_PROGRAM_H
 
@@ -11,16 +11,16 @@
 enum { LEVELS_MAX = 4 };
 
 typedef struct ProgramKernel {
-    const char *key;            /* canonical text of the stages: equal keys share the code */
-    Node *stages;               /* kernel node before scheduling */
+    const char *key; /* canonical text of the stages: equal keys share the code */
+    Node *stages;    /* kernel node before scheduling */
     Node *scheduled[LEVELS_MAX];
     const char *symbol[LEVELS_MAX];
     const char *name;
 } ProgramKernel;
 
 typedef struct ProgramLaunch {
-    Node *kernel;   /* this launch's own kernel node: its inputs are the arguments */
-    int index;      /* into kernels */
+    Node *kernel; /* this launch's own kernel node: its inputs are the arguments */
+    int index;    /* into kernels */
     int buffers_first, buffers_count, dims_first, dims_count, deps_first, deps_count;
     int units_value[LEVELS_MAX];
     int work_value, flops_value, bytes_value;
@@ -89,7 +89,8 @@ typedef Node *ScheduleFunction(void *context, Ir *ir, Node *kernel, const Target
 bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
                    ScheduleFunction *schedule, void *context, Program *program);
 
-/* Operations of one run of a kernel (multiply-add counts 2) and bytes that it reads and writes at least once, as index expressions. */
+/* Operations of one run of a kernel (multiply-add counts 2) and bytes that it reads and writes at least once, as index
+ * expressions. */
 Node *kernel_flops(Ir *ir, const Node *kernel);
 Node *kernel_bytes(Ir *ir, const Node *kernel);
 

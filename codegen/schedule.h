@@ -8,7 +8,8 @@ typedef struct ScheduleOptions {
     int level; /* -O: at 0 only `loops` */
 } ScheduleOptions;
 
-/* Templates in order of preference; the first that matches wins, `loops` matches everything. `context` is a ScheduleOptions. */
+/* Templates in order of preference; the first that matches wins, `loops` matches everything. `context` is a
+ * ScheduleOptions. */
 ScheduleFunction kernel_schedule;
 /* The plain schedule, for kernels whose better one could not be compiled. */
 Node *kernel_schedule_plain(Ir *ir, Node *kernel, const TargetMachineInfo *target);

@@ -6,7 +6,8 @@
  *             acc[pixel] = neutral;  for each tap in order:  acc[pixel] = step(acc[pixel], scratch[...], weight[tap])
  *             Y[pixel] = epilogue(acc[pixel])
  *
- * The copy takes every guard out of the inner loop. Taps keep the reduction's order, so the bits are those of the plain loops. */
+ * The copy takes every guard out of the inner loop. Taps keep the reduction's order, so the bits are those of the plain
+ * loops. */
 #include "codegen/window.h"
 
 #include "ir/kernel.h"
@@ -28,11 +29,11 @@ typedef struct Window {
     Ir *ir;
     Node *kernel, *stage, *reduction;
     const TargetMachineInfo *target;
-    Node *operand;  /* what is read around each position */
-    Node *other;    /* contract: the weights; NULL for folds */
-    Node *lane;     /* the channel axis */
+    Node *operand;                    /* what is read around each position */
+    Node *other;                      /* contract: the weights; NULL for folds */
+    Node *lane;                       /* the channel axis */
     Direction direction[SPATIAL_MAX]; /* rows, columns */
-    Node *rest[RANK_MAX]; /* other output axes */
+    Node *rest[RANK_MAX];             /* other output axes */
     int rest_count;
     int pixels;
     int64_t band, columns; /* output rows of a unit; input columns of a scratch row */
@@ -50,7 +51,8 @@ static Node *only_reduction(Ir *ir, const Node *stage)
     for (int i = 0; i < count; i++) {
         if (nodes[i]->op != OP_contract && nodes[i]->op != OP_fold)
             continue;
-        if (found || nodes[i]->type.dtype != DTYPE_F32 || (nodes[i]->op == OP_fold && nodes[i]->payload.fold.lanes != 1))
+        if (found || nodes[i]->type.dtype != DTYPE_F32 ||
+            (nodes[i]->op == OP_fold && nodes[i]->payload.fold.lanes != 1))
             return NULL;
         found = nodes[i];
     }
@@ -68,7 +70,8 @@ static Node *lane_axis(Ir *ir, const Node *stage)
     return NULL;
 }
 
-/* Fills `direction` from an index expression over one output axis and one reduced axis with constant factors and extents. */
+/* Fills `direction` from an index expression over one output axis and one reduced axis with constant factors and
+ * extents. */
 static bool direction_of(Window *w, Node *position, Direction *direction)
 {
     Ir *const ir = w->ir;
@@ -94,7 +97,8 @@ static bool direction_of(Window *w, Node *position, Direction *direction)
     int64_t constant;
     return dilation && const_is_int(factor, &direction->factor) && const_is_int(dilation, &direction->dilation) &&
            const_is_int(offset, &constant) && const_is_int(direction->out->inputs[0], &direction->outs) &&
-           const_is_int(direction->tap->inputs[0], &direction->taps) && direction->factor > 0 && direction->dilation > 0;
+           const_is_int(direction->tap->inputs[0], &direction->taps) && direction->factor > 0 &&
+           direction->dilation > 0;
 }
 
 /* The index expressions of the operand's reads that move with the window: rows, columns. */
@@ -109,7 +113,8 @@ static bool find_directions(Window *w)
         for (uint32_t j = 1; j < nodes[i]->input_count; j++) {
             bool moves = false, known = false;
             for (int k = 0; k < w->reduction->axis_count; k++)
-                moves = moves || (!index_is(w->reduction->axes[k]->inputs[0], 1) && node_depends(ir, nodes[i]->inputs[j], w->reduction->axes[k]));
+                moves = moves || (!index_is(w->reduction->axes[k]->inputs[0], 1) &&
+                                  node_depends(ir, nodes[i]->inputs[j], w->reduction->axes[k]));
             for (int k = 0; k < found; k++)
                 known = known || w->direction[k].position == nodes[i]->inputs[j];
             if (!moves || known)
@@ -122,7 +127,9 @@ static bool find_directions(Window *w)
         return false;
     Node *const offset = layout_offset(ir, stage_buffer(w->stage), stage_indices(w->stage));
     int64_t first, second; /* columns are the direction that is nearer in memory */
-    Node *const a = index_coefficient(ir, offset, w->direction[0].out, NULL), *const b = index_coefficient(ir, offset, w->direction[1].out, NULL);
+    Node *const a = index_coefficient(ir, offset, w->direction[0].out, NULL), *const b = index_coefficient(
+                                                                                  ir, offset, w->direction[1].out,
+                                                                                  NULL);
     if (!a || !b || !const_is_int(a, &first) || !const_is_int(b, &second))
         return false;
     if (first < second) {
@@ -164,10 +171,12 @@ static bool match(Window *w)
         if (!node_depends(ir, w->operand, w->lane) || !node_depends(ir, w->other, w->lane))
             return false;
     }
-    if (w->operand->type.dtype != DTYPE_F32 || !node_depends(ir, w->operand, w->lane) || !find_directions(w) || !operand_is_closed(w))
+    if (w->operand->type.dtype != DTYPE_F32 || !node_depends(ir, w->operand, w->lane) || !find_directions(w) ||
+        !operand_is_closed(w))
         return false;
     for (int i = 0; i < w->stage->axis_count; i++)
-        if (w->stage->axes[i] != w->lane && w->stage->axes[i] != w->direction[0].out && w->stage->axes[i] != w->direction[1].out)
+        if (w->stage->axes[i] != w->lane && w->stage->axes[i] != w->direction[0].out &&
+            w->stage->axes[i] != w->direction[1].out)
             w->rest[w->rest_count++] = w->stage->axes[i];
     int64_t taps = 1, extent;
     for (int i = 0; i < w->reduction->axis_count; i++) {
@@ -206,7 +215,8 @@ static bool plan(Window *w)
     w->band = w->direction[0].outs;
     while (w->band > 1 && reach(&w->direction[0], w->band) * w->columns * LANES * 4 > BAND_BYTES)
         w->band = (w->band + 1) / 2;
-    Node *const dims[3] = {index_const(ir, reach(&w->direction[0], w->band)), index_const(ir, w->columns), index_const(ir, LANES)};
+    Node *const dims[3] = {index_const(ir, reach(&w->direction[0], w->band)), index_const(ir, w->columns),
+                           index_const(ir, LANES)};
     const Buffer buffer = {.name = "band", .place = PLACE_LOCAL};
     w->local = buffer_make(ir, type_tensor(ir, DTYPE_F32, 3, dims), &buffer);
     w->scratch = reach(&w->direction[0], w->band) * w->columns * LANES * 4;
@@ -243,7 +253,8 @@ static StageEmitter channel_emitter(const Window *w, Block *block, Node *channel
 static Node *local_offset(const Window *w, Node *row, Node *column)
 {
     Ir *const ir = w->ir;
-    return index_mul(ir, index_add(ir, index_mul(ir, row, index_const(ir, w->columns)), column), index_const(ir, LANES));
+    return index_mul(ir, index_add(ir, index_mul(ir, row, index_const(ir, w->columns)), column),
+                     index_const(ir, LANES));
 }
 
 /* Input rows first_row .. of the band into scratch. */
@@ -261,7 +272,12 @@ static void emit_copy(const Window *w, Block *block, Node *channel, Node *mask, 
             value = node_substitute(ir, value, &w->reduction->axes[i], (Node *const *)&zero, 1);
     StageEmitter emitter = channel_emitter(w, body, channel, mask);
     Node *const vector = stage_emit(&emitter, value);
-    block_append(ir, body, node_make(ir, &(Node){.op = OP_store, .inputs = (Node *[]){w->local, local_offset(w, u, v), splat_make(ir, vector, vector->type.lanes == LANES ? 1 : LANES)}, .input_count = 3}));
+    block_append(
+        ir, body,
+        node_make(ir, &(Node){.op = OP_store,
+                              .inputs = (Node *[]){w->local, local_offset(w, u, v),
+                                                   splat_make(ir, vector, vector->type.lanes == LANES ? 1 : LANES)},
+                              .input_count = 3}));
 }
 
 /* The weights of one tap, along the channels. */
@@ -272,7 +288,8 @@ static Node *emit_weight(const Window *w, Block *block, Node *channel, Node *mas
     return cast_make(w->ir, stage_emit(&emitter, value), DTYPE_F32);
 }
 
-static void emit_tap(const Window *w, Block *block, Node **accumulators, int pixels, Node *row, Node *column, Node *channel, Node *mask, Node *const *taps)
+static void emit_tap(const Window *w, Block *block, Node **accumulators, int pixels, Node *row, Node *column,
+                     Node *channel, Node *mask, Node *const *taps)
 {
     Ir *const ir = w->ir;
     Node *const weight = w->other ? emit_weight(w, block, channel, mask, taps) : NULL;
@@ -283,17 +300,24 @@ static void emit_tap(const Window *w, Block *block, Node **accumulators, int pix
                 tap[d] = index_mul(ir, taps[i], index_const(ir, w->direction[d].dilation));
     Node *const at_row = index_add(ir, index_mul(ir, row, index_const(ir, w->direction[0].factor)), tap[0]);
     for (int p = 0; p < pixels; p++) {
-        Node *const pixel = index_mul(ir, index_add(ir, column, index_const(ir, p)), index_const(ir, w->direction[1].factor));
+        Node *const pixel =
+            index_mul(ir, index_add(ir, column, index_const(ir, p)), index_const(ir, w->direction[1].factor));
         Node *const offset = local_offset(w, at_row, index_add(ir, pixel, tap[1]));
-        Node *const value = node_make(ir, &(Node){.op = OP_read, .type = type_vector(DTYPE_F32, LANES), .inputs = (Node *[]){w->local, offset}, .input_count = 2});
+        Node *const value = node_make(ir, &(Node){.op = OP_read,
+                                                  .type = type_vector(DTYPE_F32, LANES),
+                                                  .inputs = (Node *[]){w->local, offset},
+                                                  .input_count = 2});
         block_append(ir, block, value);
         Node *const before = body_get(ir, block, accumulators[p]);
-        body_set(ir, block, accumulators[p], weight ? scalar3(ir, OP_fma, value, weight, before) : fold_step(ir, w->reduction->payload.fold.kind, before, value));
+        body_set(ir, block, accumulators[p],
+                 weight ? scalar3(ir, OP_fma, value, weight, before)
+                        : fold_step(ir, w->reduction->payload.fold.kind, before, value));
     }
 }
 
 /* All taps in the order of the reduction, unrolled. */
-static void emit_taps(const Window *w, Block *block, Node **accumulators, int pixels, Node *row, Node *column, Node *channel, Node *mask)
+static void emit_taps(const Window *w, Block *block, Node **accumulators, int pixels, Node *row, Node *column,
+                      Node *channel, Node *mask)
 {
     int64_t extent[RANK_MAX], total = 1;
     for (int i = 0; i < w->reduction->axis_count; i++) {
@@ -327,16 +351,19 @@ static void emit_pixel(const Window *w, Block *block, Node *var, Node *row, Node
 }
 
 /* `pixels` outputs from `column` on, of output row first + row. */
-static void emit_run(const Window *w, Block *block, int pixels, Node *first, Node *row, Node *column, Node *channel, Node *mask)
+static void emit_run(const Window *w, Block *block, int pixels, Node *first, Node *row, Node *column, Node *channel,
+                     Node *mask)
 {
     Ir *const ir = w->ir;
     Node *accumulators[PIXELS_MAX];
-    Node *const neutral = w->other ? const_int(ir, DTYPE_F32, 0) : fold_neutral(ir, w->reduction->payload.fold.kind, DTYPE_F32);
+    Node *const neutral =
+        w->other ? const_int(ir, DTYPE_F32, 0) : fold_neutral(ir, w->reduction->payload.fold.kind, DTYPE_F32);
     for (int p = 0; p < pixels; p++)
         accumulators[p] = body_var(ir, block, splat_make(ir, neutral, LANES));
     emit_taps(w, block, accumulators, pixels, row, column, channel, mask);
     for (int p = 0; p < pixels; p++)
-        emit_pixel(w, block, accumulators[p], index_add(ir, first, row), index_add(ir, column, index_const(ir, p)), channel, mask);
+        emit_pixel(w, block, accumulators[p], index_add(ir, first, row), index_add(ir, column, index_const(ir, p)),
+                   channel, mask);
 }
 
 static void emit_row(const Window *w, Block *block, Node *first, Node *row, Node *channel, Node *mask)
@@ -374,8 +401,11 @@ static Node *emit_units(const Window *w, Block *body)
     }
     Node *const first = index_mul(ir, index_mod(ir, above, bands), band);
     Node *const rows = index_min(ir, band, index_sub(ir, w->direction[0].out->inputs[0], first));
-    Node *const input_row = index_add(ir, index_mul(ir, first, index_const(ir, w->direction[0].factor)), w->direction[0].offset);
-    Node *const input_rows = index_add(ir, index_mul(ir, index_sub(ir, rows, index_const(ir, 1)), index_const(ir, w->direction[0].factor)), index_const(ir, (w->direction[0].taps - 1) * w->direction[0].dilation + 1));
+    Node *const input_row =
+        index_add(ir, index_mul(ir, first, index_const(ir, w->direction[0].factor)), w->direction[0].offset);
+    Node *const input_rows =
+        index_add(ir, index_mul(ir, index_sub(ir, rows, index_const(ir, 1)), index_const(ir, w->direction[0].factor)),
+                  index_const(ir, (w->direction[0].taps - 1) * w->direction[0].dilation + 1));
     Node *const mask = channel_mask(w, channel);
     emit_copy(w, block, channel, mask, input_row, input_rows);
     Node *const row = axis_make(ir, "row", NULL);
@@ -390,5 +420,7 @@ Node *window_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target)
         return NULL;
     Block *const body = block_make(ir);
     Node *const units = emit_units(&window, body);
-    return kernel_with_body(ir, kernel, body, units, arena_format(ir->arena, "window pixels=%d band=%lld", window.pixels, (long long)window.band), window.scratch);
+    return kernel_with_body(
+        ir, kernel, body, units,
+        arena_format(ir->arena, "window pixels=%d band=%lld", window.pixels, (long long)window.band), window.scratch);
 }

@@ -1,4 +1,5 @@
-/* The window template: depthwise convolutions and pooling, everything that reduces a small window around each position, channel by channel. */
+/* The window template: depthwise convolutions and pooling, everything that reduces a small window around each position,
+ * channel by channel. */
 #ifndef LATHE_CODEGEN_WINDOW_H
 #define LATHE_CODEGEN_WINDOW_H
 

@@ -1,8 +1,8 @@
 /* Arena: memory of one compilation, given back all at once.
  *
- * arena_alloc zeroes what it returns and never returns NULL: over the byte budget (or when the system has no more) it calls the
- * arena's handler, which must not return. Interned names live in the arena too and compare with ==.
- * Not thread-safe: one arena belongs to one compilation. */
+ * arena_alloc zeroes what it returns and never returns NULL: over the byte budget (or when the system has no more) it
+ * calls the arena's handler, which must not return. Interned names live in the arena too and compare with ==. Not
+ * thread-safe: one arena belongs to one compilation. */
 #ifndef LATHE_IR_ARENA_H
 #define LATHE_IR_ARENA_H
 
@@ -35,14 +35,14 @@ typedef struct ArenaMark {
 ArenaMark arena_mark(const Arena *arena);
 void arena_reset(Arena *arena, ArenaMark mark);
 
-/* A second arena that counts against the budget of the first and ends with it: for work that marks, allocates and resets while results go to
- * the first. */
+/* A second arena that counts against the budget of the first and ends with it: for work that marks, allocates and
+ * resets while results go to the first. */
 Arena *arena_scratch(Arena *arena);
 
 Name name_intern(Arena *arena, const char *text);
 Name name_intern_bytes(Arena *arena, const char *text, size_t length);
 
-#define NEW(arena, T) ((T *)arena_alloc((arena), sizeof(T)))
+#define NEW(arena, T)              ((T *)arena_alloc((arena), sizeof(T)))
 #define NEW_ARRAY(arena, T, count) ((T *)arena_array((arena), (count), sizeof(T)))
 
 #endif

@@ -94,8 +94,7 @@ static void record(Diagnostics *diagnostics, Severity severity, int code, const 
     static const char *const label[] = {"error: ", "warning: ", "note: ", "hint: "};
     Arena *const arena = diagnostics->arena;
     const char *const body = diag_quote(arena, arena_vformat(arena, format, arguments), LINE_LIMIT);
-    append(diagnostics, severity, code,
-           arena_format(arena, "%s%s%s", where_text(arena, where), label[severity], body));
+    append(diagnostics, severity, code, arena_format(arena, "%s%s%s", where_text(arena, where), label[severity], body));
 }
 
 bool diag_error(Diagnostics *diagnostics, int code, const Where *where, const char *format, ...)

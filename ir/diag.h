@@ -1,7 +1,8 @@
 /* Diagnostics: what is wrong with the model or the command, said once, with file, node and numbers.
  *
  * Three kinds of wrong, three mechanisms: the model or user is wrong -> diag_error, which records and returns false;
- * we are wrong -> BUG, which prints the breadcrumb and leaves with code 70; a run goes wrong -> a code of the runtime. */
+ * we are wrong -> BUG, which prints the breadcrumb and leaves with code 70; a run goes wrong -> a code of the runtime.
+ */
 #ifndef LATHE_IR_DIAG_H
 #define LATHE_IR_DIAG_H
 
@@ -26,11 +27,11 @@ enum {
 
 /* Where something stands in the user's model. Any field may be NULL or 0. */
 typedef struct Where {
-    Name file;      /* model file as the user named it */
-    Name node;      /* ONNX node name */
-    Name op;        /* ONNX operator type */
-    int opset;      /* version of the operator's domain */
-    int line;       /* in text IR: 1-based line and column instead */
+    Name file; /* model file as the user named it */
+    Name node; /* ONNX node name */
+    Name op;   /* ONNX operator type */
+    int opset; /* version of the operator's domain */
+    int line;  /* in text IR: 1-based line and column instead */
     int column;
 } Where;
 
@@ -59,8 +60,8 @@ void diag_warning(Diagnostics *diagnostics, const Where *where, const char *form
 /* A note or hint belongs to the diagnostic before it. */
 void diag_note(Diagnostics *diagnostics, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void diag_hint(Diagnostics *diagnostics, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Forgets what was recorded after the first error beyond `errors` of them, but for its notes: for steps whose parts report each in its turn
- * what is one mistake. */
+/* Forgets what was recorded after the first error beyond `errors` of them, but for its notes: for steps whose parts
+ * report each in its turn what is one mistake. */
 void diag_keep_first(Diagnostics *diagnostics, int errors);
 /* Prints everything recorded, one line each, control characters and invalid UTF-8 escaped, long names cut. */
 void diag_print(const Diagnostics *diagnostics, FILE *file, bool color);

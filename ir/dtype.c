@@ -24,7 +24,8 @@ const DtypeInfo dtype_info[DTYPE_COUNT] = {
 #undef INDEX
 #undef STRING
 
-const char *const fold_name[FOLD_KINDS] = {"sum", "prod", "max", "min", "and", "or", "argmax", "argmin", "argmax_last", "argmin_last"};
+const char *const fold_name[FOLD_KINDS] = {"sum", "prod",   "max",    "min",         "and",
+                                           "or",  "argmax", "argmin", "argmax_last", "argmin_last"};
 
 Dtype dtype_from_onnx(int onnx)
 {

@@ -1,8 +1,9 @@
 /* Index arithmetic in canonical form: integer polynomials over atoms.
  *
- * A canonical sum is a left-deep chain of `add`, terms ordered by the ids of their atoms, the constant last. A term is a left-deep
- * chain of `mul`, atoms ascending, the constant factor last. An atom is anything else: symbol, axis, floordiv, min, max, cast. Atoms made
- * early come first, so outer loops' parts of an address are summed before inner ones and hoist as a whole. */
+ * A canonical sum is a left-deep chain of `add`, terms ordered by the ids of their atoms, the constant last. A term is
+ * a left-deep chain of `mul`, atoms ascending, the constant factor last. An atom is anything else: symbol, axis,
+ * floordiv, min, max, cast. Atoms made early come first, so outer loops' parts of an address are summed before inner
+ * ones and hoist as a whole. */
 #include "ir/ir.h"
 
 #include <string.h>
@@ -309,7 +310,8 @@ static Range range_at_depth(Ir *ir, const Node *node, int depth)
     }
 }
 
-/* The largest (or smallest) value that symbolic extents allow: axes that grow the sum become extent - 1, those that shrink it 0. */
+/* The largest (or smallest) value that symbolic extents allow: axes that grow the sum become extent - 1, those that
+ * shrink it 0. */
 static Node *extreme(Ir *ir, Node *node, bool largest)
 {
     Sum sum, bound;
@@ -417,7 +419,8 @@ static Node *floordiv_rest(Ir *ir, Sum *rest, Node *divisor)
             return index_floordiv(ir, sum_node(ir, &reduced), index_const(ir, constant / common));
         }
         int64_t inner;
-        if (node->op == OP_floordiv && const_is_int(node->inputs[1], &inner) && inner > 0 && inner < INT32_MAX && constant < INT32_MAX)
+        if (node->op == OP_floordiv && const_is_int(node->inputs[1], &inner) && inner > 0 && inner < INT32_MAX &&
+            constant < INT32_MAX)
             return index_floordiv(ir, node->inputs[0], index_const(ir, inner * constant));
     }
     return binary(ir, OP_floordiv, node, divisor);

@@ -1,11 +1,12 @@
 /* The language of the house: one node type for tensor graph, stage graph, scheduled kernels and program.
  *
- * A Node is an operation with typed inputs. Pure nodes are hash-consed: making one returns the equal one that exists, so equal is
- * pointer-equal. Ordered nodes stand in a Block and take effect in order. Binders (axes) are unique nodes that map-like nodes own.
- * Index expressions (dtype INDEX) are kept canonical by construction: integer polynomials over atoms (symbols, axes, floordiv,
- * min, max, loads), sums sorted by atom with the constant last; so two equal dims or offsets are the same pointer.
+ * A Node is an operation with typed inputs. Pure nodes are hash-consed: making one returns the equal one that exists,
+ * so equal is pointer-equal. Ordered nodes stand in a Block and take effect in order. Binders (axes) are unique nodes
+ * that map-like nodes own. Index expressions (dtype INDEX) are kept canonical by construction: integer polynomials over
+ * atoms (symbols, axes, floordiv, min, max, loads), sums sorted by atom with the constant last; so two equal dims or
+ * offsets are the same pointer.
  *
- * Nodes are immutable except an ordered node's place in its block; passes rebuild what they change (ir/rewrite.h).
+ * Nodes are immutable except an ordered node's place in its block; passes rebuild what they change.
  * Everything belongs to the Ir's arena. An Ir is not thread-safe. */
 #ifndef LATHE_IR_IR_H
 #define LATHE_IR_IR_H
@@ -23,7 +24,15 @@ typedef enum Dtype {
     DTYPE_COUNT
 } Dtype;
 
-typedef enum DtypeClass { CLASS_NONE, CLASS_FLOAT, CLASS_SIGNED, CLASS_UNSIGNED, CLASS_BOOL, CLASS_INDEX, CLASS_STRING } DtypeClass;
+typedef enum DtypeClass {
+    CLASS_NONE,
+    CLASS_FLOAT,
+    CLASS_SIGNED,
+    CLASS_UNSIGNED,
+    CLASS_BOOL,
+    CLASS_INDEX,
+    CLASS_STRING
+} DtypeClass;
 
 typedef struct DtypeInfo {
     const char *name;
@@ -35,7 +44,8 @@ typedef struct DtypeInfo {
 extern const DtypeInfo dtype_info[DTYPE_COUNT];
 Dtype dtype_from_onnx(int onnx);         /* DTYPE_NONE when unknown */
 Dtype dtype_from_name(const char *name); /* DTYPE_NONE when unknown */
-/* The type that arithmetic on values stored as `dtype` happens in: f32 for f16, bf16, f8*, f4; i32 for i4, i2; u32 for u4, u2; else itself. */
+/* The type that arithmetic on values stored as `dtype` happens in: f32 for f16, bf16, f8*, f4; i32 for i4, i2; u32 for
+ * u4, u2; else itself. */
 Dtype dtype_compute(Dtype dtype);
 static inline bool dtype_is_float(Dtype dtype)
 {
@@ -86,7 +96,8 @@ typedef struct Ir Ir;
 typedef struct Node Node;
 typedef struct Block Block;
 
-/* rank -1: a scalar or, with lanes > 1, a vector of registers; rank >= 0: a tensor, dims are index nodes. dtype NONE: no value. */
+/* rank -1: a scalar or, with lanes > 1, a vector of registers; rank >= 0: a tensor, dims are index nodes. dtype NONE:
+ * no value. */
 typedef struct Type {
     Dtype dtype;
     int lanes;
@@ -103,14 +114,14 @@ static inline bool type_is_tensor(Type type)
     return type.rank >= 0;
 }
 
-/* A tensor known at compile time. data is little-endian, row-major, sub-byte elements packed low bits first. It belongs to the arena or to a
- * mapped file that outlives the Ir. A splat holds one element for the whole tensor. */
+/* A tensor known at compile time. data is little-endian, row-major, sub-byte elements packed low bits first. It belongs
+ * to the arena or to a mapped file that outlives the Ir. A splat holds one element for the whole tensor. */
 typedef struct Constant {
     const void *data;
     uint64_t bytes;
     bool splat;
-    Name name;         /* initialiser name, or NULL */
-    char **strings;    /* dtype string only: element pointers */
+    Name name;      /* initialiser name, or NULL */
+    char **strings; /* dtype string only: element pointers */
 } Constant;
 
 typedef enum Place {
@@ -121,8 +132,8 @@ typedef enum Place {
     PLACE_LOCAL,  /* inside one kernel: scratch of the worker, constant extents */
 } Place;
 
-/* One storage dimension of a layout, outermost first. block 0: the whole axis; OUTER: axis / block; INNER: axis % block.
- * A buffer without entries is row-major. Blocked axes are padded with zeros to a multiple of block. */
+/* One storage dimension of a layout, outermost first. block 0: the whole axis; OUTER: axis / block; INNER: axis %
+ * block. A buffer without entries is row-major. Blocked axes are padded with zeros to a multiple of block. */
 typedef enum LayoutPart { PART_WHOLE, PART_OUTER, PART_INNER } LayoutPart;
 typedef struct LayoutEntry {
     uint8_t axis;
@@ -140,7 +151,8 @@ typedef struct Buffer {
     int number;
     Layout layout;
     const Constant *constant;
-    Node *alias; /* a buffer whose memory this one shares from its first byte, or NULL; the layouts then agree in memory */
+    Node *alias; /* a buffer whose memory this one shares from its first byte, or NULL; the layouts then agree in memory
+                  */
     /* Set by planning: */
     int slot;
     int64_t offset; /* bytes into arena slot or weights */
@@ -149,13 +161,26 @@ typedef struct Buffer {
 /* Codes that `check` nodes set; the same numbers as the runtime's LATHE_E_* (a test compares). */
 enum { ERROR_INDEX = -9 };
 
-typedef enum FoldKind { FOLD_SUM, FOLD_PROD, FOLD_MAX, FOLD_MIN, FOLD_AND, FOLD_OR, FOLD_ARGMAX, FOLD_ARGMIN, FOLD_ARGMAX_LAST, FOLD_ARGMIN_LAST, FOLD_KINDS } FoldKind;
+typedef enum FoldKind {
+    FOLD_SUM,
+    FOLD_PROD,
+    FOLD_MAX,
+    FOLD_MIN,
+    FOLD_AND,
+    FOLD_OR,
+    FOLD_ARGMAX,
+    FOLD_ARGMIN,
+    FOLD_ARGMAX_LAST,
+    FOLD_ARGMIN_LAST,
+    FOLD_KINDS
+} FoldKind;
 extern const char *const fold_name[FOLD_KINDS]; /* "sum" ... */
-/* The order of a fold is part of its meaning. lanes 1: one accumulator, reduced axes ascending, first axis outermost. lanes 16: sixteen
- * accumulators, element i of the LAST reduced axis goes to accumulator i % 16 (outer reduced axes ascending, same accumulators), and at
- * the end the accumulators are combined by halves: lane j with lane j+8, then j+4, j+2, j+1. Accumulators start with the kind's
- * neutral element (sum 0, prod 1, max lowest or -inf, min highest or +inf, and true, or false). Argmax and argmin have lanes 1 and give the
- * index (along the one reduced axis) of the first (or last) extreme value, NaN counting as extreme. */
+/* The order of a fold is part of its meaning. lanes 1: one accumulator, reduced axes ascending, first axis outermost.
+ * lanes 16: sixteen accumulators, element i of the LAST reduced axis goes to accumulator i % 16 (outer reduced axes
+ * ascending, same accumulators), and at the end the accumulators are combined by halves: lane j with lane j+8, then
+ * j+4, j+2, j+1. Accumulators start with the kind's neutral element (sum 0, prod 1, max lowest or -inf, min highest or
+ * +inf, and true, or false). Argmax and argmin have lanes 1 and give the index (along the one reduced axis) of the
+ * first (or last) extreme value, NaN counting as extreme. */
 typedef struct Fold {
     uint8_t kind;
     uint8_t lanes;
@@ -163,14 +188,23 @@ typedef struct Fold {
 
 /* A schedule: a template and its integers, one text line such as "contract mr=6 nr=4 kc=0". */
 typedef struct Kernel {
-    Name name;           /* unique in the module */
-    const char *schedule; /* NULL until chosen */
-    Node *units;          /* index: how many chunks the launch may be cut into; set by scheduling */
-    int64_t scratch;      /* bytes of scratch that the body needs */
+    Name name;                  /* unique in the module */
+    const char *schedule;       /* NULL until chosen */
+    Node *units;                /* index: how many chunks the launch may be cut into; set by scheduling */
+    int64_t scratch;            /* bytes of scratch that the body needs */
     const Where *const *wheres; /* the ONNX nodes that this kernel computes, NULL-terminated */
 } Kernel;
 
-typedef enum AttributeKind { ATTRIBUTE_INT, ATTRIBUTE_FLOAT, ATTRIBUTE_STRING, ATTRIBUTE_INTS, ATTRIBUTE_FLOATS, ATTRIBUTE_STRINGS, ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH } AttributeKind;
+typedef enum AttributeKind {
+    ATTRIBUTE_INT,
+    ATTRIBUTE_FLOAT,
+    ATTRIBUTE_STRING,
+    ATTRIBUTE_INTS,
+    ATTRIBUTE_FLOATS,
+    ATTRIBUTE_STRINGS,
+    ATTRIBUTE_TENSOR,
+    ATTRIBUTE_GRAPH
+} AttributeKind;
 typedef struct Graph Graph;
 typedef struct Attribute {
     Name name;
@@ -202,15 +236,16 @@ struct Node {
     Node *const *results; /* result_count > 1: the result nodes, in order */
     const Where *where;
     union {
-        uint64_t bits;            /* const: the value's bits in type.dtype (index and integers sign-extended to 64) */
+        uint64_t bits; /* const: the value's bits in type.dtype (index and integers sign-extended to 64) */
         int64_t integer;
-        Name name;                /* symbol, axis, input, launch */
+        Name name; /* symbol, axis, input, launch */
         Buffer *buffer;
         const Constant *constant;
         Fold fold;
         Kernel *kernel;
     } payload;
-    Node *const *contents; /* integer tensors of up to 64 elements: their elements as index nodes, or NULL when not known (ir/contents.h) */
+    Node *const *contents; /* integer tensors of up to 64 elements: their elements as index nodes, or NULL when not
+                              known (ir/contents.h) */
 };
 
 /* A list of ordered nodes. */
@@ -223,8 +258,8 @@ struct Block {
 struct Graph {
     Name name;
     int input_count, output_count;
-    Node **inputs;       /* OP_input nodes */
-    Node **outputs;      /* any tensor-valued nodes */
+    Node **inputs;  /* OP_input nodes */
+    Node **outputs; /* any tensor-valued nodes */
     const Name *input_names, *output_names;
 };
 
@@ -235,10 +270,11 @@ typedef struct Module {
     Node **inputs;  /* buffers with PLACE_INPUT */
     Node **outputs; /* buffers with PLACE_OUTPUT */
     const Name *input_names, *output_names;
-    Block *body;    /* OP_kernel nodes (stages and kernels) or OP_launch nodes (program) */
+    Block *body; /* OP_kernel nodes (stages and kernels) or OP_launch nodes (program) */
 } Module;
 
-/* A condition on symbolic dims that only a run can decide: `condition` (a bool over symbols) must hold, else the call fails with `text`. */
+/* A condition on symbolic dims that only a run can decide: `condition` (a bool over symbols) must hold, else the call
+ * fails with `text`. */
 typedef struct RunCheck {
     Node *condition;
     const char *text;
@@ -259,19 +295,21 @@ Ir *ir_open(Arena *arena, Diagnostics *diagnostics);
 bool run_check(Ir *ir, Node *condition, const char *text);
 
 /* ---- making nodes ---- */
-/* Fills in what is given by `node` (op, type, inputs, axes, attributes, blocks, payload); pure nodes are looked up first. Arrays are copied. */
+/* Fills in what is given by `node` (op, type, inputs, axes, attributes, blocks, payload); pure nodes are looked up
+ * first. Arrays are copied. */
 Node *node_make(Ir *ir, const Node *node);
 Node *const_bits(Ir *ir, Type type, uint64_t bits);
-Node *const_int(Ir *ir, Dtype dtype, int64_t value);   /* any numeric dtype; converted */
-Node *const_float(Ir *ir, Dtype dtype, double value);  /* any numeric dtype; rounded to dtype */
+Node *const_int(Ir *ir, Dtype dtype, int64_t value);  /* any numeric dtype; converted */
+Node *const_float(Ir *ir, Dtype dtype, double value); /* any numeric dtype; rounded to dtype */
 Node *const_bool(Ir *ir, bool value);
-bool const_is_int(const Node *node, int64_t *value);   /* an integer, index or bool constant */
+bool const_is_int(const Node *node, int64_t *value); /* an integer, index or bool constant */
 double const_as_double(const Node *node);
 Node *symbol_make(Ir *ir, Name name);
 Node *axis_make(Ir *ir, const char *name, Node *extent); /* extent NULL: a loop variable */
 Node *buffer_make(Ir *ir, Type type, const Buffer *buffer);
-/* Scalar arithmetic with folding of constants and, on INDEX, canonical form. Operands have equal types; a scalar operand is splat to the
- * lanes of a vector one. The result type follows scalar.def; `cast_make` and `bitcast_make` take the dtype. */
+/* Scalar arithmetic with folding of constants and, on INDEX, canonical form. Operands have equal types; a scalar
+ * operand is splat to the lanes of a vector one. The result type follows scalar.def; `cast_make` and `bitcast_make`
+ * take the dtype. */
 Node *scalar_make(Ir *ir, Op op, Node *const *inputs, int count);
 Node *scalar1(Ir *ir, Op op, Node *a);
 Node *scalar2(Ir *ir, Op op, Node *a, Node *b);
@@ -280,10 +318,12 @@ Node *cast_make(Ir *ir, Node *value, Dtype dtype);
 Node *bitcast_make(Ir *ir, Node *value, Dtype dtype);
 Node *splat_make(Ir *ir, Node *scalar, int lanes);
 Node *guard_make(Ir *ir, Node *condition, Node *value, Node *otherwise);
-/* A run-time index brought into 0..extent-1; outside that range the run reports an index error. `index` itself when proven. */
+/* A run-time index brought into 0..extent-1; outside that range the run reports an index error. `index` itself when
+ * proven. */
 Node *bound_make(Ir *ir, Node *index, Node *extent);
 Node *at_make(Ir *ir, Node *buffer, Node *const *indices); /* rank(buffer) of them */
-Node *fold_make(Ir *ir, FoldKind kind, int lanes, Node *const *axes, int count, Node *value); /* arg kinds give an index */
+Node *fold_make(Ir *ir, FoldKind kind, int lanes, Node *const *axes, int count,
+                Node *value); /* arg kinds give an index */
 Node *contract_make(Ir *ir, Dtype accumulator, Node *const *axes, int count, Node *a, Node *b);
 
 /* ---- blocks ---- */
@@ -310,23 +350,26 @@ typedef struct Range {
     int64_t low, high;
 } Range;
 Range index_range(Ir *ir, Node *node);
-/* The factor of `axis` when node is coefficient*axis + rest with `axis` in neither; NULL when it is not affine in axis. rest may be NULL. */
+/* The factor of `axis` when node is coefficient*axis + rest with `axis` in neither; NULL when it is not affine in axis.
+ * rest may be NULL. */
 Node *index_coefficient(Ir *ir, Node *node, Node *axis, Node **rest);
 
 /* ---- walking ---- */
 /* Does `node` depend on `leaf` (through inputs; bound axes included)? Memoised per call. */
 bool node_depends(Ir *ir, Node *node, const Node *leaf);
-/* Pure expression with leaves replaced: from[i] becomes to[i]. Scalars rebuild through scalar_make, so they stay canonical. */
+/* Pure expression with leaves replaced: from[i] becomes to[i]. Scalars rebuild through scalar_make, so they stay
+ * canonical. */
 Node *node_substitute(Ir *ir, Node *node, Node *const *from, Node *const *to, int count);
 /* All nodes that `roots` reach through inputs, inputs before users; explicit stack. The list belongs to the arena. */
 Node **nodes_topological(Ir *ir, Node *const *roots, int root_count, int *count);
 
-/* As nodes_topological, but the list lies in the arena's scratch, as the caller's mark there: for walks that are over when the caller returns. */
+/* As nodes_topological, but the list lies in the arena's scratch, as the caller's mark there: for walks that are over
+ * when the caller returns. */
 Node **nodes_in_scratch(Ir *ir, Node *const *roots, int root_count, int *count);
 
 /* ---- attributes (ONNX operators) ---- */
 const Attribute *attribute_find(const Node *node, const char *name); /* NULL when absent and without default */
-bool attribute_same_value(const Attribute *a, const Attribute *b); /* whatever their names */
+bool attribute_same_value(const Attribute *a, const Attribute *b);   /* whatever their names */
 int64_t attribute_int(const Node *node, const char *name, int64_t otherwise);
 double attribute_float(const Node *node, const char *name, double otherwise);
 Name attribute_string(const Node *node, const char *name, Name otherwise);
@@ -337,7 +380,7 @@ const int64_t *attribute_ints(const Node *node, const char *name, int *count); /
 Node *layout_offset(Ir *ir, Node *buffer, Node *const *indices);
 /* Elements that the buffer occupies, padding included. */
 Node *layout_elements(Ir *ir, Node *buffer);
-Node *type_elements(Ir *ir, Type type); /* product of dims */
+Node *type_elements(Ir *ir, Type type);                  /* product of dims */
 Node *axes_points(Ir *ir, Node *const *axes, int count); /* product of extents */
 
 #endif

@@ -10,7 +10,8 @@ Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *
     return stage_make_ordered(ir, axes, axis_count, 0, buffer, indices, value);
 }
 
-Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices, Node *value)
+Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices,
+                         Node *value)
 {
     Node *inputs[RANK_MAX + 2] = {buffer, value};
     for (int i = 0; i < buffer->type.rank; i++)

@@ -4,10 +4,12 @@
 
 #include "ir/ir.h"
 
-/* A kernel of `stages`. Its inputs are its parameters: the buffers that the stages name, in order of first mention (per stage: what it
- * reads, then what it writes), then the symbols that appear in any extent, index or dim, by first mention. Aliases are parameters like any other. */
+/* A kernel of `stages`. Its inputs are its parameters: the buffers that the stages name, in order of first mention (per
+ * stage: what it reads, then what it writes), then the symbols that appear in any extent, index or dim, by first
+ * mention. Aliases are parameters like any other. */
 Node *kernel_make(Ir *ir, Name name, Block *stages);
-/* The same kernel with a body: blocks become [stages, body]; parameters are found anew from stages, body, units and the dims of buffers. */
+/* The same kernel with a body: blocks become [stages, body]; parameters are found anew from stages, body, units and the
+ * dims of buffers. */
 Node *kernel_with_body(Ir *ir, Node *kernel, Block *body, Node *units, const char *schedule, int64_t scratch);
 
 /* Parameters: inputs[0..buffers-1] are buffers, the rest symbols. */
@@ -36,14 +38,16 @@ static inline Node *const *stage_indices(const Node *stage)
 {
     return stage->inputs + 2;
 }
-/* How many of the last axes run in order, lexicographically: points of them may write the same element, and the value may read the
- * buffer as earlier points and earlier stages left it. Points that differ in the other axes touch different elements. */
+/* How many of the last axes run in order, lexicographically: points of them may write the same element, and the value
+ * may read the buffer as earlier points and earlier stages left it. Points that differ in the other axes touch
+ * different elements. */
 static inline int stage_ordered(const Node *stage)
 {
     return (int)stage->payload.integer;
 }
 Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *const *indices, Node *value);
-Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices, Node *value);
+Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices,
+                         Node *value);
 /* The same axes in the same order, with another target or value. */
 static inline Node *stage_remake(Ir *ir, const Node *stage, Node *buffer, Node *const *indices, Node *value)
 {

@@ -18,7 +18,8 @@ static bool has_lane_fold(Ir *ir, Node *value)
     return false;
 }
 
-/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none. Axes that run in order are no such. */
+/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none. Axes that run in
+ * order are no such. */
 static int lane_axis_of(Ir *ir, const Node *stage)
 {
     Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
@@ -58,7 +59,8 @@ static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *sche
     int64_t units = 1, extent;
     const int apart = plan.axis_count - stage_ordered(stage); /* what runs in order is one unit's */
     while (plan.unit_axes < apart && units < UNITS_ENOUGH) {
-        units *= const_is_int(plan.axes[plan.unit_axes]->inputs[0], &extent) && extent < UNITS_ENOUGH ? extent : UNITS_ENOUGH;
+        units *= const_is_int(plan.axes[plan.unit_axes]->inputs[0], &extent) && extent < UNITS_ENOUGH ? extent
+                                                                                                      : UNITS_ENOUGH;
         plan.unit_axes++;
         if (units == 0)
             break;
@@ -137,7 +139,8 @@ static Block *unit_loop(Ir *ir, Block *block, const StagePlan *plan, Node **unit
     return plan->unit_axes > 1 ? decode_units(ir, block, plan, unit) : block;
 }
 
-/* The loops of one stage inside those of its first `shared` axes. With `units` NULL the whole stage runs; else units begin..end. */
+/* The loops of one stage inside those of its first `shared` axes. With `units` NULL the whole stage runs; else units
+ * begin..end. */
 static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule,
                        int shared, Node **units)
 {
@@ -162,7 +165,8 @@ static int shared_axes(const Block *stages)
     int shared = stages->count ? stages->nodes[0]->axis_count : 0;
     for (int i = 1; i < stages->count; i++) {
         int same = 0;
-        while (same < shared && same < stages->nodes[i]->axis_count && stages->nodes[i]->axes[same] == stages->nodes[0]->axes[same])
+        while (same < shared && same < stages->nodes[i]->axis_count &&
+               stages->nodes[i]->axes[same] == stages->nodes[0]->axes[same])
             same++;
         shared = same;
     }

@@ -1,13 +1,13 @@
-/* The `loops` template: schedules any stages as plain loops, scalar or lane by lane. It is what the interpreter runs, what -O0
- * compiles, and the fallback of every other template: slow, obvious, right. */
+/* The `loops` template: schedules any stages as plain loops, scalar or lane by lane. It is what the interpreter runs,
+ * what -O0 compiles, and the fallback of every other template: slow, obvious, right. */
 #ifndef LATHE_IR_LOOPS_H
 #define LATHE_IR_LOOPS_H
 
 #include "ir/ir.h"
 
 typedef struct LoopsSchedule {
-    int lanes;      /* most elements of the innermost output axis at once: 1 scalar, 8, 16; up to 1024 for the interpreter */
-    bool any_tail;  /* a tail of any length as one vector (interpreter); otherwise tails are halved down to 1 */
+    int lanes; /* most elements of the innermost output axis at once: 1 scalar, 8, 16; up to 1024 for the interpreter */
+    bool any_tail; /* a tail of any length as one vector (interpreter); otherwise tails are halved down to 1 */
 } LoopsSchedule;
 
 /* The kernel with a body, units and the schedule's text line. */
@@ -16,19 +16,21 @@ Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule);
 /* All loops of one stage, appended to `block`; for stages that other templates need along the way (packing). */
 void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule);
 
-/* Emission of stage expressions into a block of a scheduled kernel; other templates use it for their expressions too. */
+/* Emission of stage expressions into a block of a scheduled kernel; other templates use it for their expressions too.
+ */
 typedef struct StageEmitter {
     Ir *ir;
-    Block *block;        /* where ordered nodes go */
-    Node *lane_axis;     /* the axis that lanes run along, or NULL */
-    Node *lane_base;     /* the value of lane_axis at lane 0; NULL: the axis itself, a loop's variable */
-    int lanes;           /* of values that depend on lane_axis */
-    Node *mask;          /* lanes (or, scalar, whether) memory may be touched; NULL: all */
-    const Node *kernel;  /* tells which buffers are written */
+    Block *block;       /* where ordered nodes go */
+    Node *lane_axis;    /* the axis that lanes run along, or NULL */
+    Node *lane_base;    /* the value of lane_axis at lane 0; NULL: the axis itself, a loop's variable */
+    int lanes;          /* of values that depend on lane_axis */
+    Node *mask;         /* lanes (or, scalar, whether) memory may be touched; NULL: all */
+    const Node *kernel; /* tells which buffers are written */
     struct StageMemo *memo;
 } StageEmitter;
 StageEmitter stage_emitter(Ir *ir, const Node *kernel, Block *block);
-/* The value of a stage expression in terms of kernel operations: a vector of `lanes` when it depends on the lane axis, else a scalar. */
+/* The value of a stage expression in terms of kernel operations: a vector of `lanes` when it depends on the lane axis,
+ * else a scalar. */
 Node *stage_emit(StageEmitter *emitter, Node *expression);
 /* From now on `expression` has this value: for what a template computes itself, such as a contraction in registers. */
 void stage_preset(StageEmitter *emitter, Node *expression, Node *value);

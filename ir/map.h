@@ -1,4 +1,5 @@
-/* A map from nodes to pointers or numbers, in an arena. Order of iteration is never exposed, so results stay deterministic. */
+/* A map from nodes to pointers or numbers, in an arena. Order of iteration is never exposed, so results stay
+ * deterministic. */
 #ifndef LATHE_IR_MAP_H
 #define LATHE_IR_MAP_H
 

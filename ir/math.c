@@ -1,5 +1,5 @@
-/* The table of transcendental functions, and what their expansions share. The formulas stand in math_exp.c, math_log.c, math_trig.c
- * and math_pow.c; coefficients come from math_coefficients.py. */
+/* The table of transcendental functions, and what their expansions share. The formulas stand in math_exp.c, math_log.c,
+ * math_trig.c and math_pow.c; coefficients come from math_coefficients.py. */
 #include "ir/math.h"
 
 #include "ir/math_nodes.h"
@@ -12,26 +12,27 @@ typedef struct MathRow {
 } MathRow;
 
 static const MathRow math_rows[] = {
-    [OP_exp - OP_exp]     = {exp_single,     exp_double},
-    [OP_log - OP_exp]     = {log_single,     log_double},
-    [OP_log1p - OP_exp]   = {log1p_single,   log1p_double},
-    [OP_tanh - OP_exp]    = {tanh_single,    tanh_double},
+    [OP_exp - OP_exp] = {exp_single, exp_double},
+    [OP_log - OP_exp] = {log_single, log_double},
+    [OP_log1p - OP_exp] = {log1p_single, log1p_double},
+    [OP_tanh - OP_exp] = {tanh_single, tanh_double},
     [OP_sigmoid - OP_exp] = {sigmoid_single, sigmoid_double},
-    [OP_erf - OP_exp]     = {erf_single,     erf_double},
-    [OP_pow - OP_exp]     = {NULL,           NULL}, /* two operands: pow_float, pow_integer */
-    [OP_sin - OP_exp]     = {NULL,           sin_double},
-    [OP_cos - OP_exp]     = {NULL,           cos_double},
-    [OP_tan - OP_exp]     = {NULL,           tan_double},
-    [OP_asin - OP_exp]    = {NULL,           asin_double},
-    [OP_acos - OP_exp]    = {NULL,           acos_double},
-    [OP_atan - OP_exp]    = {NULL,           atan_double},
-    [OP_sinh - OP_exp]    = {NULL,           sinh_double},
-    [OP_cosh - OP_exp]    = {NULL,           cosh_double},
-    [OP_asinh - OP_exp]   = {NULL,           asinh_double},
-    [OP_acosh - OP_exp]   = {NULL,           acosh_double},
-    [OP_atanh - OP_exp]   = {NULL,           atanh_double},
+    [OP_erf - OP_exp] = {erf_single, erf_double},
+    [OP_pow - OP_exp] = {NULL, NULL}, /* two operands: pow_float, pow_integer */
+    [OP_sin - OP_exp] = {NULL, sin_double},
+    [OP_cos - OP_exp] = {NULL, cos_double},
+    [OP_tan - OP_exp] = {NULL, tan_double},
+    [OP_asin - OP_exp] = {NULL, asin_double},
+    [OP_acos - OP_exp] = {NULL, acos_double},
+    [OP_atan - OP_exp] = {NULL, atan_double},
+    [OP_sinh - OP_exp] = {NULL, sinh_double},
+    [OP_cosh - OP_exp] = {NULL, cosh_double},
+    [OP_asinh - OP_exp] = {NULL, asinh_double},
+    [OP_acosh - OP_exp] = {NULL, acosh_double},
+    [OP_atanh - OP_exp] = {NULL, atanh_double},
 };
-static_assert(sizeof math_rows / sizeof *math_rows == OP_SCALAR_END - OP_exp, "the transcendental operations end scalar.def");
+static_assert(sizeof math_rows / sizeof *math_rows == OP_SCALAR_END - OP_exp,
+              "the transcendental operations end scalar.def");
 
 bool math_is_transcendental(Op op)
 {
@@ -59,7 +60,8 @@ int64_t math_one(const Form *form)
 Node *math_power_of_two(const Form *form, Node *shifted)
 {
     /* The bits of math_round above those of n are shifted out. */
-    return of_bits(form, plus(form, shifted_left(form, bits_of(form, shifted), form->fraction_bits), whole(form, math_one(form))));
+    return of_bits(
+        form, plus(form, shifted_left(form, bits_of(form, shifted), form->fraction_bits), whole(form, math_one(form))));
 }
 
 static Form form_of(Ir *ir, Dtype dtype)

@@ -1,14 +1,15 @@
 /* exp and what is made of it: sigmoid, tanh, sinh, cosh, erf.
  *
- * exp: x = n * step + r with n an integer and |r| small (Cody & Waite 1980: the step in two pieces, the first short, so that n * piece
- * is exact); exp(x) = 2^... * p(r) with p a minimax polynomial. */
+ * exp: x = n * step + r with n an integer and |r| small (Cody & Waite 1980: the step in two pieces, the first short, so
+ * that n * piece is exact); exp(x) = 2^... * p(r) with p a minimax polynomial. */
 #include "ir/math_nodes.h"
 #include "ir/math_tables.h"
 
 /* ---- f32 ---- */
 
-/* The step is 2 ln 2, so that exp(x) = p(r) * s * s with s = 2^n always a normal number: the second product overflows to infinity and
- * underflows through the subnormal numbers to 0, rounded once. With x in -104..high no other case is left; NaN passes through all. */
+/* The step is 2 ln 2, so that exp(x) = p(r) * s * s with s = 2^n always a normal number: the second product overflows
+ * to infinity and underflows through the subnormal numbers to 0, rounded once. With x in -104..high no other case is
+ * left; NaN passes through all. */
 static Node *exp_clamped(const Form *form, Node *x, double high)
 {
     x = at_most(form, at_least(form, x, -104), high);
@@ -29,15 +30,16 @@ Node *exp_single(const Form *form, Node *x)
     return exp_clamped(form, x, 89);
 }
 
-/* exp(x) / (1 + exp(x)): the small values on the left keep their relative accuracy. Above 88 the quotient is 1 long since. */
+/* exp(x) / (1 + exp(x)): the small values on the left keep their relative accuracy. Above 88 the quotient is 1 long
+ * since. */
 Node *sigmoid_single(const Form *form, Node *x)
 {
     Node *const e = exp_clamped(form, x, 88);
     return over(form, e, plus(form, e, number(form, 1)));
 }
 
-/* T / (T + 1) with T = (exp(2a) - 1) / 2 = 2^n E + (2^n - 1) / 2, E = (exp(2r) - 1) / 2, a = n ln 2 / 2 + r. Exact parts wherever terms
- * cancel, so small results are as accurate as others; at a = 10 the quotient is 1. */
+/* T / (T + 1) with T = (exp(2a) - 1) / 2 = 2^n E + (2^n - 1) / 2, E = (exp(2r) - 1) / 2, a = n ln 2 / 2 + r. Exact
+ * parts wherever terms cancel, so small results are as accurate as others; at a = 10 the quotient is 1. */
 Node *tanh_single(const Form *form, Node *x)
 {
     Node *const a = at_most(form, magnitude(form, x), 10);
@@ -53,8 +55,8 @@ Node *tanh_single(const Form *form, Node *x)
     return with_sign(form, over(form, t, plus(form, t, number(form, 1))), x);
 }
 
-/* 1 - erfc(a) with erfc(a) = 2^(a P(a)) = 2^n 2^r: 1 - 2^n + 2^n (1 - 2^r). Close to 0 n is 0 and only the last term stays, which has its own
- * relative accuracy; a = 4 gives 1. One polynomial for all a and no division. */
+/* 1 - erfc(a) with erfc(a) = 2^(a P(a)) = 2^n 2^r: 1 - 2^n + 2^n (1 - 2^r). Close to 0 n is 0 and only the last term
+ * stays, which has its own relative accuracy; a = 4 gives 1. One polynomial for all a and no division. */
 Node *erf_single(const Form *form, Node *x)
 {
     Node *const a = at_most(form, magnitude(form, x), 4);
@@ -144,7 +146,8 @@ Node *cosh_double(const Form *form, Node *x)
 }
 
 /* Up to 1 a polynomial; above, 1 - exp(-a^2) G(t), where G(t) = exp(a^2) erfc(a) is smooth in t = (a - 2) / (a + 2)
- * (the variable of Schonfelder, Chebyshev expansions for the error and related functions, 1978). At a = 6 erf is 1 to the last bit. */
+ * (the variable of Schonfelder, Chebyshev expansions for the error and related functions, 1978). At a = 6 erf is 1 to
+ * the last bit. */
 Node *erf_double(const Form *form, Node *x)
 {
     Node *const a = at_most(form, magnitude(form, x), 6), *const z = times(form, a, a);

@@ -1,7 +1,7 @@
 /* log, and what is made of it: log1p, asinh, acosh, atanh.
  *
- * x = 2^k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2); log(x) = k ln 2 + log(1 + f). In f32 log(1 + f) is a minimax polynomial in f, in f64
- * one in s^2 with s = f / (2 + f), after log(1 + f) = 2 atanh(s) (Cody & Waite 1980). */
+ * x = 2^k (1 + f) with sqrt(1/2) <= 1 + f < sqrt(2); log(x) = k ln 2 + log(1 + f). In f32 log(1 + f) is a minimax
+ * polynomial in f, in f64 one in s^2 with s = f / (2 + f), after log(1 + f) = 2 atanh(s) (Cody & Waite 1980). */
 #include "ir/math_nodes.h"
 #include "ir/math_tables.h"
 
@@ -22,7 +22,8 @@ Split math_split(const Form *form, Node *x, bool subnormal)
         x = pick(form, tiny, times(form, x, number(form, (double)unit)), x);
         offset = pick(form, tiny, number(form, -(double)(unit + form->bias + form->fraction_bits)), offset);
     }
-    /* Counted from sqrt(1/2) instead of 1, the exponent's bits are those of k, and the rest those of the distance to sqrt(1/2). */
+    /* Counted from sqrt(1/2) instead of 1, the exponent's bits are those of k, and the rest those of the distance to
+     * sqrt(1/2). */
     Node *const bits = plus(form, bits_of(form, x), whole(form, math_one(form) - root_half(form)));
     Node *const biased = shifted_right(form, bits, form->fraction_bits);
     Node *const rest = both(form, bits, whole(form, unit - 1));
@@ -65,8 +66,8 @@ static Node *log_any(const Form *form, Node *x)
     return with_poles(form, x, log_sum(form, math_split(form, x, true)));
 }
 
-/* k comes from the rounded sum 1 + x; f = 2^-k (1 + x) - 1 = x 2^-k + (2^-k - 1) from x itself, so nothing of a small x is lost.
- * 4 * 2^-k is used instead of 2^-k: that is a normal number for every k. */
+/* k comes from the rounded sum 1 + x; f = 2^-k (1 + x) - 1 = x 2^-k + (2^-k - 1) from x itself, so nothing of a small x
+ * is lost. 4 * 2^-k is used instead of 2^-k: that is a normal number for every k. */
 static Node *log1p_any(const Form *form, Node *x)
 {
     Node *const one = number(form, 1), *const quarter = number(form, 0.25);
@@ -101,7 +102,8 @@ Node *log1p_double(const Form *form, Node *x)
     return log1p_any(form, x);
 }
 
-/* log(1 + argument), or where x > 2^28, whose square may overflow and no longer matters, log(2x) = log1p(x - 1) + ln 2. */
+/* log(1 + argument), or where x > 2^28, whose square may overflow and no longer matters, log(2x) = log1p(x - 1) + ln 2.
+ */
 static Node *log1p_or_twice(const Form *form, Node *x, Node *argument)
 {
     Node *const large = greater(form, x, number(form, 0x1p28));

@@ -1,5 +1,5 @@
-/* Words for formulas: the node for each piece of arithmetic in the expansions of ir/math*.c, and the facts about a float format.
- * Private to ir/math*.c. */
+/* Words for formulas: the node for each piece of arithmetic in the expansions of ir/math*.c, and the facts about a
+ * float format. Private to ir/math*.c. */
 #ifndef LATHE_IR_MATH_NODES_H
 #define LATHE_IR_MATH_NODES_H
 
@@ -94,8 +94,8 @@ static inline Node *of_bits(const Form *form, Node *a)
     return bitcast_make(form->ir, a, form->dtype);
 }
 
-/* A NaN fails every comparison and so passes both; one instruction each where the machine's min and max return their second operand
- * when one is NaN. */
+/* A NaN fails every comparison and so passes both; one instruction each where the machine's min and max return their
+ * second operand when one is NaN. */
 static inline Node *at_most(const Form *form, Node *a, double limit)
 {
     Node *const bound = number(form, limit);
@@ -111,8 +111,8 @@ static inline Node *at_least(const Form *form, Node *a, double limit)
 #define POLYNOMIAL(form, x, table) math_polynomial(form, x, table, (int)(sizeof(table) / sizeof *(table)))
 Node *math_polynomial(const Form *form, Node *x, const double *coefficients, int count);
 
-/* 1.5 * 2^fraction_bits: x + math_round(x) has the integer nearest to x in its low bits (|x| < 2^(fraction_bits - 2)), and minus
- * math_round again is that integer as a float. Cheaper than round and cast, and the same on every machine. */
+/* 1.5 * 2^fraction_bits: x + math_round(x) has the integer nearest to x in its low bits (|x| < 2^(fraction_bits - 2)),
+ * and minus math_round again is that integer as a float. Cheaper than round and cast, and the same on every machine. */
 double math_round(const Form *form);
 /* 2^n, given shifted = n + math_round, for n in the exponent range of normal numbers. */
 Node *math_power_of_two(const Form *form, Node *shifted);
@@ -135,7 +135,8 @@ typedef struct Split {
 /* subnormal: whether x may be subnormal. */
 Split math_split(const Form *form, Node *x, bool subnormal);
 
-/* An exponent that is known and common: products, quotients and roots, at most 1.5 units in the last place off. NULL: not one of them. */
+/* An exponent that is known and common: products, quotients and roots, at most 1.5 units in the last place off. NULL:
+ * not one of them. */
 Node *pow_known(const Form *form, Node *base, const Node *exponent);
 Node *pow_float(const Form *form, Node *base, Node *exponent);
 Node *pow_integer(Ir *ir, Node *base, Node *exponent);

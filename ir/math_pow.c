@@ -1,7 +1,8 @@
-/* pow: for floats exp(y log |x|) with the special values of IEEE 754 (9.2.1); for integers repeated squaring, exact with wrapping.
+/* pow: for floats exp(y log |x|) with the special values of IEEE 754 (9.2.1); for integers repeated squaring, exact
+ * with wrapping.
  *
- * y log |x| reaches 700, so for 53 good bits of the result the logarithm needs 63: it is a sum of two floats, high + low. For results in
- * f32 the logarithm of log_double is enough. */
+ * y log |x| reaches 700, so for 53 good bits of the result the logarithm needs 63: it is a sum of two floats, high +
+ * low. For results in f32 the logarithm of log_double is enough. */
 #include "ir/math_nodes.h"
 #include "ir/math_tables.h"
 
@@ -84,7 +85,8 @@ Node *pow_known(const Form *form, Node *x, const Node *exponent)
     if (y == -1)
         return over(form, one, x);
     if (y == 0.5) /* pow(-0, 0.5) = +0, pow(-infinity, 0.5) = infinity */
-        return pick(form, equal(form, x, number(form, -INFINITY)), number(form, INFINITY), root(form, plus(form, x, zero)));
+        return pick(form, equal(form, x, number(form, -INFINITY)), number(form, INFINITY),
+                    root(form, plus(form, x, zero)));
     return NULL;
 }
 
@@ -116,7 +118,8 @@ Node *pow_float(const Form *form, Node *x, Node *y)
 static Node *negative_power(Ir *ir, Node *x, Node *y)
 {
     const Dtype dtype = x->type.dtype;
-    Node *const zero = const_int(ir, dtype, 0), *const one = const_int(ir, dtype, 1), *const minus_one = const_int(ir, dtype, -1);
+    Node *const zero = const_int(ir, dtype, 0), *const one = const_int(ir, dtype, 1),
+                *const minus_one = const_int(ir, dtype, -1);
     Node *const is_odd = scalar2(ir, OP_ne, scalar2(ir, OP_and, y, one), zero);
     Node *const of_minus_one = scalar3(ir, OP_select, is_odd, minus_one, one);
     Node *const otherwise = scalar3(ir, OP_select, scalar2(ir, OP_eq, x, minus_one), of_minus_one, zero);

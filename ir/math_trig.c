@@ -1,8 +1,9 @@
 /* sin, cos, tan and their inverses, in f64.
  *
- * x = q pi/2 + r with q the nearest integer; pi/2 in three pieces of 53 bits (Cody & Waite 1980). With fma the first step x - q P1 is
- * exact, whatever q: the difference is a multiple of 2^-53 below 1. The other pieces are summed into r and a tail below its last place.
- * Exact to the last place for |x| <= 2^50; beyond that no reduction is tried: sin and tan give 0, cos gives 1. */
+ * x = q pi/2 + r with q the nearest integer; pi/2 in three pieces of 53 bits (Cody & Waite 1980). With fma the first
+ * step x - q P1 is exact, whatever q: the difference is a multiple of 2^-53 below 1. The other pieces are summed into r
+ * and a tail below its last place. Exact to the last place for |x| <= 2^50; beyond that no reduction is tried: sin and
+ * tan give 0, cos gives 1. */
 #include "ir/math_nodes.h"
 #include "ir/math_tables.h"
 
@@ -52,7 +53,8 @@ static Node *sine_of(const Form *form, Angle angle)
 static Node *cosine_of(const Form *form, Angle angle)
 {
     Node *const r = angle.r, *const z = times(form, r, r), *const one = number(form, 1);
-    Node *const half = times(form, z, number(form, 0.5)), *const rough = minus(form, one, half), *const square = times(form, z, z);
+    Node *const half = times(form, z, number(form, 0.5)), *const rough = minus(form, one, half),
+                *const square = times(form, z, z);
     if (!angle.tail)
         return fused(form, square, POLYNOMIAL(form, z, cos_short), rough);
     Node *const error = minus(form, minus(form, one, rough), half);
@@ -153,7 +155,8 @@ Node *acos_double(const Form *form, Node *x)
     Node *const low = fused(form, arcsine, number(form, -2), number(form, 2 * HALF_PI_2));
     Node *const near_minus_one = plus(form, number(form, 2 * HALF_PI_1), low);
     Node *const signed_more = with_sign(form, arc.more, x);
-    Node *const between = minus(form, number(form, HALF_PI_1), minus(form, x, minus(form, number(form, HALF_PI_2), signed_more)));
+    Node *const between =
+        minus(form, number(form, HALF_PI_1), minus(form, x, minus(form, number(form, HALF_PI_2), signed_more)));
     Node *const ends = pick(form, less(form, x, number(form, 0)), near_minus_one, near_one);
     return pick(form, arc.large, ends, between);
 }

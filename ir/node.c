@@ -155,8 +155,7 @@ bool attribute_same_value(const Attribute *a, const Attribute *b)
 static bool node_equal(const Node *a, const Node *b)
 {
     if (a->hash != b->hash || a->op != b->op || a->input_count != b->input_count || a->axis_count != b->axis_count ||
-        a->attribute_count != b->attribute_count || !type_equal(a->type, b->type) ||
-        payload_word(a) != payload_word(b))
+        a->attribute_count != b->attribute_count || !type_equal(a->type, b->type) || payload_word(a) != payload_word(b))
         return false;
     for (uint32_t i = 0; i < a->input_count; i++)
         if (a->inputs[i] != b->inputs[i])
@@ -165,7 +164,8 @@ static bool node_equal(const Node *a, const Node *b)
         if (a->axes[i] != b->axes[i])
             return false;
     for (int i = 0; i < a->attribute_count; i++)
-        if (a->attributes[i].name != b->attributes[i].name || !attribute_same_value(&a->attributes[i], &b->attributes[i]))
+        if (a->attributes[i].name != b->attributes[i].name ||
+            !attribute_same_value(&a->attributes[i], &b->attributes[i]))
             return false;
     return true;
 }
@@ -192,8 +192,7 @@ static Node *node_new(Ir *ir, const Node *draft)
     node->id = ir->next_id++;
     node->inputs = arena_copy(ir->arena, draft->inputs, draft->input_count * sizeof *draft->inputs);
     node->axes = arena_copy(ir->arena, draft->axes, draft->axis_count * sizeof *draft->axes);
-    node->attributes =
-        arena_copy(ir->arena, draft->attributes, draft->attribute_count * sizeof *draft->attributes);
+    node->attributes = arena_copy(ir->arena, draft->attributes, draft->attribute_count * sizeof *draft->attributes);
     node->blocks = arena_copy(ir->arena, draft->blocks, draft->block_count * sizeof *draft->blocks);
     if (!node->where)
         node->where = ir->where;

@@ -37,7 +37,8 @@ static bool is_axis_of(const Node *node, Node *const *axes, int count)
     return false;
 }
 
-/* Every index of the weight is n, a reduced axis, or 0 in a dim of 1: then its elements can be stored panel by panel. */
+/* Every index of the weight is n, a reduced axis, or 0 in a dim of 1: then its elements can be stored panel by panel.
+ */
 static Node *panel_weight(const ContractRoles *roles)
 {
     if (!reads_weight(roles->b))
@@ -49,7 +50,8 @@ static Node *panel_weight(const ContractRoles *roles)
         Node *const index = at->inputs[i], *const dim = at->inputs[0]->type.dims[i - 1];
         if (index == roles->n)
             has_n = true;
-        else if (!is_axis_of(index, roles->contract->axes, roles->contract->axis_count) && !(index_is(index, 0) && index_is(dim, 1)))
+        else if (!is_axis_of(index, roles->contract->axes, roles->contract->axis_count) &&
+                 !(index_is(index, 0) && index_is(dim, 1)))
             return NULL;
         if (!const_is_int(dim, &extent) || (index->op == OP_axis && index->inputs[0] != dim))
             return NULL;
@@ -58,7 +60,8 @@ static Node *panel_weight(const ContractRoles *roles)
                 return NULL;
     }
     for (int i = 0; i < roles->contract->axis_count; i++)
-        if (!is_axis_of(roles->contract->axes[i], at->inputs + 1, (int)at->input_count - 1) && !index_is(roles->contract->axes[i]->inputs[0], 1))
+        if (!is_axis_of(roles->contract->axes[i], at->inputs + 1, (int)at->input_count - 1) &&
+            !index_is(roles->contract->axes[i]->inputs[0], 1))
             return NULL;
     return has_n ? at->inputs[0] : NULL;
 }

@@ -1,5 +1,5 @@
-/* Roles of axes in a contraction: which output axes belong to one operand, which to the other. Layouts (weights in panels, activations
- * channels last) and the contract template both follow from them. */
+/* Roles of axes in a contraction: which output axes belong to one operand, which to the other. Layouts (weights in
+ * panels, activations channels last) and the contract template both follow from them. */
 #ifndef LATHE_IR_ROLES_H
 #define LATHE_IR_ROLES_H
 
@@ -9,18 +9,20 @@ enum { PANEL = 16 }; /* columns of a weight panel: [N/16][K][16], one zmm, two y
 
 typedef struct ContractRoles {
     Node *stage, *contract;
-    Node *a, *b;               /* a: walked row by row; b: read in vectors along n */
-    Node *n;                   /* the output axis of b that vectors run along */
-    Node *m[RANK_MAX];         /* output axes that b does not depend on, outermost first */
-    Node *batch[RANK_MAX];     /* the other output axes */
+    Node *a, *b;           /* a: walked row by row; b: read in vectors along n */
+    Node *n;               /* the output axis of b that vectors run along */
+    Node *m[RANK_MAX];     /* output axes that b does not depend on, outermost first */
+    Node *batch[RANK_MAX]; /* the other output axes */
     int m_count, batch_count;
-    Node *weight;              /* the constant that b reads with plain axes: it can be packed into panels; or NULL */
+    Node *weight;                 /* the constant that b reads with plain axes: it can be packed into panels; or NULL */
     Node *rows, *columns, *depth; /* extents of m (product), n, k (product) */
 } ContractRoles;
 
-/* Does the kernel consist of one stage around one contraction of floats (f32 accumulator), with an output axis for vectors? */
+/* Does the kernel consist of one stage around one contraction of floats (f32 accumulator), with an output axis for
+ * vectors? */
 bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles);
-/* The panel layout of roles->weight: columns in blocks of PANEL, then the reduced axes in order, then the column within its block. */
+/* The panel layout of roles->weight: columns in blocks of PANEL, then the reduced axes in order, then the column within
+ * its block. */
 Layout panel_layout(const ContractRoles *roles);
 
 #endif

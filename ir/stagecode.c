@@ -33,13 +33,14 @@ static Node *ordered(Ir *ir, Block *block, const Node *draft)
 Block *body_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, int64_t step)
 {
     Block *body = block_make(ir);
-    ordered(ir, block, &(Node){.op = OP_for,
-                               .axes = &variable,
-                               .axis_count = 1,
-                               .inputs = (Node *[]){lower, upper, index_const(ir, step)},
-                               .input_count = 3,
-                               .blocks = &body,
-                               .block_count = 1});
+    ordered(ir, block,
+            &(Node){.op = OP_for,
+                    .axes = &variable,
+                    .axis_count = 1,
+                    .inputs = (Node *[]){lower, upper, index_const(ir, step)},
+                    .input_count = 3,
+                    .blocks = &body,
+                    .block_count = 1});
     return body;
 }
 
@@ -95,7 +96,8 @@ Node *fold_neutral(Ir *ir, FoldKind kind, Dtype dtype)
 
 Node *fold_step(Ir *ir, FoldKind kind, Node *a, Node *b)
 {
-    static const Op step[] = {[FOLD_SUM] = OP_add, [FOLD_PROD] = OP_mul, [FOLD_MAX] = OP_max, [FOLD_MIN] = OP_min, [FOLD_AND] = OP_and, [FOLD_OR] = OP_or};
+    static const Op step[] = {[FOLD_SUM] = OP_add, [FOLD_PROD] = OP_mul, [FOLD_MAX] = OP_max,
+                              [FOLD_MIN] = OP_min, [FOLD_AND] = OP_and,  [FOLD_OR] = OP_or};
     return scalar2(ir, step[kind], a, b);
 }
 
@@ -136,8 +138,8 @@ static bool lane_wise(const StageEmitter *emitter, Spread spread)
     return spread != SPREAD_NONE && emitter->lanes > 1;
 }
 
-/* All (FOLD_AND) or any (FOLD_OR) of the lanes. `reduce` halves powers of two; other counts fall into such parts, whose order does not
- * matter for bools. */
+/* All (FOLD_AND) or any (FOLD_OR) of the lanes. `reduce` halves powers of two; other counts fall into such parts, whose
+ * order does not matter for bools. */
 static Node *reduce_bools(Ir *ir, FoldKind kind, Node *vector)
 {
     const int lanes = vector->type.lanes;
@@ -147,9 +149,17 @@ static Node *reduce_bools(Ir *ir, FoldKind kind, Node *vector)
             continue;
         Node *piece = vector;
         if (part < lanes)
-            piece = node_make(ir, &(Node){.op = part == 1 ? OP_extract : OP_slice, .type = type_vector(DTYPE_BOOL, part), .inputs = &vector, .input_count = 1, .payload.integer = first});
+            piece = node_make(ir, &(Node){.op = part == 1 ? OP_extract : OP_slice,
+                                          .type = type_vector(DTYPE_BOOL, part),
+                                          .inputs = &vector,
+                                          .input_count = 1,
+                                          .payload.integer = first});
         if (part > 1)
-            piece = node_make(ir, &(Node){.op = OP_reduce, .type = type_scalar(DTYPE_BOOL), .inputs = &piece, .input_count = 1, .payload.fold = {(uint8_t)kind, 1}});
+            piece = node_make(ir, &(Node){.op = OP_reduce,
+                                          .type = type_scalar(DTYPE_BOOL),
+                                          .inputs = &piece,
+                                          .input_count = 1,
+                                          .payload.fold = {(uint8_t)kind, 1}});
         result = result ? fold_step(ir, kind, result, piece) : piece;
         first += part;
     }
@@ -179,7 +189,9 @@ static Node *emit_at(StageEmitter *emitter, Node *node)
     if (mask)
         inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), type.lanes);
     const bool written = kernel_writes(emitter->kernel, buffer);
-    Node draft = {.op = spread == SPREAD_ANY && type.lanes > 1 ? OP_gather : written ? OP_read : OP_load,
+    Node draft = {.op = spread == SPREAD_ANY && type.lanes > 1 ? OP_gather
+                        : written                              ? OP_read
+                                                               : OP_load,
                   .type = type,
                   .inputs = inputs,
                   .input_count = mask ? 4 : 2};
@@ -268,7 +280,8 @@ static Node *emit_fold_lanes(StageEmitter *emitter, Node *node)
         Node *const inside = scalar2(ir, OP_lt, index_add(ir, iota, axis), splat_make(ir, extent, lanes));
         tail.mask = emitter->mask ? scalar2(ir, OP_and, inside, mask_for(emitter, 1)) : inside;
         Node *const value = stage_emit(&tail, node->inputs[0]);
-        Node *const kept = scalar3(ir, OP_select, inside, splat_make(ir, value, value->type.lanes == lanes ? 1 : lanes), neutral);
+        Node *const kept =
+            scalar3(ir, OP_select, inside, splat_make(ir, value, value->type.lanes == lanes ? 1 : lanes), neutral);
         body_set(ir, tail.block, total, fold_step(ir, kind, body_get(ir, tail.block, total), kept));
     }
     Node *const all = body_get(ir, emitter->block, total);
@@ -345,7 +358,8 @@ static Node *emit_bound(StageEmitter *emitter, const Node *node)
         inside = scalar2(ir, OP_or, inside, scalar1(ir, OP_not, mask_for(emitter, inside->type.lanes)));
     if (inside->type.lanes > 1)
         inside = reduce_bools(ir, FOLD_AND, inside);
-    ordered(ir, emitter->block, &(Node){.op = OP_check, .inputs = &inside, .input_count = 1, .payload.integer = ERROR_INDEX});
+    ordered(ir, emitter->block,
+            &(Node){.op = OP_check, .inputs = &inside, .input_count = 1, .payload.integer = ERROR_INDEX});
     return scalar2(ir, OP_max, scalar2(ir, OP_min, index, last), index_const(ir, 0));
 }
 
@@ -388,7 +402,8 @@ static Node *emit_new(StageEmitter *emitter, Node *node)
             return node;
         if (emitter->lanes == 1)
             return emitter->lane_base ? emitter->lane_base : node;
-        return index_add(ir, emitter->lane_base ? emitter->lane_base : node, node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, emitter->lanes)}));
+        return index_add(ir, emitter->lane_base ? emitter->lane_base : node,
+                         node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, emitter->lanes)}));
     default:
         return op_is_scalar(node->op) ? emit_scalar(emitter, node) : node;
     }

@@ -39,7 +39,8 @@ void walk_from(NodeWalk *walk, Node *root)
     list_push(stack, root);
     while (stack->count) {
         Node *const node = stack->nodes[stack->count - 1];
-        uintptr_t next = (uintptr_t)map_get(seen, node); /* 0 unseen, k+1: operands before k are done, UINTPTR_MAX done */
+        uintptr_t next =
+            (uintptr_t)map_get(seen, node); /* 0 unseen, k+1: operands before k are done, UINTPTR_MAX done */
         if (next == UINTPTR_MAX) {
             stack->count--;
             continue;

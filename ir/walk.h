@@ -1,4 +1,5 @@
-/* A walk over expressions that remembers where it was: from each further root it lists only what is new, inputs before users. */
+/* A walk over expressions that remembers where it was: from each further root it lists only what is new, inputs before
+ * users. */
 #ifndef LATHE_IR_WALK_H
 #define LATHE_IR_WALK_H
 

@@ -70,7 +70,7 @@ Node *kernel_replace_buffers(Ir *ir, Node *kernel, const NodeMap *replacement)
             indices[j] = node_substitute(ir, stage_indices(stage)[j], from, to, count);
         block_append(ir, stages,
                      stage_remake(ir, stage, target ? target : stage_buffer(stage), indices,
-                                node_substitute(ir, stage_value(stage), from, to, count)));
+                                  node_substitute(ir, stage_value(stage), from, to, count)));
     }
     Node *const made = kernel_make(ir, kernel->payload.kernel->name, stages);
     *made->payload.kernel = *kernel->payload.kernel;

@@ -1,5 +1,6 @@
-/* Copies that change nothing in memory: a kernel y[axes] = x[...] whose two linear offsets are the same expression needs no code, its
- * target becomes another name of the source's memory. Reshapes, most transposes next to layouts, and slices of a first box end here. */
+/* Copies that change nothing in memory: a kernel y[axes] = x[...] whose two linear offsets are the same expression
+ * needs no code, its target becomes another name of the source's memory. Reshapes, most transposes next to layouts, and
+ * slices of a first box end here. */
 #include "ir/kernel.h"
 #include "passes/access.h"
 #include "passes/pass.h"
@@ -23,7 +24,8 @@ static Node *same_memory_source(Ir *ir, const Node *kernel)
     Node *const source = value->inputs[0];
     if (layout_elements(ir, source) != layout_elements(ir, target))
         return NULL;
-    return layout_offset(ir, target, stage_indices(stage)) == layout_offset(ir, source, value->inputs + 1) ? source : NULL;
+    return layout_offset(ir, target, stage_indices(stage)) == layout_offset(ir, source, value->inputs + 1) ? source
+                                                                                                           : NULL;
 }
 
 static Node *alias_of(Ir *ir, const Node *buffer, Node *root)

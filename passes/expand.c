@@ -26,7 +26,8 @@ static bool expand_one(Ir *ir, Node *node, Node **outputs)
 
 static bool composite(const Node *node)
 {
-    return op_is_tensor(node->op) && (op_row(node)->meaning.form == MEANING_EXPAND || op_row(node)->meaning.form == MEANING_EXPAND_BY);
+    return op_is_tensor(node->op) &&
+           (op_row(node)->meaning.form == MEANING_EXPAND || op_row(node)->meaning.form == MEANING_EXPAND_BY);
 }
 
 static bool visit(Ir *ir, NodeMap *map, Node *node, bool *expanded)

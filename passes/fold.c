@@ -1,7 +1,7 @@
 /* Kernels that read only constants run now, on the interpreter; their results become constants.
  *
- * Only results up to 64 KiB or no larger than what is read are folded, so that a model's weights never grow, and only within a limit of
- * work. A buffer of several pieces is folded when every kernel that writes it can be. */
+ * Only results up to 64 KiB or no larger than what is read are folded, so that a model's weights never grow, and only
+ * within a limit of work. A buffer of several pieces is folded when every kernel that writes it can be. */
 #include "ir/interpret.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
@@ -35,7 +35,8 @@ static bool tensor_bytes(Ir *ir, Node *buffer, int64_t *bytes)
 static bool is_constant(const Folder *folder, Node *buffer)
 {
     return buffer->payload.buffer->place == PLACE_WEIGHT ||
-           (map_has(&folder->foldable, buffer) && map_get(&folder->foldable, buffer) == map_get(&folder->writers, buffer));
+           (map_has(&folder->foldable, buffer) &&
+            map_get(&folder->foldable, buffer) == map_get(&folder->writers, buffer));
 }
 
 static bool can_fold(const Folder *folder, Node *kernel)
@@ -44,7 +45,8 @@ static bool can_fold(const Folder *folder, Node *kernel)
     Node *const target = stage_buffer(kernel_stages(kernel)->nodes[0]);
     int64_t size, read_size = 0, bytes;
     int reads;
-    if (kernel_stages(kernel)->count != 1 || target->payload.buffer->place != PLACE_TEMP || !tensor_bytes(ir, target, &size))
+    if (kernel_stages(kernel)->count != 1 || target->payload.buffer->place != PLACE_TEMP ||
+        !tensor_bytes(ir, target, &size))
         return false;
     if (kernel_buffer_count(kernel) != (int)kernel->input_count)
         return false; /* symbols: not known yet */
@@ -127,7 +129,8 @@ bool pass_fold(PassContext *context)
             map_set(&folder.first, target, (void *)(intptr_t)(i + 1));
         if (can_fold(&folder, kernel))
             count(&folder.foldable, target);
-        if (map_get(&seen, target) != map_get(&folder.writers, target) || map_get(&folder.foldable, target) != map_get(&folder.writers, target))
+        if (map_get(&seen, target) != map_get(&folder.writers, target) ||
+            map_get(&folder.foldable, target) != map_get(&folder.writers, target))
             continue;
         if (folder.work < WORK_TOTAL && pass_decide(context))
             fold_target(&folder, target, i);

@@ -1,10 +1,10 @@
 /* Fusion is composition: what a kernel reads from an intermediate buffer is replaced by the expression that made it.
  *
- * A map (no reduction) goes into each of its readers when that saves memory traffic: with r evaluations per element over all readers, the
- * extra arithmetic cost*(r-1) may be at most one store and r loads. What only moves elements costs nothing, but must leave affine
- * indices behind. A fold or contract goes only into a reader that evaluates each of its elements exactly once, outside any reduction of
- * its own: the reader becomes its epilogue. Decisions follow access maps, never operator names. A kernel stops at 512 expression nodes or 24
- * buffers. */
+ * A map (no reduction) goes into each of its readers when that saves memory traffic: with r evaluations per element
+ * over all readers, the extra arithmetic cost*(r-1) may be at most one store and r loads. What only moves elements
+ * costs nothing, but must leave affine indices behind. A fold or contract goes only into a reader that evaluates each
+ * of its elements exactly once, outside any reduction of its own: the reader becomes its epilogue. Decisions follow
+ * access maps, never operator names. A kernel stops at 512 expression nodes or 24 buffers. */
 #include "ir/kernel.h"
 #include "ir/math.h"
 #include "passes/access.h"
@@ -15,10 +15,10 @@ enum { NODES_MAX = 512, BUFFERS_MAX = 24 };
 /* What is known of one kernel of a single stage. */
 typedef struct Info {
     Node *kernel;
-    bool plain;    /* one stage, target indices are the axes */
-    bool reduces;  /* holds a fold or contract */
-    bool wide;     /* holds a fold of several lanes or an arg fold: keeps its own loop structure */
-    int cost;      /* operations of one element, index arithmetic apart */
+    bool plain;   /* one stage, target indices are the axes */
+    bool reduces; /* holds a fold or contract */
+    bool wide;    /* holds a fold of several lanes or an arg fold: keeps its own loop structure */
+    int cost;     /* operations of one element, index arithmetic apart */
     int nodes;
 } Info;
 
@@ -56,7 +56,8 @@ static Info analyse(Ir *ir, Node *kernel)
     info.nodes = count;
     for (int i = 0; i < count; i++) {
         info.reduces = info.reduces || nodes[i]->op == OP_fold || nodes[i]->op == OP_contract;
-        info.wide = info.wide || (nodes[i]->op == OP_fold && (nodes[i]->payload.fold.lanes > 1 || nodes[i]->payload.fold.kind >= FOLD_ARGMAX));
+        info.wide = info.wide || (nodes[i]->op == OP_fold &&
+                                  (nodes[i]->payload.fold.lanes > 1 || nodes[i]->payload.fold.kind >= FOLD_ARGMAX));
         info.cost += operation_cost(nodes[i]);
     }
     arena_reset(arena_scratch(ir->arena), mark);
@@ -77,7 +78,8 @@ static void note_producers(Fuser *fuser)
         int count;
         Node **const targets = kernel_targets(fuser->ir, fuser->infos[i].kernel, &count);
         for (int j = 0; j < count; j++)
-            map_set(&fuser->producer, targets[j], map_has(&fuser->producer, targets[j]) ? NULL : (void *)(intptr_t)(i + 1));
+            map_set(&fuser->producer, targets[j],
+                    map_has(&fuser->producer, targets[j]) ? NULL : (void *)(intptr_t)(i + 1));
         count_reader(fuser, fuser->infos[i].kernel, 1);
     }
 }
@@ -90,7 +92,8 @@ static bool affine(Ir *ir, Node *at)
     const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
     Node **const nodes = nodes_in_scratch(ir, at->inputs + 1, (int)at->input_count - 1, &count);
     for (int j = 0; j < count; j++)
-        good = good && nodes[j]->op != OP_floordiv && nodes[j]->op != OP_min && nodes[j]->op != OP_max && nodes[j]->op != OP_select;
+        good = good && nodes[j]->op != OP_floordiv && nodes[j]->op != OP_min && nodes[j]->op != OP_max &&
+               nodes[j]->op != OP_select;
     arena_reset(arena_scratch(ir->arena), mark);
     return good;
 }
@@ -137,7 +140,8 @@ static int64_t repetition(Ir *ir, const Node *stage, Node *at)
     return -1;
 }
 
-/* Are the indices distinct axes of the stage, all of them (dims of extent 1 may stand at 0)? Then each element is read once. */
+/* Are the indices distinct axes of the stage, all of them (dims of extent 1 may stand at 0)? Then each element is read
+ * once. */
 static bool bijective(const Node *stage, const Node *at)
 {
     int used = 0;
@@ -163,7 +167,8 @@ static bool bijective(const Node *stage, const Node *at)
 /* The producer's value as seen by `at`. */
 static Node *composed(Ir *ir, const Node *producer, const Node *at)
 {
-    Node *const value = node_substitute(ir, stage_value(producer), producer->axes, at->inputs + 1, producer->axis_count);
+    Node *const value =
+        node_substitute(ir, stage_value(producer), producer->axes, at->inputs + 1, producer->axis_count);
     return cast_make(ir, value, at->type.dtype);
 }
 
@@ -174,7 +179,8 @@ static bool worth_inlining(Fuser *fuser, const Info *producer, const Node *stage
     const int readers = (int)(intptr_t)map_get(&fuser->readers, at->inputs[0]);
     if (producer->cost == 0) {
         Node *const seen = composed(ir, from, at);
-        return all_affine(ir, seen) || (!all_affine(ir, stage_value(from)) && !reduction_around(ir, stage_value(stage), at));
+        return all_affine(ir, seen) ||
+               (!all_affine(ir, stage_value(from)) && !reduction_around(ir, stage_value(stage), at));
     }
     const int64_t times = repetition(ir, stage, at);
     if (times < 0 || times > 64)
@@ -207,17 +213,20 @@ static bool same_axes(const Node *producer, const Node *stage, const Node *at)
     return same;
 }
 
-/* The stage with `at` replaced by what its producer computes: the producer's value in terms of the reader's axes or, where that is less to
- * rebuild and nobody else reads it (this reader is counted off), the reader in terms of the producer's. So a long chain is fused in linear memory. */
+/* The stage with `at` replaced by what its producer computes: the producer's value in terms of the reader's axes or,
+ * where that is less to rebuild and nobody else reads it (this reader is counted off), the reader in terms of the
+ * producer's. So a long chain is fused in linear memory. */
 static Node *inlined_stage(Fuser *fuser, const Info *reader, const Node *stage, Node *at, const Info *producer)
 {
     Ir *const ir = fuser->ir;
     Node *const made = kernel_stages(producer->kernel)->nodes[0];
     const int count = stage->axis_count;
     Node *from[RANK_MAX + 1], *to[RANK_MAX + 1], *indices[RANK_MAX];
-    if (producer->nodes <= reader->nodes || !same_axes(made, stage, at) || (intptr_t)map_get(&fuser->readers, at->inputs[0]) != 0) {
+    if (producer->nodes <= reader->nodes || !same_axes(made, stage, at) ||
+        (intptr_t)map_get(&fuser->readers, at->inputs[0]) != 0) {
         Node *seen = composed(ir, made, at);
-        return stage_remake(ir, stage, stage_buffer(stage), stage_indices(stage), node_substitute(ir, stage_value(stage), &at, &seen, 1));
+        return stage_remake(ir, stage, stage_buffer(stage), stage_indices(stage),
+                            node_substitute(ir, stage_value(stage), &at, &seen, 1));
     }
     for (int i = 0; i < count; i++) {
         from[i] = stage->axes[i];
@@ -275,7 +284,8 @@ static bool improve_once(Fuser *fuser, int index)
         if (!producer->plain || producer->nodes + reader->nodes > NODES_MAX ||
             producer->kernel->input_count + reader->kernel->input_count > BUFFERS_MAX)
             continue;
-        if (producer->reduces ? !worth_merging(fuser, producer, reader, stage, at) : !worth_inlining(fuser, producer, stage, at))
+        if (producer->reduces ? !worth_merging(fuser, producer, reader, stage, at)
+                              : !worth_inlining(fuser, producer, stage, at))
             continue;
         if (!pass_decide(fuser->context))
             return false;

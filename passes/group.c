@@ -1,7 +1,9 @@
-/* Rows: kernels that walk the same rows become one kernel of several stages, so that a row stays in the nearest cache and its sums in scratch.
+/* Rows: kernels that walk the same rows become one kernel of several stages, so that a row stays in the nearest cache
+ * and its sums in scratch.
  *
- * A fold along the innermost axis (softmax's maximum and sum, a norm's mean and variance) opens a group; kernels that read its result row by row
- * join, with their axes renamed to the group's. Results that only the group reads live in the worker's scratch, one row of them. */
+ * A fold along the innermost axis (softmax's maximum and sum, a norm's mean and variance) opens a group; kernels that
+ * read its result row by row join, with their axes renamed to the group's. Results that only the group reads live in
+ * the worker's scratch, one row of them. */
 #include "ir/kernel.h"
 #include "passes/access.h"
 #include "passes/pass.h"
@@ -39,7 +41,8 @@ static bool opens_group(Grouper *grouper, int number)
         return false;
     const Node *const stage = stage_of(grouper, number);
     Node *value = stage_value(stage);
-    if (stage_buffer(stage)->payload.buffer->place != PLACE_TEMP || (intptr_t)map_get(&grouper->writers, stage_buffer(stage)) != 1)
+    if (stage_buffer(stage)->payload.buffer->place != PLACE_TEMP ||
+        (intptr_t)map_get(&grouper->writers, stage_buffer(stage)) != 1)
         return false;
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         if (i >= stage->axis_count || stage_indices(stage)[i] != stage->axes[i])
@@ -60,8 +63,8 @@ static Node *group_target(const Grouper *grouper, const Group *group, const Node
     return NULL;
 }
 
-/* Which axis of `stage` stands for each row axis: from the indices of its reads of the group's results. False when they disagree, or a read
- * is not of the same row. */
+/* Which axis of `stage` stands for each row axis: from the indices of its reads of the group's results. False when they
+ * disagree, or a read is not of the same row. */
 static bool match_axes(Grouper *grouper, const Group *group, const Node *stage, Node **mapped)
 {
     Node *value = stage_value(stage);
@@ -122,8 +125,10 @@ static void gather(Grouper *grouper, Group *group, int first)
         Node *mapped[RANK_MAX];
         if (!reads_group(grouper, group, kernel))
             continue;
-        if (grouper->taken[i] || kernel_stages(kernel)->count != 1 || has_contract(grouper->ir, stage_value(stage_of(grouper, i))) ||
-            (intptr_t)map_get(&grouper->writers, stage_buffer(stage_of(grouper, i))) != 1 || !match_axes(grouper, group, stage_of(grouper, i), mapped))
+        if (grouper->taken[i] || kernel_stages(kernel)->count != 1 ||
+            has_contract(grouper->ir, stage_value(stage_of(grouper, i))) ||
+            (intptr_t)map_get(&grouper->writers, stage_buffer(stage_of(grouper, i))) != 1 ||
+            !match_axes(grouper, group, stage_of(grouper, i), mapped))
             return;
         group->members[group->count++] = i;
     }
@@ -148,7 +153,8 @@ static Node *with_group_axes(Grouper *grouper, const Group *group, Node *stage, 
     }
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(stage)[i], mapped, group->axes, group->axis_count);
-    return stage_make(ir, axes, count, stage_buffer(stage), indices, node_substitute(ir, stage_value(stage), mapped, group->axes, group->axis_count));
+    return stage_make(ir, axes, count, stage_buffer(stage), indices,
+                      node_substitute(ir, stage_value(stage), mapped, group->axes, group->axis_count));
 }
 
 /* How many of the group's kernels read `buffer`. */
@@ -177,7 +183,8 @@ static Node *row_buffer(Grouper *grouper, const Group *group, Node *buffer, cons
     if ((intptr_t)map_get(&grouper->readers, buffer) != inner_readers(grouper, group, buffer))
         return NULL;
     const Buffer local = {.name = buffer->payload.buffer->name, .place = PLACE_LOCAL, .offset = *scratch};
-    Node *const made = buffer_make(ir, type_tensor(ir, buffer->type.dtype, rank - rows, buffer->type.dims + rows), &local);
+    Node *const made =
+        buffer_make(ir, type_tensor(ir, buffer->type.dtype, rank - rows, buffer->type.dims + rows), &local);
     if (!const_is_int(type_elements(ir, made->type), &elements) || elements > LOCAL_BYTES_MAX / 8)
         return NULL;
     *scratch += (elements * (dtype_info[buffer->type.dtype].bits / 8) + 63) / 64 * 64;
@@ -189,7 +196,8 @@ static Node *read_row(Ir *ir, Node *node, const Node *from, Node *to, int rows)
 {
     int count;
     Node **const nodes = nodes_topological(ir, &node, 1, &count);
-    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count), **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
+    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
+                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
     int replaced = 0;
     for (int i = 0; i < count; i++)
         if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
@@ -265,7 +273,8 @@ bool pass_group(PassContext *context)
     Ir *const ir = context->compilation->ir;
     Module *const module = context->compilation->module;
     const int count = module->body->count;
-    Grouper grouper = {.context = context, .ir = ir, .body = module->body, .taken = NEW_ARRAY(ir->arena, bool, (size_t)count + 1)};
+    Grouper grouper = {
+        .context = context, .ir = ir, .body = module->body, .taken = NEW_ARRAY(ir->arena, bool, (size_t)count + 1)};
     map_open(&grouper.readers, ir->arena);
     map_open(&grouper.writers, ir->arena);
     count_access(&grouper);

@@ -1,8 +1,9 @@
 /* Layouts: each intermediate value gets the order of axes that its users like.
  *
- * Contractions vote: the axis that results are stored along in vectors and the axis that reductions read along should be innermost.
- * Kernels that keep positions (elementwise, pooling, concatenation) tie the layouts of what they read and write together, so that no
- * layout change stays inside a network. Weights of contractions become panels. Graph inputs and outputs keep ONNX's row-major order. */
+ * Contractions vote: the axis that results are stored along in vectors and the axis that reductions read along should
+ * be innermost. Kernels that keep positions (elementwise, pooling, concatenation) tie the layouts of what they read and
+ * write together, so that no layout change stays inside a network. Weights of contractions become panels. Graph inputs
+ * and outputs keep ONNX's row-major order. */
 #include "ir/kernel.h"
 #include "ir/roles.h"
 #include "passes/access.h"
@@ -14,7 +15,7 @@ enum { DIMS_MAX = 6 }; /* higher ranks stay row-major */
 
 typedef struct Group {
     Node *buffer;
-    int parent; /* union-find over buffers of equal rank */
+    int parent;              /* union-find over buffers of equal rank */
     int64_t votes[DIMS_MAX]; /* for this dim to be innermost, in elements */
 } Group;
 
@@ -78,7 +79,8 @@ static void tie(Chooser *chooser, Node *a, Node *b)
     chooser->groups[right].parent = left;
 }
 
-/* Does `at` keep positions: is each of its indices made of the axis of the same place alone? Then both like the same order. */
+/* Does `at` keep positions: is each of its indices made of the axis of the same place alone? Then both like the same
+ * order. */
 static bool keeps_positions(Ir *ir, const Node *stage, Node *at)
 {
     if (at->inputs[0]->type.rank != stage_buffer(stage)->type.rank)
@@ -99,7 +101,8 @@ static void tie_stage(Chooser *chooser, const Node *stage, const Node *contract)
     int count;
     Node **const nodes = nodes_topological(ir, &value, 1, &count);
     for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_at && !(contract && node_depends(ir, (Node *)contract, nodes[i])) && keeps_positions(ir, stage, nodes[i]))
+        if (nodes[i]->op == OP_at && !(contract && node_depends(ir, (Node *)contract, nodes[i])) &&
+            keeps_positions(ir, stage, nodes[i]))
             tie(chooser, stage_buffer(stage), nodes[i]->inputs[0]);
 }
 
@@ -144,7 +147,8 @@ static void vote_contract(Chooser *chooser, const ContractRoles *roles)
 static Node *lay_out_weight(Chooser *chooser, Node *kernel, Node *weight, const Layout *layout)
 {
     Buffer *const buffer = weight->payload.buffer;
-    if (buffer->layout.count == layout->count && memcmp(buffer->layout.entries, layout->entries, (size_t)layout->count * sizeof *layout->entries) == 0)
+    if (buffer->layout.count == layout->count &&
+        memcmp(buffer->layout.entries, layout->entries, (size_t)layout->count * sizeof *layout->entries) == 0)
         return kernel;
     if (!pass_decide(chooser->context))
         return kernel;
@@ -199,7 +203,8 @@ static Node *lay_out_other_weights(Chooser *chooser, Node *kernel)
     Node **const nodes = nodes_topological(ir, &value, 1, &count);
     for (int i = 0; i < count && lane; i++) {
         Node *const weight = nodes[i]->op == OP_at ? nodes[i]->inputs[0] : NULL;
-        if (!weight || weight->payload.buffer->place != PLACE_WEIGHT || weight->payload.buffer->layout.count || weight->type.rank < 2)
+        if (!weight || weight->payload.buffer->place != PLACE_WEIGHT || weight->payload.buffer->layout.count ||
+            weight->type.rank < 2)
             continue;
         const int dim = dim_along(ir, nodes[i], lane);
         if (dim < 0 || dim == weight->type.rank - 1)
@@ -248,7 +253,8 @@ static bool next_permutation(int *order, int count)
     return true;
 }
 
-/* A copy y = x(...) whose offsets agree under some order of x's axes: x takes that order and the copy will be an alias. */
+/* A copy y = x(...) whose offsets agree under some order of x's axes: x takes that order and the copy will be an alias.
+ */
 static void free_copy(Chooser *chooser, const Node *kernel)
 {
     Ir *const ir = chooser->ir;
@@ -258,7 +264,8 @@ static void free_copy(Chooser *chooser, const Node *kernel)
         return;
     Node *const source = at->inputs[0];
     const int rank = source->type.rank, group = group_of(chooser, source);
-    if (group < 0 || rank > 5 || source->payload.buffer->layout.count || layout_elements(ir, source) != layout_elements(ir, stage_buffer(stage)))
+    if (group < 0 || rank > 5 || source->payload.buffer->layout.count ||
+        layout_elements(ir, source) != layout_elements(ir, stage_buffer(stage)))
         return;
     Node *const wanted = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
     if (layout_offset(ir, source, at->inputs + 1) == wanted)

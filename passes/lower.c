@@ -15,7 +15,9 @@ typedef struct Lowerer {
 
 static Node *make_buffer(Lowerer *lowerer, const Node *value, Place place, int number, Name name)
 {
-    const Buffer buffer = {.name = name, .place = place, .number = number,
+    const Buffer buffer = {.name = name,
+                           .place = place,
+                           .number = number,
                            .constant = place == PLACE_WEIGHT ? value->payload.constant : NULL};
     return buffer_make(lowerer->ir, value->type, &buffer);
 }
@@ -42,11 +44,13 @@ static Node *buffer_of(Lowerer *lowerer, Node *value)
     Node *const known = map_get(&lowerer->buffers, value);
     if (known)
         return known;
-    Name name = value->where && value->where->node ? value->where->node : name_intern(lowerer->ir->arena, op_name(value->op));
+    Name name =
+        value->where && value->where->node ? value->where->node : name_intern(lowerer->ir->arena, op_name(value->op));
     Place place = PLACE_TEMP;
     if (value->op == OP_constant) {
         place = PLACE_WEIGHT;
-        name = value->payload.constant->name ? value->payload.constant->name : name_intern(lowerer->ir->arena, "constant");
+        name =
+            value->payload.constant->name ? value->payload.constant->name : name_intern(lowerer->ir->arena, "constant");
     }
     Node *const buffer = make_buffer(lowerer, value, place, 0, name);
     map_set(&lowerer->buffers, value, buffer);

@@ -55,8 +55,9 @@ static bool dump(const Compilation *compilation, const PassOptions *options, int
     if (options->dump_folder && file)
         written = fclose(file) == 0 && written;
     arena_close(scratch);
-    return (file && written) || diag_error(compilation->ir->diagnostics, EXIT_IO, NULL, "the IR after %s cannot be written to %s",
-                                           name, options->dump_folder ? options->dump_folder : "the standard error");
+    return (file && written) ||
+           diag_error(compilation->ir->diagnostics, EXIT_IO, NULL, "the IR after %s cannot be written to %s", name,
+                      options->dump_folder ? options->dump_folder : "the standard error");
 }
 
 static double milliseconds(void)
@@ -97,7 +98,8 @@ static bool run_one(Compilation *compilation, const PassOptions *options, PassCo
     if (compilation->state < pass->leaves)
         compilation->state = pass->leaves;
     if (options->time)
-        fprintf(options->stream, "%-9s %8.1f ms %8lld decisions\n", pass->name, milliseconds() - start, (long long)decisions);
+        fprintf(options->stream, "%-9s %8.1f ms %8lld decisions\n", pass->name, milliseconds() - start,
+                (long long)decisions);
     if (options->verify && !verify(compilation))
         BUG("the IR is wrong after pass %s: %s", pass->name, compilation->ir->diagnostics->last->text);
     return !dump_wanted(options, pass->name) || dump(compilation, options, number, pass->name);
@@ -107,7 +109,8 @@ bool passes_run(Compilation *compilation, const PassOptions *options)
 {
     PassContext context = {.compilation = compilation, .fuel = options->fuel};
     for (int i = 0; i < pass_count; i++) {
-        if (compilation->level < pass_rows[i].level || compilation->state < pass_rows[i].needs || skipped(options, pass_rows[i].name))
+        if (compilation->level < pass_rows[i].level || compilation->state < pass_rows[i].needs ||
+            skipped(options, pass_rows[i].name))
             continue;
         if (!run_one(compilation, options, &context, i) || compilation->ir->diagnostics->error_count > 0)
             return false;
@@ -138,8 +141,8 @@ bool passes_run_named(Compilation *compilation, const char *const *names, int co
         /* A graph never turns back into what it was: passes over graphs have no module to work on. */
         const bool late = compilation->state >= STATE_STAGES && pass->needs < STATE_STAGES;
         if (late || compilation->state < pass->needs)
-            return diag_error(diagnostics, EXIT_USAGE, NULL, "pass %s works on %s, and this is %s", pass->name, forms[pass->needs],
-                              forms[compilation->state]);
+            return diag_error(diagnostics, EXIT_USAGE, NULL, "pass %s works on %s, and this is %s", pass->name,
+                              forms[pass->needs], forms[compilation->state]);
         if (!run_one(compilation, options, &context, (int)(pass - pass_rows)) || diagnostics->error_count > 0)
             return false;
     }

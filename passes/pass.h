@@ -1,4 +1,5 @@
-/* Passes: graph to graph, in a table that says what must hold before each, what holds after it, and why it stands where it stands. */
+/* Passes: graph to graph, in a table that says what must hold before each, what holds after it, and why it stands where
+ * it stands. */
 #ifndef LATHE_PASSES_PASS_H
 #define LATHE_PASSES_PASS_H
 
@@ -22,16 +23,16 @@ typedef struct Compilation {
     Graph *graph;   /* until lowering */
     Module *module; /* from lowering on */
     State state;
-    int level;      /* -O0 ... -O3 */
+    int level; /* -O0 ... -O3 */
     MathMode math;
-    int64_t fold_limit; /* bytes of one folded constant that is larger than its inputs */
+    int64_t fold_limit;              /* bytes of one folded constant that is larger than its inputs */
     const TargetMachineInfo *target; /* the level that decides what all levels share: layouts, fusion */
     /* Set by planning */
-    int64_t arena_bytes;   /* static models */
-    int64_t arena_bound;   /* the least that lives at once: what planning is measured against */
+    int64_t arena_bytes; /* static models */
+    int64_t arena_bound; /* the least that lives at once: what planning is measured against */
     int64_t weight_bytes;
-    int slot_count;        /* symbolic models */
-    Node **slot_bytes;     /* index: size of each slot */
+    int slot_count;    /* symbolic models */
+    Node **slot_bytes; /* index: size of each slot */
 } Compilation;
 
 typedef struct PassContext {
@@ -40,7 +41,8 @@ typedef struct PassContext {
     int64_t *counter; /* decisions taken by this pass, for logs */
     FILE *rules;      /* rewrite rules report here how often each fired; NULL: nowhere */
 } PassContext;
-/* Takes one decision when fuel is left: a pass asks before each rewrite, so that --fuel=N stops after the N-th (bisecting). */
+/* Takes one decision when fuel is left: a pass asks before each rewrite, so that --fuel=N stops after the N-th
+ * (bisecting). */
 bool pass_decide(PassContext *context);
 
 typedef bool PassFunction(PassContext *context);
@@ -55,20 +57,20 @@ extern const PassRow pass_rows[];
 extern const int pass_count;
 
 typedef struct PassOptions {
-    bool verify;              /* after every pass */
-    bool time;                /* print a line per pass */
-    bool rules;               /* print a line per rewrite rule that fired */
-    int64_t fuel;             /* negative: without limit */
-    const char *stop_after;   /* pass name or NULL */
-    const char *const *skip;  /* NULL-terminated names of optional passes, or NULL */
-    const char *dump_after;   /* pass names with commas between, "all" or NULL */
-    const char *dump_folder;  /* numbered files; NULL: `stream` */
-    FILE *stream;             /* for dumps, times and rules */
+    bool verify;             /* after every pass */
+    bool time;               /* print a line per pass */
+    bool rules;              /* print a line per rewrite rule that fired */
+    int64_t fuel;            /* negative: without limit */
+    const char *stop_after;  /* pass name or NULL */
+    const char *const *skip; /* NULL-terminated names of optional passes, or NULL */
+    const char *dump_after;  /* pass names with commas between, "all" or NULL */
+    const char *dump_folder; /* numbered files; NULL: `stream` */
+    FILE *stream;            /* for dumps, times and rules */
 } PassOptions;
 /* Runs the table from the compilation's state on. False after a diagnostic. */
 bool passes_run(Compilation *compilation, const PassOptions *options);
-/* Runs the passes called `names`, in that order, whatever their least -O; stop_after and skip do not count. A name that no pass has, or a
- * pass that does not suit the compilation's state, is a diagnostic. */
+/* Runs the passes called `names`, in that order, whatever their least -O; stop_after and skip do not count. A name that
+ * no pass has, or a pass that does not suit the compilation's state, is a diagnostic. */
 bool passes_run_named(Compilation *compilation, const char *const *names, int count, const PassOptions *options);
 const PassRow *pass_find(const char *name); /* NULL: none is called that */
 

@@ -1,8 +1,8 @@
 /* Planning: every intermediate buffer gets a slot of the arena, every weight its place in the file.
  *
- * A buffer lives from the first kernel that writes it (or an alias) to the last that reads it. Static models: greedy best fit, largest
- * first, into one range of offsets. Models with symbolic sizes: buffers share a slot only when their lives are disjoint, whatever the
- * sizes; the run adds up slot sizes. User buffers are never planned over. */
+ * A buffer lives from the first kernel that writes it (or an alias) to the last that reads it. Static models: greedy
+ * best fit, largest first, into one range of offsets. Models with symbolic sizes: buffers share a slot only when their
+ * lives are disjoint, whatever the sizes; the run adds up slot sizes. User buffers are never planned over. */
 #include "ir/kernel.h"
 #include "passes/access.h"
 #include "passes/pass.h"
@@ -39,7 +39,8 @@ static bool place_weight(Planner *planner, Node *buffer)
 {
     int64_t bytes;
     if (!const_is_int(buffer_bytes(planner->ir, buffer), &bytes) || bytes < 0 || bytes > (int64_t)1 << 40)
-        return diag_error(planner->ir->diagnostics, EXIT_LIMIT, NULL, "constant \"%s\" is too large", buffer->payload.buffer->name);
+        return diag_error(planner->ir->diagnostics, EXIT_LIMIT, NULL, "constant \"%s\" is too large",
+                          buffer->payload.buffer->name);
     buffer->payload.buffer->offset = planner->weight_bytes;
     planner->weight_bytes += bytes;
     return planner->weight_bytes <= (int64_t)1 << 40 ||
@@ -168,7 +169,8 @@ static bool plan_symbolic(Planner *planner)
         Life *const life = &planner->lives[i];
         int chosen = -1;
         for (int s = 0; s < slots; s++)
-            if (busy_until[s] < life->first && (chosen < 0 || (bytes[s] == life->bytes && bytes[chosen] != life->bytes)))
+            if (busy_until[s] < life->first &&
+                (chosen < 0 || (bytes[s] == life->bytes && bytes[chosen] != life->bytes)))
                 chosen = s;
         if (chosen < 0) {
             chosen = slots++;
