@@ -231,14 +231,17 @@ static const char *status_wrong(const Files *files, const struct stat *status)
     return NULL;
 }
 
-static const char *open_wrong(int error)
+/* A link is the model's fault, any other failure to open the system's: *code says which. */
+static const char *open_wrong(const Files *files, int error, int *code)
 {
-    return error == ELOOP || error == EXDEV ? "is a link (links are followed only with --external-data)"
-                                            : strerror(error);
+    if (error == ELOOP || error == EXDEV)
+        return "is a link (links are followed only with --external-data)";
+    *code = EXIT_IO;
+    return arena_format(files->arena, "cannot be opened: %s", strerror(error));
 }
 
 /* The file at `location` beneath the folder, mapped; the one that is there already when it is the same file. */
-static const File *external_file(Files *files, const char *location, const char **wrong)
+static const File *external_file(Files *files, const char *location, const char **wrong, int *code)
 {
     const int folder = open(files->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     const int descriptor = folder < 0 ? -1 : open_beneath(files, folder, location);
@@ -246,7 +249,7 @@ static const File *external_file(Files *files, const char *location, const char 
     if (folder >= 0)
         close(folder);
     if (descriptor < 0) {
-        *wrong = open_wrong(error);
+        *wrong = open_wrong(files, error, code);
         return NULL;
     }
     struct stat status;
@@ -325,13 +328,13 @@ const uint8_t *external_data(Files *files, const Where *where, const char *tenso
         wrong = location_wrong(values[KEY_LOCATION]);
     if (!wrong && !files->folder)
         wrong = "has no folder to lie in: the model does not come from a file, so name the folder with --external-data";
-    const char *location = values[KEY_LOCATION]
-                               ? arena_format(files->arena, "%.*s", (int)(wrong ? 0 : values[KEY_LOCATION]->len),
-                                              (const char *)values[KEY_LOCATION]->data)
-                               : "";
-    const File *file = wrong ? NULL : external_file(files, location, &wrong);
+    const size_t shown = values[KEY_LOCATION] ? values[KEY_LOCATION]->len : 0;
+    const char *location = arena_format(files->arena, "%.*s", (int)(shown < PATH_MAX ? shown : PATH_MAX),
+                                        shown ? (const char *)values[KEY_LOCATION]->data : "");
+    int code = EXIT_MALFORMED;
+    const File *file = wrong ? NULL : external_file(files, location, &wrong, &code);
     if (!file) {
-        diag_error(diagnostics, EXIT_MALFORMED, where, "the external data of \"%s\": the location \"%s\" %s", tensor,
+        diag_error(diagnostics, code, where, "the external data of \"%s\": the location \"%s\" %s", tensor,
                    diag_quote(files->arena, location, 200), wrong);
         return NULL;
     }
