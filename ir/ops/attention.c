@@ -1,4 +1,5 @@
-/* Attention: scores, masks, softmax and the weighted sum of values, as stages over temporaries; and the rotation of positions.
+/* Attention: scores, masks, softmax and the weighted sum of values, as stages over temporaries; and the rotation of
+ * positions.
  *
  *     score[b,h,i,j] = scale * sum(d) q[b,h,i,d] * k[b,h/G,j,d]      (then softcap)
  *     biased         = score + mask, -inf where key j is not for query i
@@ -41,7 +42,8 @@ static bool heads_split(const Infer *infer, int input, const char *attribute, No
     }
     const int64_t count = attribute_int(infer->node, attribute, 0);
     if (type.rank != 3)
-        return infer_error(infer, "input %d of Attention must have 3 or 4 dimensions, not %s", input, type_text(ir, type));
+        return infer_error(infer, "input %d of Attention must have 3 or 4 dimensions, not %s", input,
+                           type_text(ir, type));
     if (count < 1 || count > INT32_MAX)
         return infer_error(infer, "inputs of 3 dimensions need %s, which is %lld", attribute, (long long)count);
     *heads = index_const(ir, count);
@@ -60,7 +62,8 @@ static bool group_find(const Infer *infer, Heads *heads)
     if (!const_is_int(heads->q_heads, &many) || !const_is_int(heads->kv_heads, &few))
         return unsupported(infer, "Attention with an unknown number of heads is not supported");
     if (few < 1 || many % few != 0)
-        return infer_error(infer, "%lld heads of queries are no multiple of %lld heads of keys", (long long)many, (long long)few);
+        return infer_error(infer, "%lld heads of queries are no multiple of %lld heads of keys", (long long)many,
+                           (long long)few);
     heads->group = index_const(ir, many / few);
     return true;
 }
@@ -73,12 +76,15 @@ static bool past_check(const Infer *infer, Heads *heads)
         return infer_error(infer, "past_key and past_value are used together or not at all");
     if (infer_has(infer, PAST_KEY)) {
         const Type key = infer_type(infer, PAST_KEY), value = infer_type(infer, PAST_VALUE);
-        if (key.rank != 4 || value.rank != 4 || key.dtype != infer_type(infer, K).dtype || value.dtype != infer_type(infer, V).dtype)
-            return infer_error(infer, "past_key %s and past_value %s do not fit key and value", type_text(ir, key), type_text(ir, value));
+        if (key.rank != 4 || value.rank != 4 || key.dtype != infer_type(infer, K).dtype ||
+            value.dtype != infer_type(infer, V).dtype)
+            return infer_error(infer, "past_key %s and past_value %s do not fit key and value", type_text(ir, key),
+                               type_text(ir, value));
         Node *const key_dims[4] = {heads->batch, heads->kv_heads, value.dims[2], heads->size};
         Node *const value_dims[4] = {heads->batch, heads->kv_heads, key.dims[2], heads->value_size};
         for (int i = 0; i < 4; i++)
-            if (!infer_same_dim(infer, key.dims[i], key_dims[i], "past_key") || !infer_same_dim(infer, value.dims[i], value_dims[i], "past_value"))
+            if (!infer_same_dim(infer, key.dims[i], key_dims[i], "past_key") ||
+                !infer_same_dim(infer, value.dims[i], value_dims[i], "past_value"))
                 return false;
         heads->past = key.dims[2];
         if (infer_has(infer, LENGTHS))
@@ -94,8 +100,10 @@ static bool mask_check(const Infer *infer, const Heads *heads)
     Ir *const ir = infer->ir;
     if (infer_has(infer, LENGTHS)) {
         const Type lengths = infer_type(infer, LENGTHS);
-        if (lengths.rank != 1 || lengths.dtype != DTYPE_I64 || !infer_same_dim(infer, lengths.dims[0], heads->batch, "nonpad_kv_seqlen"))
-            return infer_error(infer, "nonpad_kv_seqlen must be one i64 for each sample, not %s", type_text(ir, lengths));
+        if (lengths.rank != 1 || lengths.dtype != DTYPE_I64 ||
+            !infer_same_dim(infer, lengths.dims[0], heads->batch, "nonpad_kv_seqlen"))
+            return infer_error(infer, "nonpad_kv_seqlen must be one i64 for each sample, not %s",
+                               type_text(ir, lengths));
     }
     if (!infer_has(infer, MASK))
         return true;
@@ -104,9 +112,11 @@ static bool mask_check(const Infer *infer, const Heads *heads)
     if (mask.rank < 1 || mask.rank > 4)
         return infer_error(infer, "the mask must have 1 to 4 dimensions, not %s", type_text(ir, mask));
     for (int i = 0; i < mask.rank - 1; i++)
-        if (!index_is(mask.dims[i], 1) && !infer_same_dim(infer, mask.dims[i], dims[4 - mask.rank + i], "mask and scores"))
+        if (!index_is(mask.dims[i], 1) &&
+            !infer_same_dim(infer, mask.dims[i], dims[4 - mask.rank + i], "mask and scores"))
             return false;
-    return run_check(ir, scalar2(ir, OP_le, mask.dims[mask.rank - 1], heads->total), "Attention: the mask is longer than the keys") ||
+    return run_check(ir, scalar2(ir, OP_le, mask.dims[mask.rank - 1], heads->total),
+                     "Attention: the mask is longer than the keys") ||
            infer_error(infer, "the mask %s is longer than the keys", type_text(ir, mask));
 }
 
@@ -120,11 +130,12 @@ static bool heads_read(const Infer *infer, Heads *heads)
     if (!heads_split(infer, K, "kv_num_heads", &heads->kv_heads, &heads->keys, &size) ||
         !heads_split(infer, V, "kv_num_heads", &kv_heads, &keys, &heads->value_size))
         return false;
-    return infer_same_dim(infer, size, heads->size, "head sizes of query and key") && infer_same_dim(infer, kv_heads, heads->kv_heads, "heads of key and value") &&
+    return infer_same_dim(infer, size, heads->size, "head sizes of query and key") &&
+           infer_same_dim(infer, kv_heads, heads->kv_heads, "heads of key and value") &&
            infer_same_dim(infer, keys, heads->keys, "lengths of key and value") &&
            infer_same_dim(infer, infer_type(infer, K).dims[0], heads->batch, "batches of query and key") &&
-           infer_same_dim(infer, infer_type(infer, V).dims[0], heads->batch, "batches of query and value") && group_find(infer, heads) &&
-           past_check(infer, heads) && mask_check(infer, heads);
+           infer_same_dim(infer, infer_type(infer, V).dims[0], heads->batch, "batches of query and value") &&
+           group_find(infer, heads) && past_check(infer, heads) && mask_check(infer, heads);
 }
 
 /* The type that the softmax is computed in and its result rounded to; NONE when it is not asked for. */
@@ -142,13 +153,16 @@ bool attention_shape(Infer *infer)
     const Dtype precision = softmax_type(infer->node);
     Heads heads = {0};
     if (k.dtype != q.dtype || !dtype_is_float(v.dtype))
-        return infer_error(infer, "query, key and value are %s, %s and %s", type_text(ir, q), type_text(ir, k), type_text(ir, v));
+        return infer_error(infer, "query, key and value are %s, %s and %s", type_text(ir, q), type_text(ir, k),
+                           type_text(ir, v));
     if (!heads_read(infer, &heads))
         return false;
     if (mode < 0 || mode > 3)
         return infer_error(infer, "qk_matmul_output_mode is %lld, outside 0..3", (long long)mode);
-    if (attribute_find(infer->node, "softmax_precision") && (precision == DTYPE_NONE || !dtype_is_float(precision) || dtype_info[precision].bits < 16))
-        return infer_error(infer, "softmax_precision is %lld, no float type", (long long)attribute_int(infer->node, "softmax_precision", 0));
+    if (attribute_find(infer->node, "softmax_precision") &&
+        (precision == DTYPE_NONE || !dtype_is_float(precision) || dtype_info[precision].bits < 16))
+        return infer_error(infer, "softmax_precision is %lld, no float type",
+                           (long long)attribute_int(infer->node, "softmax_precision", 0));
     Node *const whole[4] = {heads.batch, heads.q_heads, heads.queries, heads.value_size};
     Node *const flat[3] = {heads.batch, heads.queries, index_mul(ir, heads.q_heads, heads.value_size)};
     infer->types[0] = type_tensor(ir, q.dtype, q.rank, q.rank == 4 ? whole : flat);
@@ -220,7 +234,8 @@ static void present_define(Lower *lower, Node *out, int past, int now, Node *siz
     Node *const dims[4] = {type.dims[0], type.dims[1], index_sub(ir, type.dims[2], before), type.dims[3]};
     lower_axes(lower, type_tensor(ir, type.dtype, 4, dims), axes);
     Node *const at[4] = {axes[0], axes[1], index_add(ir, axes[2], before), axes[3]};
-    lower_define_box(lower, out, axes, 4, at, head_at(lower, lower_in(lower, now), axes[0], axes[1], axes[2], axes[3], size));
+    lower_define_box(lower, out, axes, 4, at,
+                     head_at(lower, lower_in(lower, now), axes[0], axes[1], axes[2], axes[3], size));
 }
 
 /* The buffer that holds all keys (or values): the output, a temporary where there is a past, or the input itself. */
@@ -241,7 +256,8 @@ static Node *all_of(Lower *lower, int output, int past, int now, Node *heads, No
 static Node *allowed_positions(Lower *lower, const Heads *heads, const HeadAxes *axes)
 {
     Ir *const ir = lower->ir;
-    const int64_t left = attribute_int(lower->node, "left_window_size", -1), right = attribute_int(lower->node, "right_window_size", -1);
+    const int64_t left = attribute_int(lower->node, "left_window_size", -1),
+                  right = attribute_int(lower->node, "right_window_size", -1);
     Node *offset = heads->past, *allowed = const_bool(ir, true);
     if (lower_has(lower, LENGTHS)) {
         Node *const length = cast_make(ir, lower_at(lower, lower_in(lower, LENGTHS), &axes->at[0]), DTYPE_INDEX);
@@ -304,7 +320,8 @@ static Node *scores_define(Lower *lower, const Heads *heads, Node *keys)
     Node *const k = head_at(lower, keys, axes.b, axes.g, axes.last, d, heads->size);
     const Attribute *const given = attribute_find(lower->node, "scale");
     Node *const scale = given ? const_float(ir, compute, given->real)
-                              : scalar2(ir, OP_div, const_float(ir, compute, 1), scalar1(ir, OP_sqrt, cast_make(ir, heads->size, compute)));
+                              : scalar2(ir, OP_div, const_float(ir, compute, 1),
+                                        scalar1(ir, OP_sqrt, cast_make(ir, heads->size, compute)));
     Node *const product = contract_make(ir, compute, &d, 1, q, k);
     lower_define_box(lower, scores, axes.list, axes.count, axes.at, scalar2(ir, OP_mul, product, scale));
     output_define(lower, 0, heads, scores);
@@ -320,7 +337,8 @@ static Node *scores_define(Lower *lower, const Heads *heads, Node *keys)
     return capped;
 }
 
-/* The weights of the values: softmax of the biased scores along the keys. A row whose maximum is -inf has no keys and no weights. */
+/* The weights of the values: softmax of the biased scores along the keys. A row whose maximum is -inf has no keys and
+ * no weights. */
 static Node *weights_define(Lower *lower, const Heads *heads, Node *scores)
 {
     Ir *const ir = lower->ir;
@@ -328,10 +346,12 @@ static Node *weights_define(Lower *lower, const Heads *heads, Node *scores)
     const Dtype compute = dtype_compute(asked == DTYPE_NONE ? type : asked);
     Node *const dims[4] = {heads->batch, heads->q_heads, heads->queries, heads->total};
     Node *const masked = lower_temp(lower, "biased", scores->type.dtype, 4, dims);
-    Node *const most = lower_temp(lower, "max", compute, 3, dims), *const total = lower_temp(lower, "sum", compute, 3, dims);
+    Node *const most = lower_temp(lower, "max", compute, 3, dims), *const total =
+                                                                       lower_temp(lower, "sum", compute, 3, dims);
     Node *const weights = lower_temp(lower, "weights", compute, 4, dims);
     HeadAxes axes = head_axes(lower, heads, heads->total);
-    lower_define_box(lower, masked, axes.list, axes.count, axes.at, biased(lower, heads, &axes, lower_at(lower, scores, axes.at)));
+    lower_define_box(lower, masked, axes.list, axes.count, axes.at,
+                     biased(lower, heads, &axes, lower_at(lower, scores, axes.at)));
     output_define(lower, 2, heads, masked);
 
     for (int step = 0; step < 2; step++) {
@@ -343,7 +363,8 @@ static Node *weights_define(Lower *lower, const Heads *heads, Node *scores)
             value = scalar1(ir, OP_exp, scalar2(ir, OP_sub, value, lower_at(lower, most, axes.at)));
         Node *fold = fold_make(ir, step == 0 ? FOLD_MAX : FOLD_SUM, fold_lanes(compute, true), &axes.at[3], 1, value);
         if (step == 0)
-            fold = scalar3(ir, OP_select, scalar2(ir, OP_eq, fold, const_float(ir, compute, -INFINITY)), const_float(ir, compute, 0), fold);
+            fold = scalar3(ir, OP_select, scalar2(ir, OP_eq, fold, const_float(ir, compute, -INFINITY)),
+                           const_float(ir, compute, 0), fold);
         lower_define_box(lower, step == 0 ? most : total, axes.list, axes.count, axes.at, fold);
     }
 
@@ -352,9 +373,11 @@ static Node *weights_define(Lower *lower, const Heads *heads, Node *scores)
     value = cast_make(ir, asked == DTYPE_NONE ? value : cast_make(ir, value, asked), compute);
     value = scalar1(ir, OP_exp, scalar2(ir, OP_sub, value, lower_at(lower, most, axes.at)));
     Node *const sum = lower_at(lower, total, axes.at);
-    Node *const divisor = scalar3(ir, OP_select, scalar2(ir, OP_eq, sum, const_float(ir, compute, 0)), const_float(ir, compute, 1), sum);
+    Node *const divisor =
+        scalar3(ir, OP_select, scalar2(ir, OP_eq, sum, const_float(ir, compute, 0)), const_float(ir, compute, 1), sum);
     value = scalar2(ir, OP_div, value, divisor);
-    lower_define_box(lower, weights, axes.list, axes.count, axes.at, asked == DTYPE_NONE ? value : cast_make(ir, cast_make(ir, value, asked), compute));
+    lower_define_box(lower, weights, axes.list, axes.count, axes.at,
+                     asked == DTYPE_NONE ? value : cast_make(ir, cast_make(ir, value, asked), compute));
     output_define(lower, 3, heads, weights);
     return weights;
 }
@@ -402,10 +425,13 @@ static bool rotation_read(const Infer *infer, Rotation *rotation)
     if (!heads_split(infer, 0, "num_heads", &rotation->heads, &rotation->steps, &rotation->size))
         return false;
     Node *const turned = given ? index_const(ir, given) : rotation->size;
-    if (given < 0 || given > INT32_MAX || !run_check(ir, scalar2(ir, OP_le, turned, rotation->size), "RotaryEmbedding: more elements turn than a head has"))
+    if (given < 0 || given > INT32_MAX ||
+        !run_check(ir, scalar2(ir, OP_le, turned, rotation->size),
+                   "RotaryEmbedding: more elements turn than a head has"))
         return infer_error(infer, "rotary_embedding_dim is %lld for heads of %s", (long long)given, type_text(ir, x));
     rotation->half = index_floordiv(ir, turned, index_const(ir, 2));
-    return infer_same_dim(infer, index_mul(ir, rotation->half, index_const(ir, 2)), turned, "an even number of elements turns");
+    return infer_same_dim(infer, index_mul(ir, rotation->half, index_const(ir, 2)), turned,
+                          "an even number of elements turns");
 }
 
 bool rotary_shape(Infer *infer)
@@ -419,7 +445,8 @@ bool rotary_shape(Infer *infer)
     for (int i = COSINE; i <= SINE; i++) {
         const Type cache = infer_type(infer, i);
         if (cache.dtype != x.dtype || cache.rank != (chosen ? 2 : 3))
-            return infer_error(infer, "the cache %s must have %d dimensions of %s", type_text(ir, cache), chosen ? 2 : 3, dtype_info[x.dtype].name);
+            return infer_error(infer, "the cache %s must have %d dimensions of %s", type_text(ir, cache),
+                               chosen ? 2 : 3, dtype_info[x.dtype].name);
         if (!infer_same_dim(infer, cache.dims[cache.rank - 1], rotation.half, "the cache and half of what turns") ||
             (!chosen && (!infer_same_dim(infer, cache.dims[0], rotation.batch, "cache and batch") ||
                          !infer_same_dim(infer, cache.dims[1], rotation.steps, "cache and sequence"))))
@@ -460,11 +487,13 @@ static Node *cache_at(Lower *lower, int input, Node *const *axes)
     Node *const buffer = lower_in(lower, input);
     if (!lower_has(lower, POSITIONS))
         return lower_at(lower, buffer, (Node *[]){axes[0], axes[2], axes[3]});
-    Node *const position = cast_make(lower->ir, lower_at(lower, lower_in(lower, POSITIONS), (Node *[]){axes[0], axes[2]}), DTYPE_INDEX);
+    Node *const position =
+        cast_make(lower->ir, lower_at(lower, lower_in(lower, POSITIONS), (Node *[]){axes[0], axes[2]}), DTYPE_INDEX);
     return lower_at(lower, buffer, (Node *[]){bound_make(lower->ir, position, buffer->type.dims[0]), axes[3]});
 }
 
-/* Pairs (x1, x2) become (cos x1 - sin x2, sin x1 + cos x2): neighbours when interleaved, else the halves; what is left stays. */
+/* Pairs (x1, x2) become (cos x1 - sin x2, sin x1 + cos x2): neighbours when interleaved, else the halves; what is left
+ * stays. */
 bool rotary_lower(Lower *lower)
 {
     Ir *const ir = lower->ir;
@@ -483,7 +512,8 @@ bool rotary_lower(Lower *lower)
         Node *const x2 = head_at(lower, x, axes[0], axes[1], axes[2], second, rotation.size);
         Node *const along = scalar2(ir, OP_mul, cache_at(lower, part ? SINE : COSINE, axes), x1);
         Node *const across = scalar2(ir, OP_mul, cache_at(lower, part ? COSINE : SINE, axes), x2);
-        rotary_define(lower, &rotation, axes, part ? second : first, scalar2(ir, part ? OP_add : OP_sub, along, across));
+        rotary_define(lower, &rotation, axes, part ? second : first,
+                      scalar2(ir, part ? OP_add : OP_sub, along, across));
     }
     Node *const turned = index_mul(ir, rotation.half, two), *const rest = index_sub(ir, rotation.size, turned);
     if (index_is(rest, 0))

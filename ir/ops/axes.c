@@ -3,7 +3,8 @@
 
 static bool not_known(const Infer *infer, int i)
 {
-    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "input %d of %s must be known at compile time or follow from dims and small inputs", i,
+    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
+                      "input %d of %s must be known at compile time or follow from dims and small inputs", i,
                       op_name(infer->node->op));
 }
 
@@ -17,8 +18,10 @@ static Node *entry_read(const Infer *infer, Node *given, int rank)
         return infer_axis(infer, value, rank, false, &axis) ? index_const(ir, axis) : NULL;
     Node *const negative = scalar2(ir, OP_lt, given, index_const(ir, 0)), *const limit = index_const(ir, rank);
     Node *const entry = scalar3(ir, OP_select, negative, index_add(ir, given, limit), given);
-    Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, entry, index_const(ir, 0)), scalar2(ir, OP_lt, entry, limit));
-    const char *const text = arena_format(ir->arena, "%s: an axis is outside the rank %d", op_name(infer->node->op), rank);
+    Node *const inside =
+        scalar2(ir, OP_and, scalar2(ir, OP_ge, entry, index_const(ir, 0)), scalar2(ir, OP_lt, entry, limit));
+    const char *const text =
+        arena_format(ir->arena, "%s: an axis is outside the rank %d", op_name(infer->node->op), rank);
     if (run_check(ir, inside, text))
         return entry;
     infer_error(infer, "%s", text);
@@ -85,7 +88,8 @@ void axis_list_spread(Ir *ir, const AxisList *list, int rank, Node *const *rest,
         Node *const before = rest_before(ir, list, i);
         Node *value = otherwise;
         for (int k = i - list->count < 0 ? 0 : i - list->count; k <= i && k < count; k++) {
-            Node *const chosen = scalar2(ir, OP_and, scalar2(ir, OP_eq, before, index_const(ir, k)), scalar1(ir, OP_not, list->listed[i]));
+            Node *const chosen = scalar2(ir, OP_and, scalar2(ir, OP_eq, before, index_const(ir, k)),
+                                         scalar1(ir, OP_not, list->listed[i]));
             value = scalar3(ir, OP_select, chosen, rest[k], value);
         }
         all[i] = value;

@@ -1,18 +1,18 @@
-/* Lists of axes that an input tells: known at compile time, or elements of an input whose values only a run knows. Then each axis has a
- * condition over symbols, and what depends on the list becomes a choice. */
+/* Lists of axes that an input tells: known at compile time, or elements of an input whose values only a run knows. Then
+ * each axis has a condition over symbols, and what depends on the list becomes a choice. */
 #ifndef LATHE_IR_OPS_AXES_H
 #define LATHE_IR_OPS_AXES_H
 
 #include "ir/ops/ops.h"
 
 typedef struct AxisList {
-    int count;              /* entries: known even when the axes are not */
+    int count;               /* entries: known even when the axes are not */
     Node *entries[RANK_MAX]; /* the axes in the list's order, brought into 0..rank-1: indices */
-    Node *listed[RANK_MAX]; /* is axis i in the list? bools */
+    Node *listed[RANK_MAX];  /* is axis i in the list? bools */
 } AxisList;
 
-/* Reads input i as a list of axes of a tensor of `rank`: each in range, none twice (as checks of the run when symbolic). False after a
- * diagnostic, also when the elements do not follow from dims and inputs. */
+/* Reads input i as a list of axes of a tensor of `rank`: each in range, none twice (as checks of the run when
+ * symbolic). False after a diagnostic, also when the elements do not follow from dims and inputs. */
 bool infer_axis_list(const Infer *infer, int i, int rank, AxisList *list);
 /* Is axis i listed, in a list that is known? */
 static inline bool axis_listed(const AxisList *list, int i)

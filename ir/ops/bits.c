@@ -32,7 +32,8 @@ bool bit_shift_shape(Infer *infer)
 {
     const char *const direction = attribute_string(infer->node, "direction", "");
     if (strcmp(direction, "LEFT") != 0 && strcmp(direction, "RIGHT") != 0)
-        return infer_error(infer, "direction is '%s', neither LEFT nor RIGHT", diag_quote(infer->ir->arena, direction, 40));
+        return infer_error(infer, "direction is '%s', neither LEFT nor RIGHT",
+                           diag_quote(infer->ir->arena, direction, 40));
     return broadcast_shape(infer);
 }
 
@@ -62,9 +63,11 @@ bool bit_cast_shape(Infer *infer)
     const Dtype dtype = to < 1 || to > INT32_MAX ? DTYPE_NONE : dtype_from_onnx((int)to);
     const Type x = infer_type(infer, 0);
     if (dtype == DTYPE_NONE || dtype == DTYPE_STRING)
-        return unsupported(infer, arena_format(infer->ir->arena, "BitCast to element type %lld is not supported", (long long)to));
+        return unsupported(
+            infer, arena_format(infer->ir->arena, "BitCast to element type %lld is not supported", (long long)to));
     if (dtype_info[dtype].bits != dtype_info[x.dtype].bits)
-        return infer_error(infer, "BitCast from %s to %s changes the width", dtype_info[x.dtype].name, dtype_info[dtype].name);
+        return infer_error(infer, "BitCast from %s to %s changes the width", dtype_info[x.dtype].name,
+                           dtype_info[dtype].name);
     infer->types[0] = x;
     infer->types[0].dtype = dtype;
     return true;
@@ -82,7 +85,8 @@ bool bit_cast_lower(Lower *lower)
     if (x->type.dtype == DTYPE_BOOL && !to_bool)
         value = cast_make(ir, value, DTYPE_U8);
     if (x->type.dtype != out->type.dtype)
-        value = to_bool ? cast_make(ir, bitcast_make(ir, value, DTYPE_U8), DTYPE_BOOL) : bitcast_make(ir, value, out->type.dtype);
+        value = to_bool ? cast_make(ir, bitcast_make(ir, value, DTYPE_U8), DTYPE_BOOL)
+                        : bitcast_make(ir, value, out->type.dtype);
     lower_define(lower, out, axes, x->type.rank, value);
     return true;
 }
@@ -90,7 +94,8 @@ bool bit_cast_lower(Lower *lower)
 bool is_inf_lower(Lower *lower)
 {
     Ir *const ir = lower->ir;
-    const bool negative = attribute_int(lower->node, "detect_negative", 1) != 0, positive = attribute_int(lower->node, "detect_positive", 1) != 0;
+    const bool negative = attribute_int(lower->node, "detect_negative", 1) != 0,
+               positive = attribute_int(lower->node, "detect_positive", 1) != 0;
     Node *axes[RANK_MAX];
     lower_axes(lower, lower_in(lower, 0)->type, axes);
     Node *const x = lower_at(lower, lower_in(lower, 0), axes), *const zero = const_float(ir, x->type.dtype, 0);
@@ -115,7 +120,8 @@ bool swiglu_shape(Infer *infer)
 {
     const Type a = infer_type(infer, 0), b = infer_type(infer, 1);
     if (a.dtype != b.dtype || a.rank != b.rank)
-        return infer_error(infer, "the inputs of SwiGLU are %s and %s, they must be alike", type_text(infer->ir, a), type_text(infer->ir, b));
+        return infer_error(infer, "the inputs of SwiGLU are %s and %s, they must be alike", type_text(infer->ir, a),
+                           type_text(infer->ir, b));
     for (int i = 0; i < a.rank; i++)
         if (!infer_same_dim(infer, a.dims[i], b.dims[i], "gate and value of SwiGLU"))
             return false;

@@ -1,5 +1,5 @@
-/* Building operators out of others, for EXPAND_BY rows. Every helper passes NULL on, so that one test at the end is enough: the
- * diagnostic stands where the first of them failed. */
+/* Building operators out of others, for EXPAND_BY rows. Every helper passes NULL on, so that one test at the end is
+ * enough: the diagnostic stands where the first of them failed. */
 #ifndef LATHE_IR_OPS_BUILD_H
 #define LATHE_IR_OPS_BUILD_H
 

@@ -12,7 +12,8 @@ bool conv_bias_check(const Infer *infer, int input, Type w);
 typedef struct ConvOperands {
     Node *x, *w, *y;
     Node *bias;            /* or NULL */
-    Node *x_zero, *w_zero; /* zero points that are subtracted, or NULL: with one element, w's also with one for each output channel */
+    Node *x_zero, *w_zero; /* zero points that are subtracted, or NULL: with one element, w's also with one for each
+                              output channel */
 } ConvOperands;
 /* y = conv(x, w) + bias, in the compute type of y. Padding counts as zero after the zero point is gone. */
 bool conv_define(Lower *lower, const ConvOperands *operands);

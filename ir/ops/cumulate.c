@@ -23,7 +23,8 @@ static void cumulate_define(Lower *lower, Node *total, int axis, FoldKind kind)
 {
     Ir *const ir = lower->ir;
     Node *const x = lower_in(lower, 0), *const one = index_const(ir, 1);
-    const bool reverse = attribute_int(lower->node, "reverse", 0) != 0, exclusive = attribute_int(lower->node, "exclusive", 0) != 0;
+    const bool reverse = attribute_int(lower->node, "reverse", 0) != 0,
+               exclusive = attribute_int(lower->node, "exclusive", 0) != 0;
     const int rank = x->type.rank;
     Node *axes[RANK_MAX], *order[RANK_MAX], *at[RANK_MAX], *before[RANK_MAX];
     lower_axes(lower, x->type, axes);
@@ -59,7 +60,8 @@ static void cumulate_any(Lower *lower, FoldKind kind, Dtype compute)
     Node *const axis = lower_position(ir, lower_at(lower, lower_in(lower, 1), &zero), index_const(ir, rank));
     Node *value = lower_at(lower, totals[rank - 1], axes);
     for (int i = rank - 2; i >= 0; i--)
-        value = scalar3(ir, OP_select, scalar2(ir, OP_eq, axis, index_const(ir, i)), lower_at(lower, totals[i], axes), value);
+        value = scalar3(ir, OP_select, scalar2(ir, OP_eq, axis, index_const(ir, i)), lower_at(lower, totals[i], axes),
+                        value);
     lower_define(lower, out, axes, rank, value);
 }
 

@@ -1,4 +1,5 @@
-/* Einsum: operands are contracted one after the other, left to right; a label is summed as soon as nobody asks for it any more.
+/* Einsum: operands are contracted one after the other, left to right; a label is summed as soon as nobody asks for it
+ * any more.
  *
  * Labels are letters; the dims of an ellipsis are labels of their own, aligned at the end, and broadcast. */
 #include "ir/ops/room.h"
@@ -23,7 +24,8 @@ typedef struct Equation {
 
 static bool wrong(const Infer *infer, const char *why)
 {
-    return infer_error(infer, "the equation '%s' %s", diag_quote(infer->ir->arena, attribute_string(infer->node, "equation", ""), 100), why);
+    return infer_error(infer, "the equation '%s' %s",
+                       diag_quote(infer->ir->arena, attribute_string(infer->node, "equation", ""), 100), why);
 }
 
 /* One term up to a comma, an arrow or the end; spaces say nothing. */
@@ -58,7 +60,8 @@ static bool ellipsis_expand(const Infer *infer, Term *term, int rank)
         return true;
     if (term->count + rank > RANK_MAX || rank < 0)
         return wrong(infer, "does not fit its operands");
-    memmove(&term->labels[term->ellipsis_at + rank], &term->labels[term->ellipsis_at], (size_t)(term->count - term->ellipsis_at));
+    memmove(&term->labels[term->ellipsis_at + rank], &term->labels[term->ellipsis_at],
+            (size_t)(term->count - term->ellipsis_at));
     for (int i = 0; i < rank; i++)
         term->labels[term->ellipsis_at + i] = (uint8_t)(ELLIPSIS + RANK_MAX - rank + i);
     term->count += rank;
@@ -77,7 +80,8 @@ static bool extents_find(const Infer *infer, Equation *equation)
         const Type type = infer_type(infer, i);
         Term *const term = &equation->operands[i];
         if (term->count != type.rank)
-            return infer_error(infer, "term %d has %d labels but its operand is %s", i, term->count, type_text(infer->ir, type));
+            return infer_error(infer, "term %d has %d labels but its operand is %s", i, term->count,
+                               type_text(infer->ir, type));
         for (int d = 0; d < type.rank; d++) {
             Node **const extent = &equation->extents[term->labels[d]];
             if (!*extent)
@@ -155,8 +159,8 @@ bool einsum_shape(Infer *infer)
     const Dtype dtype = infer_type(infer, 0).dtype;
     for (int i = 1; i < (int)infer->node->input_count; i++)
         if (infer_type(infer, i).dtype != dtype)
-            return infer_error(infer, "operand %d is %s but the first is %s", i, type_text(infer->ir, infer_type(infer, i)),
-                               type_text(infer->ir, infer_type(infer, 0)));
+            return infer_error(infer, "operand %d is %s but the first is %s", i,
+                               type_text(infer->ir, infer_type(infer, i)), type_text(infer->ir, infer_type(infer, 0)));
     if (!equation_read(infer, equation))
         return false;
     for (int i = 0; i < equation->output.count; i++)
@@ -182,7 +186,8 @@ static Node *operand_at(Lower *lower, const Operand *operand, Node *const *axes)
 }
 
 /* The labels of `terms` that `wanted` does not hold get axes of a reduction; the list of these. */
-static int summed_axes(Lower *lower, const Equation *equation, const Term *const *terms, int count, const bool *wanted, Node **axes, Node **summed)
+static int summed_axes(Lower *lower, const Equation *equation, const Term *const *terms, int count, const bool *wanted,
+                       Node **axes, Node **summed)
 {
     int found = 0;
     for (int i = 0; i < count; i++)
@@ -196,7 +201,8 @@ static int summed_axes(Lower *lower, const Equation *equation, const Term *const
 }
 
 /* out[labels of `term`] = sum over the other labels of left (times right) */
-static void pair_define(Lower *lower, const Equation *equation, const Operand *left, const Operand *right, const Term *term, Node *out)
+static void pair_define(Lower *lower, const Equation *equation, const Operand *left, const Operand *right,
+                        const Term *term, Node *out)
 {
     Ir *const ir = lower->ir;
     Node *axes[LABELS] = {0}, *own[RANK_MAX], *summed[2 * RANK_MAX];

@@ -36,8 +36,8 @@ static Node *scalar_known(const Infer *infer, int input, const char *name)
     Node *const *const contents = infer_elements(infer, input, &count);
     if (contents)
         return cast_make(infer->ir, contents[0], DTYPE_INDEX);
-    diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s of %s cannot be derived from dims and inputs", name,
-               op_name(infer->node->op));
+    diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
+               "%s of %s cannot be derived from dims and inputs", name, op_name(infer->node->op));
     return NULL;
 }
 
@@ -45,7 +45,8 @@ static Node *scalar_known(const Infer *infer, int input, const char *name)
 static bool dim_check(const Infer *infer, Node *dim, const char *name)
 {
     const char *const text = arena_format(infer->ir->arena, "%s: %s is negative", op_name(infer->node->op), name);
-    return run_check(infer->ir, scalar2(infer->ir, OP_ge, dim, index_const(infer->ir, 0)), text) || infer_error(infer, "%s is negative", name);
+    return run_check(infer->ir, scalar2(infer->ir, OP_ge, dim, index_const(infer->ir, 0)), text) ||
+           infer_error(infer, "%s is negative", name);
 }
 
 /* ---- triangles and diagonals ---- */
@@ -80,7 +81,8 @@ bool eye_like_shape(Infer *infer)
     Dtype dtype = infer_type(infer, 0).dtype;
     if (infer_type(infer, 0).rank != 2)
         return infer_error(infer, "EyeLike takes a matrix, not %s", type_text(infer->ir, infer_type(infer, 0)));
-    if (attribute_find(infer->node, "dtype") && !dtype_given(infer, "dtype", attribute_int(infer->node, "dtype", 0), &dtype))
+    if (attribute_find(infer->node, "dtype") &&
+        !dtype_given(infer, "dtype", attribute_int(infer->node, "dtype", 0), &dtype))
         return false;
     infer->types[0] = infer_type(infer, 0);
     infer->types[0].dtype = dtype;
@@ -104,14 +106,17 @@ bool one_hot_shape(Infer *infer)
     Ir *const ir = infer->ir;
     const Type indices = infer_type(infer, 0), values = infer_type(infer, 2);
     int axis;
-    if (values.rank != 1 || !index_is(values.dims[0], 2))
+    if (values.rank != 1)
         return infer_error(infer, "values must be a list of two, not %s", type_text(ir, values));
+    if (!infer_same_dim(infer, values.dims[0], index_const(ir, 2), "values of OneHot: off and on"))
+        return false;
     if (values.dtype == DTYPE_STRING)
         return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "OneHot with string values is not supported");
     if (indices.rank == RANK_MAX)
         return infer_error(infer, "rank %d is beyond the limit of %d", RANK_MAX + 1, RANK_MAX);
     Node *const depth = scalar_known(infer, 1, "depth");
-    if (!depth || !dim_check(infer, depth, "depth") || !infer_axis(infer, attribute_int(infer->node, "axis", -1), indices.rank + 1, false, &axis))
+    if (!depth || !dim_check(infer, depth, "depth") ||
+        !infer_axis(infer, attribute_int(infer->node, "axis", -1), indices.rank + 1, false, &axis))
         return false;
     Node *dims[RANK_MAX];
     for (int i = 0; i <= indices.rank; i++)
@@ -164,7 +169,8 @@ static bool window_lower(Lower *lower, double a, double b, double c)
     lower_axes(lower, out->type, &n);
     if (attribute_int(lower->node, "periodic", 1) == 0)
         length = index_sub(ir, length, index_const(ir, 1));
-    Node *const position = scalar2(ir, OP_mul, cast_make(ir, n, DTYPE_F64), const_float(ir, DTYPE_F64, 2 * 3.14159265358979323846));
+    Node *const position =
+        scalar2(ir, OP_mul, cast_make(ir, n, DTYPE_F64), const_float(ir, DTYPE_F64, 2 * 3.14159265358979323846));
     Node *const angle = scalar2(ir, OP_div, position, cast_make(ir, length, DTYPE_F64));
     Node *value = scalar2(ir, OP_mul, const_float(ir, DTYPE_F64, b), scalar1(ir, OP_cos, angle));
     value = scalar2(ir, OP_sub, const_float(ir, DTYPE_F64, a), value);
@@ -197,7 +203,8 @@ bool mel_weight_shape(Infer *infer)
 {
     Ir *const ir = infer->ir;
     Dtype dtype;
-    Node *const bins = scalar_known(infer, 0, "num_mel_bins"), *const length = bins ? scalar_known(infer, 1, "dft_length") : NULL;
+    Node *const bins = scalar_known(infer, 0, "num_mel_bins"), *const length =
+                                                                   bins ? scalar_known(infer, 1, "dft_length") : NULL;
     if (!length || !dim_check(infer, bins, "num_mel_bins") || !dim_check(infer, length, "dft_length") ||
         !dtype_given(infer, "output_datatype", attribute_int(infer->node, "output_datatype", 1), &dtype))
         return false;
@@ -218,18 +225,24 @@ static Node *mel_of(Ir *ir, Node *frequency)
 
 static Node *frequency_of(Ir *ir, Node *mel)
 {
-    Node *const power = scalar1(ir, OP_exp, scalar2(ir, OP_div, mel, const_float(ir, DTYPE_F64, 2595 / 2.30258509299404568402)));
-    return scalar2(ir, OP_mul, const_float(ir, DTYPE_F64, 700), scalar2(ir, OP_sub, power, const_float(ir, DTYPE_F64, 1)));
+    Node *const power =
+        scalar1(ir, OP_exp, scalar2(ir, OP_div, mel, const_float(ir, DTYPE_F64, 2595 / 2.30258509299404568402)));
+    return scalar2(ir, OP_mul, const_float(ir, DTYPE_F64, 700),
+                   scalar2(ir, OP_sub, power, const_float(ir, DTYPE_F64, 1)));
 }
 
 /* Corner number k of the triangles: the spectrogram bin of its frequency; corners stand at equal steps of mel. */
 static Node *mel_corner(Lower *lower, Node *k, Node *corners)
 {
     Ir *const ir = lower->ir;
-    Node *const low = mel_of(ir, cast_make(ir, scalar_at(lower, 3), DTYPE_F64)), *const high = mel_of(ir, cast_make(ir, scalar_at(lower, 4), DTYPE_F64));
+    Node *const low = mel_of(ir, cast_make(ir, scalar_at(lower, 3), DTYPE_F64)), *const high = mel_of(
+                                                                                     ir,
+                                                                                     cast_make(ir, scalar_at(lower, 4),
+                                                                                               DTYPE_F64));
     Node *const step = scalar2(ir, OP_div, scalar2(ir, OP_sub, high, low), cast_make(ir, corners, DTYPE_F64));
     Node *const mel = scalar2(ir, OP_add, scalar2(ir, OP_mul, cast_make(ir, k, DTYPE_F64), step), low);
-    Node *const length = scalar2(ir, OP_add, cast_make(ir, scalar_at(lower, 1), DTYPE_F64), const_float(ir, DTYPE_F64, 1));
+    Node *const length =
+        scalar2(ir, OP_add, cast_make(ir, scalar_at(lower, 1), DTYPE_F64), const_float(ir, DTYPE_F64, 1));
     Node *const scaled = scalar2(ir, OP_mul, length, frequency_of(ir, mel));
     return scalar1(ir, OP_floor, scalar2(ir, OP_div, scaled, cast_make(ir, scalar_at(lower, 2), DTYPE_F64)));
 }
@@ -238,7 +251,8 @@ static Node *mel_corner(Lower *lower, Node *k, Node *corners)
 bool mel_weight_lower(Lower *lower)
 {
     Ir *const ir = lower->ir;
-    Node *const out = lower_out(lower, 0), *const one = const_float(ir, DTYPE_F64, 1), *const zero = const_float(ir, DTYPE_F64, 0);
+    Node *const out = lower_out(lower, 0), *const one = const_float(ir, DTYPE_F64, 1),
+                *const zero = const_float(ir, DTYPE_F64, 0);
     Node *const corners = index_add(ir, out->type.dims[1], index_const(ir, 2));
     Node *const bins = lower_temp(lower, "corners", DTYPE_F64, 1, &corners);
     Node *const k = lower_axis(lower, "k", corners);
@@ -252,10 +266,12 @@ bool mel_weight_lower(Lower *lower)
     }
     Node *const j = cast_make(ir, axes[0], DTYPE_F64);
     Node *const flat = scalar2(ir, OP_eq, corner[0], corner[1]);
-    Node *const rise = scalar2(ir, OP_div, scalar2(ir, OP_sub, j, corner[0]), scalar2(ir, OP_sub, corner[1], corner[0]));
+    Node *const rise =
+        scalar2(ir, OP_div, scalar2(ir, OP_sub, j, corner[0]), scalar2(ir, OP_sub, corner[1], corner[0]));
     Node *const rising = scalar2(ir, OP_and, scalar2(ir, OP_ge, j, corner[0]), scalar2(ir, OP_le, j, corner[1]));
     Node *const left = scalar3(ir, OP_select, rising, scalar3(ir, OP_select, flat, one, rise), zero);
-    Node *const fall = scalar2(ir, OP_div, scalar2(ir, OP_sub, corner[2], j), scalar2(ir, OP_sub, corner[2], corner[1]));
+    Node *const fall =
+        scalar2(ir, OP_div, scalar2(ir, OP_sub, corner[2], j), scalar2(ir, OP_sub, corner[2], corner[1]));
     Node *const falling = scalar2(ir, OP_and, scalar2(ir, OP_ge, j, corner[1]), scalar2(ir, OP_lt, j, corner[2]));
     lower_define(lower, out, axes, 2, scalar3(ir, OP_select, falling, fall, left));
     return true;

@@ -22,17 +22,20 @@ static int choice(const Infer *infer, const char *attribute, const char *const *
     for (int i = 0; names[i]; i++)
         if (strcmp(given, names[i]) == 0)
             return i;
-    infer_error(infer, "%s is '%s', which %s does not know", attribute, diag_quote(infer->ir->arena, given, 40), op_name(infer->node->op));
+    infer_error(infer, "%s is '%s', which %s does not know", attribute, diag_quote(infer->ir->arena, given, 40),
+                op_name(infer->node->op));
     return -1;
 }
 
 static bool grid_plan(const Infer *infer, GridPlan *plan)
 {
-    static const char *const modes[] = {"linear", "nearest", "cubic", NULL}, *const paddings[] = {"zeros", "border", "reflection", NULL};
+    static const char *const modes[] = {"linear", "nearest", "cubic", NULL}, *const paddings[] = {"zeros", "border",
+                                                                                                  "reflection", NULL};
     const int mode = choice(infer, "mode", modes), padding = mode < 0 ? -1 : choice(infer, "padding_mode", paddings);
     if (padding < 0)
         return false;
-    *plan = (GridPlan){(GridMode)mode, (GridPadding)padding, attribute_int(infer->node, "align_corners", 0) != 0, infer_type(infer, 0).rank - 2};
+    *plan = (GridPlan){(GridMode)mode, (GridPadding)padding, attribute_int(infer->node, "align_corners", 0) != 0,
+                       infer_type(infer, 0).rank - 2};
     return true;
 }
 
@@ -44,13 +47,18 @@ bool grid_sample_shape(Infer *infer)
     if (!grid_plan(infer, &plan))
         return false;
     if (x.rank < 3 || grid.rank != x.rank || !dtype_is_float(grid.dtype) || dtype_info[grid.dtype].bits < 16)
-        return infer_error(infer, "GridSample takes [N,C,spatial...] and a grid of floats of the same rank, not %s and %s", type_text(ir, x), type_text(ir, grid));
+        return infer_error(infer,
+                           "GridSample takes [N,C,spatial...] and a grid of floats of the same rank, not %s and %s",
+                           type_text(ir, x), type_text(ir, grid));
     if (plan.mode != GRID_NEAREST && !dtype_is_float(x.dtype))
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "GridSample of %s between pixels is not supported", dtype_info[x.dtype].name);
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "GridSample of %s between pixels is not supported", dtype_info[x.dtype].name);
     if (plan.mode == GRID_CUBIC && plan.rank > 3)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "cubic GridSample over %d spatial axes is not supported", plan.rank);
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "cubic GridSample over %d spatial axes is not supported", plan.rank);
     if (!infer_same_dim(infer, grid.dims[0], x.dims[0], "batches of input and grid") ||
-        !infer_same_dim(infer, grid.dims[grid.rank - 1], index_const(ir, plan.rank), "coordinates of the grid and spatial axes"))
+        !infer_same_dim(infer, grid.dims[grid.rank - 1], index_const(ir, plan.rank),
+                        "coordinates of the grid and spatial axes"))
         return false;
     Node *dims[RANK_MAX] = {x.dims[0], x.dims[1]};
     for (int d = 0; d < plan.rank; d++) {
@@ -79,12 +87,14 @@ static Node *reflected(Ir *ir, Node *value, Node *low, Node *high)
 {
     Node *const range = scalar2(ir, OP_sub, high, low), *const zero = number(ir, value, 0);
     Node *const below = scalar2(ir, OP_lt, value, low), *const above = scalar2(ir, OP_gt, value, high);
-    Node *const distance = scalar3(ir, OP_select, below, scalar2(ir, OP_sub, low, value), scalar2(ir, OP_sub, value, high));
+    Node *const distance =
+        scalar3(ir, OP_select, below, scalar2(ir, OP_sub, low, value), scalar2(ir, OP_sub, value, high));
     Node *const times = scalar1(ir, OP_trunc, scalar2(ir, OP_div, distance, range));
     Node *const rest = scalar2(ir, OP_sub, distance, scalar2(ir, OP_mul, times, range));
     Node *const even = scalar2(ir, OP_eq, scalar2(ir, OP_mod, times, number(ir, value, 2)), zero);
     Node *const from_low = scalar2(ir, OP_add, low, rest), *const from_high = scalar2(ir, OP_sub, high, rest);
-    Node *const up = scalar2(ir, OP_eq, even, below); /* an even number of turns leaves it at the border that it crossed */
+    Node *const up =
+        scalar2(ir, OP_eq, even, below); /* an even number of turns leaves it at the border that it crossed */
     Node *const back = scalar3(ir, OP_select, up, from_low, from_high);
     Node *const inside = scalar3(ir, OP_select, scalar2(ir, OP_or, below, above), back, value);
     return scalar3(ir, OP_select, scalar2(ir, OP_gt, range, zero), inside, low);
@@ -96,8 +106,9 @@ static void borders(Ir *ir, const GridPlan *plan, Node *extent, Dtype dtype, Nod
     *high = scalar2(ir, OP_sub, cast_make(ir, extent, dtype), const_float(ir, dtype, plan->corners ? 1 : 0.5));
 }
 
-/* The position along spatial axis d, in pixels, brought where the padding wants it: a temporary over [N, out...]. Coordinates of the grid
- * come in the order x, y, z: the last axis first. What is far outside is brought near, so that it stays a small integer. */
+/* The position along spatial axis d, in pixels, brought where the padding wants it: a temporary over [N, out...].
+ * Coordinates of the grid come in the order x, y, z: the last axis first. What is far outside is brought near, so that
+ * it stays a small integer. */
 static Node *position_define(Lower *lower, const GridPlan *plan, int d)
 {
     Ir *const ir = lower->ir;
@@ -107,7 +118,8 @@ static Node *position_define(Lower *lower, const GridPlan *plan, int d)
     Node *axes[RANK_MAX], *low, *high;
     lower_axes(lower, position->type, axes);
     axes[plan->rank + 1] = index_const(ir, plan->rank - 1 - d);
-    Node *const one = const_float(ir, dtype, 1), *const half = const_float(ir, dtype, 0.5), *const size = cast_make(ir, extent, dtype);
+    Node *const one = const_float(ir, dtype, 1), *const half = const_float(ir, dtype, 0.5),
+                *const size = cast_make(ir, extent, dtype);
     Node *const shifted = scalar2(ir, OP_add, lower_at(lower, grid, axes), one);
     Node *value;
     if (plan->corners)
@@ -133,10 +145,12 @@ static Node *position_define(Lower *lower, const GridPlan *plan, int d)
 static Node *cubic_weight(Ir *ir, Node *distance)
 {
     const double a = -0.75;
-    Node *const near = scalar2(ir, OP_sub, scalar2(ir, OP_mul, number(ir, distance, a + 2), distance), number(ir, distance, a + 3));
+    Node *const near =
+        scalar2(ir, OP_sub, scalar2(ir, OP_mul, number(ir, distance, a + 2), distance), number(ir, distance, a + 3));
     Node *const square = scalar2(ir, OP_mul, distance, distance);
     Node *const inner = scalar2(ir, OP_add, scalar2(ir, OP_mul, near, square), number(ir, distance, 1));
-    Node *far = scalar2(ir, OP_sub, scalar2(ir, OP_mul, number(ir, distance, a), distance), number(ir, distance, 5 * a));
+    Node *far =
+        scalar2(ir, OP_sub, scalar2(ir, OP_mul, number(ir, distance, a), distance), number(ir, distance, 5 * a));
     far = scalar2(ir, OP_add, scalar2(ir, OP_mul, far, distance), number(ir, distance, 8 * a));
     far = scalar2(ir, OP_sub, scalar2(ir, OP_mul, far, distance), number(ir, distance, 4 * a));
     return scalar3(ir, OP_select, scalar2(ir, OP_le, distance, number(ir, distance, 1)), inner, far);
@@ -181,14 +195,18 @@ bool grid_sample_lower(Lower *lower)
         Node *const position = lower_at(lower, positions[d], at), *const base = scalar1(ir, OP_floor, position);
         char name[16];
         snprintf(name, sizeof name, "p%d", d);
-        taps[d] = plan.mode == GRID_NEAREST ? index_const(ir, 0) : lower_axis(lower, name, index_const(ir, plan.mode == GRID_LINEAR ? 2 : 4));
+        taps[d] = plan.mode == GRID_NEAREST
+                      ? index_const(ir, 0)
+                      : lower_axis(lower, name, index_const(ir, plan.mode == GRID_LINEAR ? 2 : 4));
         Node *const tap = plan.mode == GRID_CUBIC ? index_sub(ir, taps[d], index_const(ir, 1)) : taps[d];
-        from[2 + d] = pixel_index(ir, &plan, index_add(ir, cast_make(ir, base, DTYPE_INDEX), tap), x->type.dims[2 + d], dtype, &inside);
+        from[2 + d] = pixel_index(ir, &plan, index_add(ir, cast_make(ir, base, DTYPE_INDEX), tap), x->type.dims[2 + d],
+                                  dtype, &inside);
         if (plan.mode == GRID_NEAREST)
             continue;
         Node *const place = scalar2(ir, OP_add, base, cast_make(ir, tap, dtype));
         Node *const distance = scalar1(ir, OP_abs, scalar2(ir, OP_sub, position, place));
-        Node *const own = plan.mode == GRID_LINEAR ? scalar2(ir, OP_sub, number(ir, distance, 1), distance) : cubic_weight(ir, distance);
+        Node *const own = plan.mode == GRID_LINEAR ? scalar2(ir, OP_sub, number(ir, distance, 1), distance)
+                                                   : cubic_weight(ir, distance);
         weight = weight ? scalar2(ir, OP_mul, weight, own) : own;
     }
     Node *value = guard_make(ir, inside, lower_at(lower, x, from), const_int(ir, compute, 0));
@@ -207,7 +225,8 @@ bool affine_grid_shape(Infer *infer)
     int count;
     Node *const *const size = infer_contents(infer, 1, &count);
     if (!size || infer_type(infer, 1).rank != 1)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the size of AffineGrid cannot be derived from dims and inputs");
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "the size of AffineGrid cannot be derived from dims and inputs");
     if (count != 4 && count != 5)
         return infer_error(infer, "the size has %d values, neither [N,C,H,W] nor [N,C,D,H,W]", count);
     const int rank = count - 2;
@@ -226,7 +245,8 @@ bool affine_grid_shape(Infer *infer)
     return true;
 }
 
-/* y[n, ..., k] = theta[n,k,0]*x + theta[n,k,1]*y (+ theta[n,k,2]*z) + the shift; x runs from -1 to 1 along the last axis. */
+/* y[n, ..., k] = theta[n,k,0]*x + theta[n,k,1]*y (+ theta[n,k,2]*z) + the shift; x runs from -1 to 1 along the last
+ * axis. */
 bool affine_grid_lower(Lower *lower)
 {
     Ir *const ir = lower->ir;
@@ -238,9 +258,11 @@ bool affine_grid_lower(Lower *lower)
     lower_axes(lower, out->type, axes);
     Node *value = lower_at(lower, theta, (Node *[]){axes[0], axes[rank + 1], index_const(ir, rank)});
     for (int k = 0; k < rank; k++) {
-        Node *const i = cast_make(ir, axes[rank - k], dtype), *const extent = cast_make(ir, out->type.dims[rank - k], dtype);
+        Node *const i = cast_make(ir, axes[rank - k], dtype), *const extent =
+                                                                  cast_make(ir, out->type.dims[rank - k], dtype);
         Node *const twice = scalar2(ir, OP_mul, two, i);
-        Node *place = corners ? scalar2(ir, OP_div, twice, scalar2(ir, OP_sub, extent, one)) : scalar2(ir, OP_div, scalar2(ir, OP_add, twice, one), extent);
+        Node *place = corners ? scalar2(ir, OP_div, twice, scalar2(ir, OP_sub, extent, one))
+                              : scalar2(ir, OP_div, scalar2(ir, OP_add, twice, one), extent);
         place = scalar2(ir, OP_sub, place, one);
         if (corners) /* a single pixel stands in the middle */
             place = scalar3(ir, OP_select, scalar2(ir, OP_gt, extent, one), place, const_float(ir, dtype, 0));

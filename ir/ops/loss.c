@@ -14,7 +14,8 @@ static bool loss_type(Infer *infer, Type *loss)
     if (strcmp(reduction, "none") != 0 && strcmp(reduction, "sum") != 0 && strcmp(reduction, "mean") != 0)
         return infer_error(infer, "reduction is '%s', none of none, sum, mean", diag_quote(ir->arena, reduction, 40));
     if (x.rank < 2 || target.rank != x.rank - 1)
-        return infer_error(infer, "scores are %s and labels %s: they must be [N,C,d...] and [N,d...]", type_text(ir, x), type_text(ir, target));
+        return infer_error(infer, "scores are %s and labels %s: they must be [N,C,d...] and [N,d...]", type_text(ir, x),
+                           type_text(ir, target));
     if (target.dtype != DTYPE_I32 && target.dtype != DTYPE_I64)
         return infer_error(infer, "labels must be i32 or i64, not %s", type_text(ir, target));
     for (int i = 0; i < target.rank; i++)
@@ -22,8 +23,10 @@ static bool loss_type(Infer *infer, Type *loss)
             return false;
     if (infer_has(infer, 2)) {
         const Type weight = infer_type(infer, 2);
-        if (weight.rank != 1 || weight.dtype != x.dtype || !infer_same_dim(infer, weight.dims[0], x.dims[1], "weights and classes"))
-            return infer_error(infer, "weights must be one %s for each class, not %s", dtype_info[x.dtype].name, type_text(ir, weight));
+        if (weight.rank != 1 || weight.dtype != x.dtype ||
+            !infer_same_dim(infer, weight.dims[0], x.dims[1], "weights and classes"))
+            return infer_error(infer, "weights must be one %s for each class, not %s", dtype_info[x.dtype].name,
+                               type_text(ir, weight));
     }
     *loss = type_tensor(ir, x.dtype, reduction[0] == 'n' ? target.rank : 0, target.dims);
     return true;
@@ -41,7 +44,8 @@ bool softmax_loss_shape(Infer *infer)
     return loss_type(infer, &infer->types[0]);
 }
 
-/* The weight of the sample at `axes` and its loss, -x[n, c, d...] * weight, both 0 where the label is the one to ignore. */
+/* The weight of the sample at `axes` and its loss, -x[n, c, d...] * weight, both 0 where the label is the one to
+ * ignore. */
 static Node *sample_loss(Lower *lower, Node *const *axes, Node **weight)
 {
     Ir *const ir = lower->ir;
@@ -81,7 +85,8 @@ bool nll_loss_lower(Lower *lower)
         lower_define(lower, out, axes, target.rank, loss);
         return true;
     }
-    Node *const total = lower_temp(lower, "total", compute, 0, NULL), *const weights = lower_temp(lower, "weights", compute, 0, NULL);
+    Node *const total = lower_temp(lower, "total", compute, 0, NULL), *const weights = lower_temp(lower, "weights",
+                                                                                                  compute, 0, NULL);
     lower_define(lower, total, NULL, 0, sum_over(lower, axes, target.rank, loss));
     Node *value = lower_at(lower, total, NULL);
     if (reduction[0] == 'm') {
@@ -103,7 +108,8 @@ bool softmax_loss_expand(Ir *ir, const Node *node, Node **outputs)
         attributes[count++] = node->attributes[i];
     Node *const logarithm = build1_with(ir, OP_LogSoftmax, node->inputs[0], attr_int(ir, "axis", 1));
     Node *const weight = node->input_count > 2 ? node->inputs[2] : omitted_make(ir);
-    outputs[0] = build(ir, OP_NegativeLogLikelihoodLoss, (Node *[]){logarithm, node->inputs[1], weight}, 3, attributes, count);
+    outputs[0] =
+        build(ir, OP_NegativeLogLikelihoodLoss, (Node *[]){logarithm, node->inputs[1], weight}, 3, attributes, count);
     if (node->result_count > 1)
         outputs[1] = logarithm;
     return outputs[0] != NULL;

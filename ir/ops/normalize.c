@@ -5,8 +5,8 @@
 
 static bool unsupported(const Infer *infer, const char *what, int64_t value)
 {
-    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s with %s = %lld is not supported", op_name(infer->node->op), what,
-                      (long long)value);
+    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s with %s = %lld is not supported",
+                      op_name(infer->node->op), what, (long long)value);
 }
 
 /* The type that the first stage is computed in. */
@@ -28,8 +28,10 @@ static bool channels_check(const Infer *infer, int input, const char *name)
 {
     const Type x = infer_type(infer, 0), type = infer_type(infer, input);
     if (type.rank != 1 || type.dtype != x.dtype)
-        return infer_error(infer, "%s must be a list of %s, one for each channel, not %s", name, dtype_info[x.dtype].name, type_text(infer->ir, type));
-    return infer_same_dim(infer, type.dims[0], x.dims[1], arena_format(infer->ir->arena, "%s and the channels of the input", name));
+        return infer_error(infer, "%s must be a list of %s, one for each channel, not %s", name,
+                           dtype_info[x.dtype].name, type_text(infer->ir, type));
+    return infer_same_dim(infer, type.dims[0], x.dims[1],
+                          arena_format(infer->ir->arena, "%s and the channels of the input", name));
 }
 
 static int axes_from(int first, int end, int64_t *axes)
@@ -75,7 +77,8 @@ bool rms_norm_shape(Infer *infer)
         return infer_error(infer, "scale is %s and does not broadcast to %s", type_text(ir, scale), type_text(ir, x));
     for (int i = 0; i < x.rank; i++)
         if (result.dims[i] != x.dims[i])
-            return infer_error(infer, "scale is %s and does not broadcast to %s", type_text(ir, scale), type_text(ir, x));
+            return infer_error(infer, "scale is %s and does not broadcast to %s", type_text(ir, scale),
+                               type_text(ir, x));
     infer->types[0] = x;
     infer->types[0].dtype = scale.dtype;
     return true;
@@ -91,7 +94,8 @@ bool rms_norm_expand(Ir *ir, const Node *node, Node **outputs)
     const int count = axes_from((int)(axis < 0 ? axis + rank : axis), rank, axes);
     Node *const mean = build_reduce(ir, OP_ReduceMean, build2(ir, OP_Mul, x, x), axes, count);
     Node *const root = build1(ir, OP_Sqrt, build_number(ir, OP_Add, mean, attribute_float(node, "epsilon", 1e-5)));
-    outputs[0] = build2(ir, OP_Mul, build_cast(ir, build2(ir, OP_Div, x, root), node->inputs[1]->type.dtype), node->inputs[1]);
+    outputs[0] =
+        build2(ir, OP_Mul, build_cast(ir, build2(ir, OP_Div, x, root), node->inputs[1]->type.dtype), node->inputs[1]);
     return outputs[0] != NULL;
 }
 
@@ -112,9 +116,11 @@ bool instance_norm_expand(Ir *ir, const Node *node, Node **outputs)
     const Dtype compute = dtype_compute(type.dtype);
     int64_t axes[RANK_MAX];
     const int count = axes_from(2, type.rank, axes);
-    Node *const normal = standardized(ir, build_cast(ir, node->inputs[0], compute), axes, count, attribute_float(node, "epsilon", 1e-5));
+    Node *const normal =
+        standardized(ir, build_cast(ir, node->inputs[0], compute), axes, count, attribute_float(node, "epsilon", 1e-5));
     Node *const scaled = build2(ir, OP_Mul, normal, along_channels(ir, node->inputs[1], type.rank, compute));
-    outputs[0] = build_cast(ir, build2(ir, OP_Add, scaled, along_channels(ir, node->inputs[2], type.rank, compute)), type.dtype);
+    outputs[0] =
+        build_cast(ir, build2(ir, OP_Add, scaled, along_channels(ir, node->inputs[2], type.rank, compute)), type.dtype);
     return outputs[0] != NULL;
 }
 
@@ -128,7 +134,8 @@ bool group_norm_shape(Infer *infer)
     if (groups < 1 || groups > INT32_MAX)
         return infer_error(infer, "num_groups is %lld, outside 1..%lld", (long long)groups, (long long)INT32_MAX);
     Node *const rest = index_mod(ir, x.dims[1], index_const(ir, groups));
-    if (!run_check(ir, scalar2(ir, OP_eq, rest, index_const(ir, 0)), "GroupNormalization: the groups do not divide the channels"))
+    if (!run_check(ir, scalar2(ir, OP_eq, rest, index_const(ir, 0)),
+                   "GroupNormalization: the groups do not divide the channels"))
         return infer_error(infer, "%lld groups do not divide the channels of %s", (long long)groups, type_text(ir, x));
     infer->types[0] = x;
     return stash_check(infer) && channels_check(infer, 1, "scale") && channels_check(infer, 2, "bias");
@@ -143,7 +150,8 @@ bool group_norm_expand(Ir *ir, const Node *node, Node **outputs)
     Node *const rows = build_reshape(ir, x, (int64_t[]){0, attribute_int(node, "num_groups", 1), -1}, 3);
     Node *const normal = standardized(ir, rows, (int64_t[]){2}, 1, attribute_float(node, "epsilon", 1e-5));
     Node *const whole = build_cast(ir, build_reshape_like(ir, normal, given), given->type.dtype);
-    Node *const scaled = build2(ir, OP_Mul, whole, along_channels(ir, node->inputs[1], given->type.rank, given->type.dtype));
+    Node *const scaled =
+        build2(ir, OP_Mul, whole, along_channels(ir, node->inputs[1], given->type.rank, given->type.dtype));
     outputs[0] = build2(ir, OP_Add, scaled, along_channels(ir, node->inputs[2], given->type.rank, given->type.dtype));
     return outputs[0] != NULL;
 }
@@ -190,7 +198,8 @@ bool mean_variance_expand(Ir *ir, const Node *node, Node **outputs)
     if (!variance_axes(&infer, axes, &count))
         return false;
     Node *const x = build_cast(ir, node->inputs[0], dtype_compute(dtype));
-    Node *const difference = count ? build2(ir, OP_Sub, x, build_reduce(ir, OP_ReduceMean, x, axes, count)) : build2(ir, OP_Sub, x, x);
+    Node *const difference =
+        count ? build2(ir, OP_Sub, x, build_reduce(ir, OP_ReduceMean, x, axes, count)) : build2(ir, OP_Sub, x, x);
     Node *const square = build2(ir, OP_Mul, difference, difference);
     Node *const variance = count ? build_reduce(ir, OP_ReduceMean, square, axes, count) : square;
     Node *const deviation = build_number(ir, OP_Add, build1(ir, OP_Sqrt, variance), 1e-9);
@@ -267,7 +276,8 @@ bool lrn_shape(Infer *infer)
     return true;
 }
 
-/* y = x / (bias + alpha/size * sum of squares over `size` channels around c)^beta; channels that are not there count as 0. */
+/* y = x / (bias + alpha/size * sum of squares over `size` channels around c)^beta; channels that are not there count as
+ * 0. */
 bool lrn_lower(Lower *lower)
 {
     Ir *const ir = lower->ir;
@@ -281,10 +291,12 @@ bool lrn_lower(Lower *lower)
         at[i] = axes[i];
     at[1] = index_sub(ir, index_add(ir, axes[1], k), index_const(ir, (size - 1) / 2));
     Node *const near = lower_at(lower, x, at);
-    Node *const square = guard_make(ir, lower_inside(ir, at[1], x->type.dims[1]), scalar2(ir, OP_mul, near, near), const_float(ir, compute, 0));
+    Node *const square = guard_make(ir, lower_inside(ir, at[1], x->type.dims[1]), scalar2(ir, OP_mul, near, near),
+                                    const_float(ir, compute, 0));
     Node *const sum = fold_make(ir, FOLD_SUM, 1, &k, 1, square);
     Node *const factor = const_float(ir, compute, attribute_float(lower->node, "alpha", 1e-4) / (double)size);
-    Node *const base = scalar2(ir, OP_add, const_float(ir, compute, attribute_float(lower->node, "bias", 1)), scalar2(ir, OP_mul, factor, sum));
+    Node *const base = scalar2(ir, OP_add, const_float(ir, compute, attribute_float(lower->node, "bias", 1)),
+                               scalar2(ir, OP_mul, factor, sum));
     Node *const power = scalar2(ir, OP_pow, base, const_float(ir, compute, attribute_float(lower->node, "beta", 0.75)));
     lower_define(lower, lower_out(lower, 0), axes, x->type.rank, scalar2(ir, OP_div, lower_at(lower, x, axes), power));
     return true;

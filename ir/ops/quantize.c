@@ -8,7 +8,8 @@
 
 static bool unsupported(const Infer *infer, const char *name, const char *value)
 {
-    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s with %s %s is not supported", op_name(infer->node->op), name, value);
+    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s with %s %s is not supported",
+                      op_name(infer->node->op), name, value);
 }
 
 /* The attribute `name` as a dtype; `otherwise` when it is 0 or absent. */
@@ -26,7 +27,8 @@ static bool is_real(Dtype dtype)
 
 static bool is_quantized(Dtype dtype)
 {
-    return (dtype_is_integer(dtype) && dtype_info[dtype].bits <= 16) || (dtype_is_float(dtype) && dtype_info[dtype].bits <= 8);
+    return (dtype_is_integer(dtype) && dtype_info[dtype].bits <= 16) ||
+           (dtype_is_float(dtype) && dtype_info[dtype].bits <= 8);
 }
 
 /* ---- granularity: which scale belongs to which element ---- */
@@ -51,8 +53,10 @@ static bool scale_check(const Infer *infer)
         return infer_error(infer, "block_size is %lld, outside 0..%lld", (long long)block, (long long)INT32_MAX);
     if (granularity != PER_TENSOR && !infer_axis(infer, attribute_int(infer->node, "axis", 1), x.rank, false, &axis))
         return false;
-    if (granularity == PER_AXIS && (scale.rank != 1 || !infer_same_dim(infer, scale.dims[0], x.dims[axis], "scales and the axis")))
-        return infer_error(infer, "the scale %s does not fit axis %d of %s", type_text(ir, scale), axis, type_text(ir, x));
+    if (granularity == PER_AXIS &&
+        (scale.rank != 1 || !infer_same_dim(infer, scale.dims[0], x.dims[axis], "scales and the axis")))
+        return infer_error(infer, "the scale %s does not fit axis %d of %s", type_text(ir, scale), axis,
+                           type_text(ir, x));
     for (int i = 0; granularity == PER_BLOCK && i < x.rank; i++) {
         Node *const dim = i == axis ? index_ceildiv(ir, x.dims[i], index_const(ir, block)) : x.dims[i];
         if (!infer_same_dim(infer, scale.dims[i], dim, "scales and blocks"))
@@ -64,7 +68,8 @@ static bool scale_check(const Infer *infer)
     if (granularity == PER_TENSOR && zero.rank <= 1 && index_is(type_elements(ir, zero), 1))
         return true;
     if (zero.rank != scale.rank)
-        return infer_error(infer, "the zero point is %s but the scale %s, their shapes must agree", type_text(ir, zero), type_text(ir, scale));
+        return infer_error(infer, "the zero point is %s but the scale %s, their shapes must agree", type_text(ir, zero),
+                           type_text(ir, scale));
     for (int i = 0; i < zero.rank; i++)
         if (!infer_same_dim(infer, zero.dims[i], scale.dims[i], "zero point and scale"))
             return false;
@@ -101,7 +106,8 @@ static Node *parameter_at(Lower *lower, int input, Node *const *axes)
 Node *quantize_saturate(Ir *ir, Node *value, Dtype dtype)
 {
     const int bits = dtype_info[dtype].bits;
-    const double low = dtype_is_signed(dtype) ? -ldexp(1, bits - 1) : 0, high = ldexp(1, dtype_is_signed(dtype) ? bits - 1 : bits) - 1;
+    const double low = dtype_is_signed(dtype) ? -ldexp(1, bits - 1) : 0,
+                 high = ldexp(1, dtype_is_signed(dtype) ? bits - 1 : bits) - 1;
     const Dtype real = value->type.dtype;
     Node *const above = scalar2(ir, OP_max, value, const_float(ir, real, low));
     return cast_make(ir, cast_make(ir, scalar2(ir, OP_min, above, const_float(ir, real, high)), DTYPE_I32), dtype);
@@ -112,10 +118,12 @@ bool quantize_shape(Infer *infer)
     const Type x = infer_type(infer, 0), scale = infer_type(infer, 1);
     const Dtype zero = infer_has(infer, 2) ? infer_type(infer, 2).dtype : DTYPE_NONE;
     Dtype dtype, precision;
-    if (!dtype_read(infer, "output_dtype", zero == DTYPE_NONE ? DTYPE_U8 : zero, &dtype) || !dtype_read(infer, "precision", DTYPE_F32, &precision))
+    if (!dtype_read(infer, "output_dtype", zero == DTYPE_NONE ? DTYPE_U8 : zero, &dtype) ||
+        !dtype_read(infer, "precision", DTYPE_F32, &precision))
         return false;
     if (zero != DTYPE_NONE && zero != dtype)
-        return infer_error(infer, "output_dtype is %s but the zero point %s", dtype_info[dtype].name, dtype_info[zero].name);
+        return infer_error(infer, "output_dtype is %s but the zero point %s", dtype_info[dtype].name,
+                           dtype_info[zero].name);
     if (!is_quantized(dtype))
         return unsupported(infer, "the output type", dtype_info[dtype].name);
     if (!is_real(x.dtype) && x.dtype != DTYPE_I32)
@@ -129,7 +137,8 @@ bool quantize_shape(Infer *infer)
     return scale_check(infer);
 }
 
-/* The type that x / scale is rounded to. A scale that is a power of two has no precision of its own: the input's counts. */
+/* The type that x / scale is rounded to. A scale that is a power of two has no precision of its own: the input's
+ * counts. */
 static Dtype quotient_type(const Lower *lower)
 {
     const int64_t given = attribute_int(lower->node, "precision", 0);
@@ -176,8 +185,8 @@ bool dequantize_shape(Infer *infer)
     if (!is_real(dtype))
         return unsupported(infer, "the output type", dtype_info[dtype].name);
     if (infer_has(infer, 2) && infer_type(infer, 2).dtype != x.dtype)
-        return infer_error(infer, "the zero point is %s but the input %s, their types must agree", type_text(infer->ir, infer_type(infer, 2)),
-                           type_text(infer->ir, x));
+        return infer_error(infer, "the zero point is %s but the input %s, their types must agree",
+                           type_text(infer->ir, infer_type(infer, 2)), type_text(infer->ir, x));
     infer->types[0] = x;
     infer->types[0].dtype = dtype;
     return scale_check(infer);
@@ -222,7 +231,8 @@ static Node *extreme_define(Lower *lower, const char *name, FoldKind kind)
     Node *value = lower_at(lower, x, axes);
     if (x->type.rank)
         value = fold_make(ir, kind, fold_lanes(DTYPE_F32, true), axes, x->type.rank, value);
-    lower_define(lower, temp, NULL, 0, scalar2(ir, kind == FOLD_MAX ? OP_max : OP_min, value, const_float(ir, DTYPE_F32, 0)));
+    lower_define(lower, temp, NULL, 0,
+                 scalar2(ir, kind == FOLD_MAX ? OP_max : OP_min, value, const_float(ir, DTYPE_F32, 0)));
     return temp;
 }
 
@@ -235,13 +245,16 @@ bool dynamic_quantize_lower(Lower *lower)
     Node *const scale = lower_out(lower, 1), *const zero = lower_out(lower, 2);
     Node *const span = scalar2(ir, OP_sub, lower_at(lower, most, NULL), lower_at(lower, least, NULL));
     Node *const step = scalar2(ir, OP_div, span, const_float(ir, DTYPE_F32, 255));
-    lower_define(lower, scale, NULL, 0, scalar3(ir, OP_select, scalar2(ir, OP_eq, span, none), const_float(ir, DTYPE_F32, 1), step));
+    lower_define(lower, scale, NULL, 0,
+                 scalar3(ir, OP_select, scalar2(ir, OP_eq, span, none), const_float(ir, DTYPE_F32, 1), step));
 
-    Node *const place = scalar2(ir, OP_sub, none, scalar2(ir, OP_div, lower_at(lower, least, NULL), lower_at(lower, scale, NULL)));
+    Node *const place =
+        scalar2(ir, OP_sub, none, scalar2(ir, OP_div, lower_at(lower, least, NULL), lower_at(lower, scale, NULL)));
     lower_define(lower, zero, NULL, 0, quantize_saturate(ir, scalar1(ir, OP_round, place), DTYPE_U8));
 
     lower_axes(lower, x->type, axes);
-    Node *const quotient = scalar1(ir, OP_round, scalar2(ir, OP_div, lower_at(lower, x, axes), lower_at(lower, scale, NULL)));
+    Node *const quotient =
+        scalar1(ir, OP_round, scalar2(ir, OP_div, lower_at(lower, x, axes), lower_at(lower, scale, NULL)));
     Node *const shifted = scalar2(ir, OP_add, quotient, cast_make(ir, lower_at(lower, zero, NULL), DTYPE_F32));
     lower_define(lower, lower_out(lower, 0), axes, x->type.rank, quantize_saturate(ir, shifted, DTYPE_U8));
     return true;

@@ -1,5 +1,5 @@
-/* Contractions of quantised integers: MatMulInteger, QLinearMatMul, ConvInteger, QLinearConv. The sums are i32; zero points are subtracted
- * from the elements, and the QLinear ones scale, round and saturate the sums. */
+/* Contractions of quantised integers: MatMulInteger, QLinearMatMul, ConvInteger, QLinearConv. The sums are i32; zero
+ * points are subtracted from the elements, and the QLinear ones scale, round and saturate the sums. */
 #include "ir/ops/conv.h"
 #include "ir/ops/quantize.h"
 #include "ir/ops/room.h"
@@ -10,27 +10,29 @@ static bool bytes_check(const Infer *infer, int input, const char *name)
     const Dtype dtype = infer_type(infer, input).dtype;
     if (dtype == DTYPE_I8 || dtype == DTYPE_U8)
         return true;
-    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s with %s of type %s is not supported", op_name(infer->node->op),
-                      name, dtype_info[dtype].name);
+    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
+                      "%s with %s of type %s is not supported", op_name(infer->node->op), name, dtype_info[dtype].name);
 }
 
 /* Has optional input i the type of input `like`? */
 static bool zero_check(const Infer *infer, int i, int like)
 {
     return !infer_has(infer, i) || infer_type(infer, i).dtype == infer_type(infer, like).dtype ||
-           infer_error(infer, "input %d is %s but belongs to %s, their types must agree", i, type_text(infer->ir, infer_type(infer, i)),
-                       type_text(infer->ir, infer_type(infer, like)));
+           infer_error(infer, "input %d is %s but belongs to %s, their types must agree", i,
+                       type_text(infer->ir, infer_type(infer, i)), type_text(infer->ir, infer_type(infer, like)));
 }
 
 static bool single_check(const Infer *infer, int i, const char *name)
 {
-    return !infer_has(infer, i) || (infer_type(infer, i).rank <= 1 && index_is(type_elements(infer->ir, infer_type(infer, i)), 1)) ||
+    return !infer_has(infer, i) ||
+           (infer_type(infer, i).rank <= 1 && index_is(type_elements(infer->ir, infer_type(infer, i)), 1)) ||
            infer_error(infer, "%s must be a scalar, not %s", name, type_text(infer->ir, infer_type(infer, i)));
 }
 
 /* ---- matrices ---- */
 
-/* Parameters of a matrix: one for all, a list along `axis` of it, or as many dims as it has, of which the summed one is 1. */
+/* Parameters of a matrix: one for all, a list along `axis` of it, or as many dims as it has, of which the summed one
+ * is 1. */
 static bool parameter_check(const Infer *infer, int input, Type matrix, int axis)
 {
     Ir *const ir = infer->ir;
@@ -40,11 +42,15 @@ static bool parameter_check(const Infer *infer, int input, Type matrix, int axis
     if (index_is(type_elements(ir, type), 1) && type.rank <= matrix.rank)
         return true;
     if (type.rank == 1)
-        return infer_same_dim(infer, type.dims[0], matrix.dims[axis], "a parameter and the rows or columns that it is for");
+        return infer_same_dim(infer, type.dims[0], matrix.dims[axis],
+                              "a parameter and the rows or columns that it is for");
     if (type.rank != matrix.rank)
-        return infer_error(infer, "input %d is %s, which does not fit %s", input, type_text(ir, type), type_text(ir, matrix));
+        return infer_error(infer, "input %d is %s, which does not fit %s", input, type_text(ir, type),
+                           type_text(ir, matrix));
     for (int i = 0; i < type.rank; i++) {
-        Node *const wanted = i == type.rank - 1 || i == type.rank - 2 ? (i == axis ? matrix.dims[i] : index_const(ir, 1)) : matrix.dims[i];
+        Node *const wanted = i == type.rank - 1 || i == type.rank - 2
+                                 ? (i == axis ? matrix.dims[i] : index_const(ir, 1))
+                                 : matrix.dims[i];
         if (!index_is(type.dims[i], 1) && !infer_same_dim(infer, type.dims[i], wanted, "a parameter and the matrix"))
             return false;
     }
@@ -62,8 +68,8 @@ static bool product_type(Infer *infer, int a, int b, Dtype dtype)
     Ir *const ir = infer->ir;
     const Type left = infer_type(infer, a), right = infer_type(infer, b);
     if (left.rank < 2 || right.rank < 2)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "%s of %s and %s: only matrices are supported", op_name(infer->node->op),
-                          type_text(ir, left), type_text(ir, right));
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "%s of %s and %s: only matrices are supported",
+                          op_name(infer->node->op), type_text(ir, left), type_text(ir, right));
     Type batch[2] = {left, right}, result;
     batch[0].rank -= 2;
     batch[1].rank -= 2;
@@ -81,8 +87,9 @@ static bool product_type(Infer *infer, int a, int b, Dtype dtype)
 
 bool matmul_integer_shape(Infer *infer)
 {
-    return bytes_check(infer, 0, "A") && bytes_check(infer, 1, "B") && zero_check(infer, 2, 0) && zero_check(infer, 3, 1) &&
-           product_type(infer, 0, 1, DTYPE_I32) && parameter_check(infer, 2, infer_type(infer, 0), row_axis(infer_type(infer, 0))) &&
+    return bytes_check(infer, 0, "A") && bytes_check(infer, 1, "B") && zero_check(infer, 2, 0) &&
+           zero_check(infer, 3, 1) && product_type(infer, 0, 1, DTYPE_I32) &&
+           parameter_check(infer, 2, infer_type(infer, 0), row_axis(infer_type(infer, 0))) &&
            parameter_check(infer, 3, infer_type(infer, 1), infer_type(infer, 1).rank - 1);
 }
 
@@ -92,10 +99,12 @@ bool qlinear_matmul_shape(Infer *infer)
     for (int i = 1; i < 7; i += i == 1 ? 3 : 2)
         if (!dtype_is_float(infer_type(infer, i).dtype))
             return infer_error(infer, "the scale %s is no float", type_text(infer->ir, infer_type(infer, i)));
-    return bytes_check(infer, 0, "a") && bytes_check(infer, 3, "b") && bytes_check(infer, 7, "y_zero_point") && zero_check(infer, 2, 0) &&
-           zero_check(infer, 5, 3) && product_type(infer, 0, 3, infer_type(infer, 7).dtype) && parameter_check(infer, 1, a, row_axis(a)) &&
-           parameter_check(infer, 2, a, row_axis(a)) && parameter_check(infer, 4, b, b.rank - 1) && parameter_check(infer, 5, b, b.rank - 1) &&
-           single_check(infer, 6, "y_scale") && single_check(infer, 7, "y_zero_point");
+    return bytes_check(infer, 0, "a") && bytes_check(infer, 3, "b") && bytes_check(infer, 7, "y_zero_point") &&
+           zero_check(infer, 2, 0) && zero_check(infer, 5, 3) &&
+           product_type(infer, 0, 3, infer_type(infer, 7).dtype) && parameter_check(infer, 1, a, row_axis(a)) &&
+           parameter_check(infer, 2, a, row_axis(a)) && parameter_check(infer, 4, b, b.rank - 1) &&
+           parameter_check(infer, 5, b, b.rank - 1) && single_check(infer, 6, "y_scale") &&
+           single_check(infer, 7, "y_zero_point");
 }
 
 /* The element of a parameter for the matrix element at `at`; see parameter_check. */
@@ -114,7 +123,8 @@ static Node *centered(Lower *lower, Node *matrix, Node *const *at, int zero, int
     Node *const element = cast_make(ir, lower_at(lower, matrix, at), DTYPE_I32);
     if (!lower_has(lower, zero))
         return element;
-    return scalar2(ir, OP_sub, element, cast_make(ir, parameter_at(lower, zero, at, matrix->type.rank, axis), DTYPE_I32));
+    return scalar2(ir, OP_sub, element,
+                   cast_make(ir, parameter_at(lower, zero, at, matrix->type.rank, axis), DTYPE_I32));
 }
 
 /* Indices of a matrix operand for the output at `axes`: batch dims aligned at the end, then row and column. */
@@ -127,15 +137,19 @@ static void matrix_indices(Lower *lower, Type matrix, Type out, Node *const *axe
     at[own + 1] = column;
 }
 
-/* sum(k) (a - zero) * (b - zero) over the axes of the output; the indices of both operands with k = NULL are left in `left` and `right`. */
-static Node *product_sum(Lower *lower, int a, int a_zero, int b, int b_zero, Node *const *axes, Node **left, Node **right)
+/* sum(k) (a - zero) * (b - zero) over the axes of the output; the indices of both operands with k = NULL are left in
+ * `left` and `right`. */
+static Node *product_sum(Lower *lower, int a, int a_zero, int b, int b_zero, Node *const *axes, Node **left,
+                         Node **right)
 {
     Node *const first = lower_in(lower, a), *const second = lower_in(lower, b);
     const Type out = lower_out(lower, 0)->type;
     Node *const k = lower_axis(lower, "k", first->type.dims[first->type.rank - 1]);
     matrix_indices(lower, first->type, out, axes, axes[out.rank - 2], k, left);
     matrix_indices(lower, second->type, out, axes, k, axes[out.rank - 1], right);
-    Node *const x = centered(lower, first, left, a_zero, row_axis(first->type)), *const y = centered(lower, second, right, b_zero, second->type.rank - 1);
+    Node *const x = centered(lower, first, left, a_zero, row_axis(first->type)), *const y = centered(
+                                                                                     lower, second, right, b_zero,
+                                                                                     second->type.rank - 1);
     left[first->type.rank - 1] = right[second->type.rank - 2] = index_const(lower->ir, 0);
     return contract_make(lower->ir, DTYPE_I32, &k, 1, x, y);
 }
@@ -183,15 +197,17 @@ bool qlinear_matmul_lower(Lower *lower)
 /* A parameter of the weight: one for all, or one for each output channel. */
 static bool channel_parameter_check(const Infer *infer, int input, Type w)
 {
-    return !infer_has(infer, input) || (infer_type(infer, input).rank <= 1 && index_is(type_elements(infer->ir, infer_type(infer, input)), 1)) ||
+    return !infer_has(infer, input) ||
+           (infer_type(infer, input).rank <= 1 && index_is(type_elements(infer->ir, infer_type(infer, input)), 1)) ||
            conv_bias_check(infer, input, w);
 }
 
 bool conv_integer_shape(Infer *infer)
 {
     const Type x = infer_type(infer, 0), w = infer_type(infer, 1);
-    return bytes_check(infer, 0, "x") && bytes_check(infer, 1, "w") && zero_check(infer, 2, 0) && zero_check(infer, 3, 1) &&
-           single_check(infer, 2, "x_zero_point") && conv_type(infer, x, w, DTYPE_I32, &infer->types[0]) && channel_parameter_check(infer, 3, w);
+    return bytes_check(infer, 0, "x") && bytes_check(infer, 1, "w") && zero_check(infer, 2, 0) &&
+           zero_check(infer, 3, 1) && single_check(infer, 2, "x_zero_point") &&
+           conv_type(infer, x, w, DTYPE_I32, &infer->types[0]) && channel_parameter_check(infer, 3, w);
 }
 
 static Node *optional(const Lower *lower, int input)
@@ -217,11 +233,12 @@ bool qlinear_conv_shape(Infer *infer)
             return infer_error(infer, "the scale is %s, not f32", type_text(infer->ir, infer_type(infer, i)));
     if (infer_has(infer, 8) && infer_type(infer, 8).dtype != DTYPE_I32)
         return infer_error(infer, "the bias is %s, not i32", type_text(infer->ir, infer_type(infer, 8)));
-    return bytes_check(infer, 0, "x") && bytes_check(infer, 3, "w") && bytes_check(infer, 7, "y_zero_point") && zero_check(infer, 2, 0) &&
-           zero_check(infer, 5, 3) && single_check(infer, 1, "x_scale") && single_check(infer, 2, "x_zero_point") &&
-           single_check(infer, 6, "y_scale") && single_check(infer, 7, "y_zero_point") &&
-           conv_type(infer, x, w, infer_type(infer, 7).dtype, &infer->types[0]) && channel_parameter_check(infer, 4, w) &&
-           channel_parameter_check(infer, 5, w) && conv_bias_check(infer, 8, w);
+    return bytes_check(infer, 0, "x") && bytes_check(infer, 3, "w") && bytes_check(infer, 7, "y_zero_point") &&
+           zero_check(infer, 2, 0) && zero_check(infer, 5, 3) && single_check(infer, 1, "x_scale") &&
+           single_check(infer, 2, "x_zero_point") && single_check(infer, 6, "y_scale") &&
+           single_check(infer, 7, "y_zero_point") &&
+           conv_type(infer, x, w, infer_type(infer, 7).dtype, &infer->types[0]) &&
+           channel_parameter_check(infer, 4, w) && channel_parameter_check(infer, 5, w) && conv_bias_check(infer, 8, w);
 }
 
 bool qlinear_conv_lower(Lower *lower)
@@ -242,6 +259,7 @@ bool qlinear_conv_lower(Lower *lower)
     Node *const channel = index_is(type_elements(ir, w_scale->type), 1) ? index_const(ir, 0) : axes[1];
     Node *const scale = scalar2(ir, OP_mul, first_of(lower, 1, DTYPE_F32), lower_at(lower, w_scale, &channel));
     Node *const factor = scalar2(ir, OP_div, scale, first_of(lower, 6, DTYPE_F32));
-    lower_define(lower, out, axes, out->type.rank, requantized(lower, lower_at(lower, sum, axes), factor, 7, out->type.dtype));
+    lower_define(lower, out, axes, out->type.rank,
+                 requantized(lower, lower_at(lower, sum, axes), factor, 7, out->type.dtype));
     return true;
 }

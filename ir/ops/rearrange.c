@@ -15,7 +15,8 @@ static bool block_check(const Infer *infer, int64_t *size)
         return infer_error(infer, "%s takes [N,C,H,W], not %s", op_name(infer->node->op), type_text(infer->ir, x));
     if (strcmp(mode, "DCR") != 0 && strcmp(mode, "CRD") != 0)
         return infer_error(infer, "mode is '%s', neither DCR nor CRD", diag_quote(infer->ir->arena, mode, 40));
-    return (*size >= 1 && *size <= 1 << 15) || infer_error(infer, "blocksize is %lld, outside 1..32768", (long long)*size);
+    return (*size >= 1 && *size <= 1 << 15) ||
+           infer_error(infer, "blocksize is %lld, outside 1..32768", (long long)*size);
 }
 
 static bool divides(const Infer *infer, Node *dim, int64_t by)
@@ -34,8 +35,8 @@ bool depth_to_space_shape(Infer *infer)
     if (!block_check(infer, &size) || !divides(infer, x.dims[1], size * size))
         return false;
     Node *const block = index_const(ir, size);
-    Node *const dims[4] = {x.dims[0], index_floordiv(ir, x.dims[1], index_const(ir, size * size)), index_mul(ir, x.dims[2], block),
-                           index_mul(ir, x.dims[3], block)};
+    Node *const dims[4] = {x.dims[0], index_floordiv(ir, x.dims[1], index_const(ir, size * size)),
+                           index_mul(ir, x.dims[2], block), index_mul(ir, x.dims[3], block)};
     infer->types[0] = type_tensor(ir, x.dtype, 4, dims);
     return true;
 }
@@ -48,14 +49,14 @@ bool space_to_depth_shape(Infer *infer)
     if (!block_check(infer, &size) || !divides(infer, x.dims[2], size) || !divides(infer, x.dims[3], size))
         return false;
     Node *const block = index_const(ir, size);
-    Node *const dims[4] = {x.dims[0], index_mul(ir, x.dims[1], index_const(ir, size * size)), index_floordiv(ir, x.dims[2], block),
-                           index_floordiv(ir, x.dims[3], block)};
+    Node *const dims[4] = {x.dims[0], index_mul(ir, x.dims[1], index_const(ir, size * size)),
+                           index_floordiv(ir, x.dims[2], block), index_floordiv(ir, x.dims[3], block)};
     infer->types[0] = type_tensor(ir, x.dtype, 4, dims);
     return true;
 }
 
-/* wide[n, c, h*B + i, w*B + j] and deep[n, (i*B + j)*C + c, h, w] (DCR) or deep[n, (c*B + i)*B + j, h, w] (CRD) are the same element;
- * axes n, c, i, j, h, w are those of neither, so that both sides are affine. */
+/* wide[n, c, h*B + i, w*B + j] and deep[n, (i*B + j)*C + c, h, w] (DCR) or deep[n, (c*B + i)*B + j, h, w] (CRD) are the
+ * same element; axes n, c, i, j, h, w are those of neither, so that both sides are affine. */
 static bool blocks_move(Lower *lower, Node *wide, Node *deep)
 {
     Ir *const ir = lower->ir;
@@ -66,12 +67,15 @@ static bool blocks_move(Lower *lower, Node *wide, Node *deep)
     Node *const h = lower_axis(lower, "h", deep->type.dims[2]), *const i = lower_axis(lower, "i", block);
     Node *const w = lower_axis(lower, "w", deep->type.dims[3]), *const j = lower_axis(lower, "j", block);
     Node *const place = index_add(ir, index_mul(ir, i, block), j);
-    Node *const depth = crd ? index_add(ir, index_mul(ir, c, index_mul(ir, block, block)), place) : index_add(ir, index_mul(ir, place, channels), c);
-    Node *const wide_at[4] = {n, c, index_add(ir, index_mul(ir, h, block), i), index_add(ir, index_mul(ir, w, block), j)};
+    Node *const depth = crd ? index_add(ir, index_mul(ir, c, index_mul(ir, block, block)), place)
+                            : index_add(ir, index_mul(ir, place, channels), c);
+    Node *const wide_at[4] = {n, c, index_add(ir, index_mul(ir, h, block), i),
+                              index_add(ir, index_mul(ir, w, block), j)};
     Node *const deep_at[4] = {n, depth, h, w};
     Node *const out = lower_out(lower, 0);
     Node *const axes[6] = {n, c, h, i, w, j};
-    lower_define_box(lower, out, axes, 6, out == wide ? wide_at : deep_at, out == wide ? at_make(ir, deep, deep_at) : at_make(ir, wide, wide_at));
+    lower_define_box(lower, out, axes, 6, out == wide ? wide_at : deep_at,
+                     out == wide ? at_make(ir, deep, deep_at) : at_make(ir, wide, wide_at));
     return true;
 }
 
@@ -97,14 +101,16 @@ bool tile_shape(Infer *infer)
     if (infer_type(infer, 1).rank != 1 || !index_is(infer_type(infer, 1).dims[0], x.rank))
         return infer_error(infer, "repeats must be a list of %d, not %s", x.rank, type_text(ir, infer_type(infer, 1)));
     if (!repeats)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the repeats of Tile cannot be derived from dims and inputs");
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "the repeats of Tile cannot be derived from dims and inputs");
     for (int i = 0; i < x.rank; i++) {
         if (!run_check(ir, scalar2(ir, OP_ge, repeats[i], index_const(ir, 0)), "Tile: a repeat is negative"))
             return infer_error(infer, "repeat %d is negative", i);
         int64_t dim, repeat;
-        if (const_is_int(x.dims[i], &dim) && const_is_int(repeats[i], &repeat) && __builtin_mul_overflow(dim, repeat, &dim))
-            return infer_error(infer, "dim %d of %s repeated %lld times is more than 63 bits can count", i, type_text(ir, x),
-                               (long long)repeat);
+        if (const_is_int(x.dims[i], &dim) && const_is_int(repeats[i], &repeat) &&
+            __builtin_mul_overflow(dim, repeat, &dim))
+            return infer_error(infer, "dim %d of %s repeated %lld times is more than 63 bits can count", i,
+                               type_text(ir, x), (long long)repeat);
         dims[i] = index_mul(ir, x.dims[i], repeats[i]);
     }
     infer->types[0] = type_tensor(ir, x.dtype, x.rank, dims);
@@ -134,7 +140,8 @@ bool center_shape(Infer *infer)
     const int64_t *const axes = attribute_ints(infer->node, "axes", &given);
     Node *const *const asked = infer_contents(infer, 1, &count);
     if (!asked || infer_type(infer, 1).rank != 1)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the shape of CenterCropPad cannot be derived from dims and inputs");
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "the shape of CenterCropPad cannot be derived from dims and inputs");
     if (count != (given ? given : x.rank))
         return infer_error(infer, "the shape has %d values, not %d", count, given ? given : x.rank);
     for (int i = 0; i < x.rank; i++)
@@ -145,7 +152,8 @@ bool center_shape(Infer *infer)
             return false;
         if (seen[axis])
             return infer_error(infer, "axis %d is listed twice", axis);
-        if (!run_check(ir, scalar2(ir, OP_ge, asked[i], index_const(ir, 0)), "CenterCropPad: a dim of the shape is negative"))
+        if (!run_check(ir, scalar2(ir, OP_ge, asked[i], index_const(ir, 0)),
+                       "CenterCropPad: a dim of the shape is negative"))
             return infer_error(infer, "dim %d of the shape is negative", i);
         seen[axis] = true;
         dims[axis] = asked[i];
@@ -154,12 +162,14 @@ bool center_shape(Infer *infer)
     return true;
 }
 
-/* Element i is that of the input shifted by half the difference, rounded down for a crop and for a pad alike; outside it is 0. */
+/* Element i is that of the input shifted by half the difference, rounded down for a crop and for a pad alike; outside
+ * it is 0. */
 bool center_lower(Lower *lower)
 {
     Ir *const ir = lower->ir;
     Node *const x = lower_in(lower, 0), *const out = lower_out(lower, 0);
-    Node *axes[RANK_MAX], *at[RANK_MAX], *inside = const_bool(ir, true), *const zero = index_const(ir, 0), *const two = index_const(ir, 2);
+    Node *axes[RANK_MAX], *at[RANK_MAX],
+        *inside = const_bool(ir, true), *const zero = index_const(ir, 0), *const two = index_const(ir, 2);
     lower_axes(lower, out->type, axes);
     for (int i = 0; i < x->type.rank; i++) {
         Node *const crop = index_max(ir, index_sub(ir, x->type.dims[i], out->type.dims[i]), zero);

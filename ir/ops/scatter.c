@@ -1,5 +1,5 @@
-/* Operators whose result starts as one tensor and is changed at places that another tells: a copy, and then a stage that runs in order along
- * the axes whose points may meet at one element. */
+/* Operators whose result starts as one tensor and is changed at places that another tells: a copy, and then a stage
+ * that runs in order along the axes whose points may meet at one element. */
 #include "ir/kernel.h"
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
@@ -17,25 +17,29 @@ static bool combine_read(const Infer *infer, Combine *combine)
         if (strcmp(given, combine_names[i]) == 0) {
             *combine = (Combine)i;
             return i == 0 || infer_type(infer, 0).dtype != DTYPE_BOOL ||
-                   diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s of bool with reduction '%s' is not supported",
-                              op_name(infer->node->op), given);
+                   diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
+                              "%s of bool with reduction '%s' is not supported", op_name(infer->node->op), given);
         }
-    return infer_error(infer, "reduction is '%s', which %s does not know", diag_quote(infer->ir->arena, given, 40), op_name(infer->node->op));
+    return infer_error(infer, "reduction is '%s', which %s does not know", diag_quote(infer->ir->arena, given, 40),
+                       op_name(infer->node->op));
 }
 
 static bool inputs_check(const Infer *infer, int indices, int updates)
 {
     const Dtype dtype = infer_type(infer, indices).dtype;
     if (dtype != DTYPE_I64 && dtype != DTYPE_I32)
-        return infer_error(infer, "indices must be i32 or i64, not %s", type_text(infer->ir, infer_type(infer, indices)));
+        return infer_error(infer, "indices must be i32 or i64, not %s",
+                           type_text(infer->ir, infer_type(infer, indices)));
     if (infer_type(infer, updates).dtype != infer_type(infer, 0).dtype)
-        return infer_error(infer, "updates are %s but the data is %s, their types must agree", type_text(infer->ir, infer_type(infer, updates)),
+        return infer_error(infer, "updates are %s but the data is %s, their types must agree",
+                           type_text(infer->ir, infer_type(infer, updates)),
                            type_text(infer->ir, infer_type(infer, 0)));
     return true;
 }
 
 /* out[indices] = combine(out[indices], value), over axes of which the last `ordered` run in order. */
-static void update_define(Lower *lower, Node *out, Node *const *axes, int count, int ordered, Node *const *indices, Combine combine, Node *value)
+static void update_define(Lower *lower, Node *out, Node *const *axes, int count, int ordered, Node *const *indices,
+                          Combine combine, Node *value)
 {
     static const Op steps[] = {OP_NONE, OP_add, OP_mul, OP_max, OP_min};
     Ir *const ir = lower->ir;
@@ -48,7 +52,8 @@ static void start_as(Lower *lower, Node *out, Node *data)
 {
     Node *axes[RANK_MAX];
     lower_axes(lower, out->type, axes);
-    lower_define(lower, out, axes, out->type.rank, data ? at_make(lower->ir, data, axes) : const_int(lower->ir, dtype_compute(out->type.dtype), 0));
+    lower_define(lower, out, axes, out->type.rank,
+                 data ? at_make(lower->ir, data, axes) : const_int(lower->ir, dtype_compute(out->type.dtype), 0));
 }
 
 /* ---- ScatterElements ---- */
@@ -63,14 +68,16 @@ bool scatter_elements_shape(Infer *infer)
         !infer_axis(infer, attribute_int(infer->node, "axis", 0), data.rank, false, &axis))
         return false;
     if (indices.rank != data.rank || updates.rank != data.rank)
-        return infer_error(infer, "the data is %s, indices %s and updates %s: their ranks must agree", type_text(ir, data), type_text(ir, indices),
-                           type_text(ir, updates));
+        return infer_error(infer, "the data is %s, indices %s and updates %s: their ranks must agree",
+                           type_text(ir, data), type_text(ir, indices), type_text(ir, updates));
     for (int i = 0; i < data.rank; i++) {
-        const char *const text = arena_format(ir->arena, "ScatterElements: axis %d of the indices is longer than that of the data", i);
+        const char *const text =
+            arena_format(ir->arena, "ScatterElements: axis %d of the indices is longer than that of the data", i);
         if (!infer_same_dim(infer, indices.dims[i], updates.dims[i], "indices and updates"))
             return false;
         if (i != axis && !run_check(ir, scalar2(ir, OP_le, indices.dims[i], data.dims[i]), text))
-            return infer_error(infer, "axis %d of the indices %s is longer than that of the data %s", i, type_text(ir, indices), type_text(ir, data));
+            return infer_error(infer, "axis %d of the indices %s is longer than that of the data %s", i,
+                               type_text(ir, indices), type_text(ir, data));
     }
     infer->types[0] = data;
     return true;
@@ -110,12 +117,14 @@ bool scatter_nd_shape(Infer *infer)
     if (!combine_read(infer, &combine) || !inputs_check(infer, 1, 2))
         return false;
     if (data.rank < 1 || indices.rank < 1)
-        return infer_error(infer, "ScatterND takes no scalars: the inputs are %s and %s", type_text(ir, data), type_text(ir, indices));
-    if (!const_is_int(indices.dims[indices.rank - 1], &tuple))
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "ScatterND with index tuples of unknown size is not supported");
-    if (tuple < 0 || tuple > data.rank || updates.rank != indices.rank - 1 + data.rank - (int)tuple)
-        return infer_error(infer, "tuples of %lld and updates %s do not fit %s and %s", (long long)tuple, type_text(ir, updates), type_text(ir, data),
+        return infer_error(infer, "ScatterND takes no scalars: the inputs are %s and %s", type_text(ir, data),
                            type_text(ir, indices));
+    if (!const_is_int(indices.dims[indices.rank - 1], &tuple))
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "ScatterND with index tuples of unknown size is not supported");
+    if (tuple < 0 || tuple > data.rank || updates.rank != indices.rank - 1 + data.rank - (int)tuple)
+        return infer_error(infer, "tuples of %lld and updates %s do not fit %s and %s", (long long)tuple,
+                           type_text(ir, updates), type_text(ir, data), type_text(ir, indices));
     for (int i = 0; i < updates.rank; i++) {
         Node *const dim = i < indices.rank - 1 ? indices.dims[i] : data.dims[(int)tuple + i - (indices.rank - 1)];
         if (!infer_same_dim(infer, updates.dims[i], dim, "updates of ScatterND"))
@@ -131,7 +140,8 @@ bool scatter_nd_lower(Lower *lower)
     Ir *const ir = lower->ir;
     Node *const indices = lower_in(lower, 1), *const updates = lower_in(lower, 2), *const out = lower_out(lower, 0);
     const Infer infer = lower_infer(lower);
-    const int outer = indices->type.rank - 1, count = updates->type.rank, inner = count - outer, tuple = out->type.rank - inner;
+    const int outer = indices->type.rank - 1, count = updates->type.rank, inner = count - outer,
+              tuple = out->type.rank - inner;
     Combine combine = COMBINE_NONE;
     Node *axes[RANK_MAX], *order[RANK_MAX], *at[RANK_MAX], *pick[RANK_MAX];
     if (!combine_read(&infer, &combine))
@@ -163,15 +173,19 @@ bool tensor_scatter_shape(Infer *infer)
     if (!infer_axis(infer, attribute_int(infer->node, "axis", -2), past.rank, false, &axis))
         return false;
     if (axis == 0 || update.rank != past.rank || update.dtype != past.dtype)
-        return infer_error(infer, "axis %d of the update %s does not fit the cache %s", axis, type_text(ir, update), type_text(ir, past));
+        return infer_error(infer, "axis %d of the update %s does not fit the cache %s", axis, type_text(ir, update),
+                           type_text(ir, past));
     for (int i = 0; i < past.rank; i++)
         if (i != axis && !infer_same_dim(infer, update.dims[i], past.dims[i], "update and cache"))
             return false;
-    if (!run_check(ir, scalar2(ir, OP_le, update.dims[axis], past.dims[axis]), "TensorScatter: the update is longer than the cache"))
-        return infer_error(infer, "the update %s is longer than the cache %s", type_text(ir, update), type_text(ir, past));
+    if (!run_check(ir, scalar2(ir, OP_le, update.dims[axis], past.dims[axis]),
+                   "TensorScatter: the update is longer than the cache"))
+        return infer_error(infer, "the update %s is longer than the cache %s", type_text(ir, update),
+                           type_text(ir, past));
     if (infer_has(infer, 2)) {
         const Type starts = infer_type(infer, 2);
-        if (starts.rank != 1 || starts.dtype != DTYPE_I64 || !infer_same_dim(infer, starts.dims[0], past.dims[0], "write_indices and the batch"))
+        if (starts.rank != 1 || starts.dtype != DTYPE_I64 ||
+            !infer_same_dim(infer, starts.dims[0], past.dims[0], "write_indices and the batch"))
             return infer_error(infer, "write_indices must be one i64 for each sample, not %s", type_text(ir, starts));
     }
     infer->types[0] = past;
@@ -216,15 +230,18 @@ static bool unpooled_dims(const Infer *infer, Node **dims)
     attribute_ints(infer->node, "kernel_shape", &count);
     if (count == 0)
         return infer_error(infer, "MaxUnpool needs the attribute kernel_shape");
-    if (!window_values(infer, "kernel_shape", rank, rank, 1, 1, kernel) || !window_values(infer, "strides", rank, rank, 1, 1, strides) ||
+    if (!window_values(infer, "kernel_shape", rank, rank, 1, 1, kernel) ||
+        !window_values(infer, "strides", rank, rank, 1, 1, strides) ||
         !window_values(infer, "pads", 2 * rank, rank, 0, 0, pads))
         return false;
     dims[0] = x.dims[0];
     dims[1] = x.dims[1];
     for (int d = 0; d < rank; d++) {
-        Node *const steps = index_mul(ir, index_sub(ir, x.dims[2 + d], index_const(ir, 1)), index_const(ir, strides[d]));
+        Node *const steps =
+            index_mul(ir, index_sub(ir, x.dims[2 + d], index_const(ir, 1)), index_const(ir, strides[d]));
         dims[2 + d] = index_add(ir, steps, index_const(ir, kernel[d] - pads[d] - pads[rank + d]));
-        if (!run_check(ir, scalar2(ir, OP_ge, dims[2 + d], index_const(ir, 1)), "MaxUnpool: a spatial axis of the output is empty"))
+        if (!run_check(ir, scalar2(ir, OP_ge, dims[2 + d], index_const(ir, 1)),
+                       "MaxUnpool: a spatial axis of the output is empty"))
             return infer_error(infer, "spatial axis %d of the output is empty", d);
     }
     return true;
@@ -236,7 +253,8 @@ bool max_unpool_shape(Infer *infer)
     const Type x = infer_type(infer, 0), places = infer_type(infer, 1);
     Node *dims[RANK_MAX];
     if (x.rank < 3 || places.rank != x.rank || places.dtype != DTYPE_I64)
-        return infer_error(infer, "MaxUnpool takes [N,C,spatial...] and indices of i64, not %s and %s", type_text(ir, x), type_text(ir, places));
+        return infer_error(infer, "MaxUnpool takes [N,C,spatial...] and indices of i64, not %s and %s",
+                           type_text(ir, x), type_text(ir, places));
     for (int i = 0; i < x.rank; i++)
         if (!infer_same_dim(infer, places.dims[i], x.dims[i], "indices and input"))
             return false;
@@ -246,11 +264,13 @@ bool max_unpool_shape(Infer *infer)
         int count;
         Node *const *const asked = infer_contents(infer, 2, &count);
         if (!asked || infer_type(infer, 2).rank != 1)
-            return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the output shape of MaxUnpool cannot be derived from dims and inputs");
+            return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                              "the output shape of MaxUnpool cannot be derived from dims and inputs");
         if (count != x.rank)
             return infer_error(infer, "output_shape has %d values, not %d", count, x.rank);
         for (int i = 0; i < count; i++) {
-            if (!run_check(ir, scalar2(ir, OP_ge, asked[i], dims[i]), "MaxUnpool: the output is smaller than what the window gives back"))
+            if (!run_check(ir, scalar2(ir, OP_ge, asked[i], dims[i]),
+                           "MaxUnpool: the output is smaller than what the window gives back"))
                 return infer_error(infer, "dim %d of output_shape is too small", i);
             dims[i] = asked[i];
         }
@@ -271,7 +291,8 @@ bool max_unpool_lower(Lower *lower)
         return false;
     start_as(lower, out, NULL);
     lower_axes(lower, x->type, axes);
-    Node *rest = bound_make(ir, cast_make(ir, lower_at(lower, lower_in(lower, 1), axes), DTYPE_INDEX), dims_product(ir, dims, rank));
+    Node *rest = bound_make(ir, cast_make(ir, lower_at(lower, lower_in(lower, 1), axes), DTYPE_INDEX),
+                            dims_product(ir, dims, rank));
     for (int i = rank - 1; i >= 0; i--) {
         Node *const above = i ? index_floordiv(ir, rest, dims[i]) : index_const(ir, 0);
         at[i] = index_sub(ir, rest, index_mul(ir, above, dims[i]));

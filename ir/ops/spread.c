@@ -1,10 +1,11 @@
-/* Operators that spread each element over a window: ConvTranspose and Col2Im. They are written from the output's side: what reaches an
- * output element, so that no element is written twice.
+/* Operators that spread each element over a window: ConvTranspose and Col2Im. They are written from the output's side:
+ * what reaches an output element, so that no element is written twice.
  *
- *     y[n, g*O' + o, s...] = sum(c, p...) x[n, g*C' + c, (s + pad - p*dilation)/stride ...] * w[g*C' + c, o, p...]   where that divides
+ *     y[n, g*O' + o, s...] = sum(c, p...) x[n, g*C' + c, (s + pad - p*dilation)/stride ...] * w[g*C' + c, o, p...]
+ * where that divides
  *
- * Along an axis without dilation the output falls into `stride` phases, each with its own taps and affine places: each combination of
- * phases is a piece of the output. */
+ * Along an axis without dilation the output falls into `stride` phases, each with its own taps and affine places: each
+ * combination of phases is a piece of the output. */
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
 #include "ir/ops/window.h"
@@ -23,16 +24,18 @@ typedef struct Spread {
 
 /* ---- ConvTranspose: shapes ---- */
 
-/* Is the padding that brings the spread input to the size asked for none below 0? One missing element at the end is an empty place there;
- * for more of them the ways to share them out differ. */
+/* Is the padding that brings the spread input to the size asked for none below 0? One missing element at the end is an
+ * empty place there; for more of them the ways to share them out differ. */
 static bool total_check(const Infer *infer, int d, Node *total, bool upper)
 {
     Ir *const ir = infer->ir;
     int64_t known;
-    const char *const text = arena_format(ir->arena, "ConvTranspose: spatial axis %d of the output is longer than what the input spreads to", d);
+    const char *const text = arena_format(
+        ir->arena, "ConvTranspose: spatial axis %d of the output is longer than what the input spreads to", d);
     if (const_is_int(total, &known) && known < (upper ? 0 : -1))
         return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "%s, which is not supported", text);
-    return run_check(ir, scalar2(ir, OP_ge, total, index_const(ir, upper ? 0 : -1)), text) || infer_error(infer, "%s", text);
+    return run_check(ir, scalar2(ir, OP_ge, total, index_const(ir, upper ? 0 : -1)), text) ||
+           infer_error(infer, "%s", text);
 }
 
 /* What strides, kernel and output_padding spread an axis to, before the padding is cut off. */
@@ -51,13 +54,17 @@ static bool spread_read(const Infer *infer, Type x, Type w, Spread *spread)
     int64_t pads[2 * RANK_MAX], more[RANK_MAX], asked[RANK_MAX];
     int given;
     const char *const mode = attribute_string(infer->node, "auto_pad", "NOTSET");
-    const bool upper = strcmp(mode, "SAME_UPPER") == 0, same = upper || strcmp(mode, "SAME_LOWER") == 0, valid = strcmp(mode, "VALID") == 0;
+    const bool upper = strcmp(mode, "SAME_UPPER") == 0, same = upper || strcmp(mode, "SAME_LOWER") == 0,
+               valid = strcmp(mode, "VALID") == 0;
     if (!same && !valid && strcmp(mode, "NOTSET") != 0)
-        return infer_error(infer, "auto_pad '%s' is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER", diag_quote(ir->arena, mode, 40));
+        return infer_error(infer, "auto_pad '%s' is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER",
+                           diag_quote(ir->arena, mode, 40));
     spread->rank = rank;
     attribute_ints(infer->node, "output_shape", &given);
-    if (!window_values(infer, "strides", rank, rank, 1, 1, spread->strides) || !window_values(infer, "dilations", rank, rank, 1, 1, spread->dilations) ||
-        !window_values(infer, "pads", 2 * rank, rank, 0, 0, pads) || !window_values(infer, "output_padding", rank, rank, 0, 0, more) ||
+    if (!window_values(infer, "strides", rank, rank, 1, 1, spread->strides) ||
+        !window_values(infer, "dilations", rank, rank, 1, 1, spread->dilations) ||
+        !window_values(infer, "pads", 2 * rank, rank, 0, 0, pads) ||
+        !window_values(infer, "output_padding", rank, rank, 0, 0, more) ||
         !window_values(infer, "output_shape", rank, rank, 1, 1, asked))
         return false;
     for (int d = 0; d < rank; d++) {
@@ -67,7 +74,8 @@ static bool spread_read(const Infer *infer, Type x, Type w, Spread *spread)
         spread->before[d] = index_const(ir, valid ? 0 : pads[d]);
         spread->out[d] = valid ? whole : index_sub(ir, whole, index_const(ir, pads[d] + pads[rank + d]));
         if (given || same) {
-            spread->out[d] = given ? index_const(ir, asked[d]) : index_mul(ir, spread->in[d], index_const(ir, spread->strides[d]));
+            spread->out[d] =
+                given ? index_const(ir, asked[d]) : index_mul(ir, spread->in[d], index_const(ir, spread->strides[d]));
             Node *const total = index_sub(ir, whole, spread->out[d]);
             if (!total_check(infer, d, total, upper))
                 return false;
@@ -88,13 +96,15 @@ static bool transpose_check(const Infer *infer, Type x, Type w)
     int count;
     const int64_t *const kernel = attribute_ints(infer->node, "kernel_shape", &count);
     if (x.rank < 3 || w.rank != x.rank)
-        return infer_error(infer, "ConvTranspose takes [N,C,spatial...] and a weight of the same rank, not %s and %s", type_text(ir, x), type_text(ir, w));
+        return infer_error(infer, "ConvTranspose takes [N,C,spatial...] and a weight of the same rank, not %s and %s",
+                           type_text(ir, x), type_text(ir, w));
     if (group < 1 || group > INT32_MAX)
         return infer_error(infer, "group is %lld, outside 1..%lld", (long long)group, (long long)INT32_MAX);
     if (!infer_same_dim(infer, x.dims[1], w.dims[0], "channels of input and weight"))
         return false;
     Node *const rest = index_mod(ir, w.dims[0], index_const(ir, group));
-    if (!run_check(ir, scalar2(ir, OP_eq, rest, index_const(ir, 0)), "ConvTranspose: the groups do not divide the input channels"))
+    if (!run_check(ir, scalar2(ir, OP_eq, rest, index_const(ir, 0)),
+                   "ConvTranspose: the groups do not divide the input channels"))
         return infer_error(infer, "%lld groups do not divide the channels of %s", (long long)group, type_text(ir, x));
     if (count && count != x.rank - 2)
         return infer_error(infer, "kernel_shape has %d values but the weight is %s", count, type_text(ir, w));
@@ -114,18 +124,21 @@ bool conv_transpose_shape(Infer *infer)
     Spread spread;
     for (int i = 1; i < (int)infer->node->input_count; i++)
         if (infer_has(infer, i) && infer_type(infer, i).dtype != x.dtype)
-            return infer_error(infer, "input %d is %s but input 0 is %s, their types must agree", i, type_text(ir, infer_type(infer, i)), type_text(ir, x));
+            return infer_error(infer, "input %d is %s but input 0 is %s, their types must agree", i,
+                               type_text(ir, infer_type(infer, i)), type_text(ir, x));
     if (!transpose_check(infer, x, w) || !spread_read(infer, x, w, &spread))
         return false;
-    Node *dims[RANK_MAX] = {x.dims[0], index_mul(ir, w.dims[1], index_const(ir, attribute_int(infer->node, "group", 1)))};
+    Node *dims[RANK_MAX] = {x.dims[0],
+                            index_mul(ir, w.dims[1], index_const(ir, attribute_int(infer->node, "group", 1)))};
     for (int d = 0; d < spread.rank; d++)
         dims[2 + d] = spread.out[d];
     infer->types[0] = type_tensor(ir, x.dtype, x.rank, dims);
     if (!infer_has(infer, 2))
         return true;
     const Type bias = infer_type(infer, 2);
-    return bias.rank == 1 ? infer_same_dim(infer, bias.dims[0], dims[1], "bias and output channels")
-                          : infer_error(infer, "the bias must have 1 dimension, not %d: it is %s", bias.rank, type_text(ir, bias));
+    return bias.rank == 1
+               ? infer_same_dim(infer, bias.dims[0], dims[1], "bias and output channels")
+               : infer_error(infer, "the bias must have 1 dimension, not %d: it is %s", bias.rank, type_text(ir, bias));
 }
 
 /* ---- places ---- */
@@ -137,12 +150,12 @@ typedef struct SpreadPlace {
     Node *inside;
 } SpreadPlace;
 
-/* How many phases axis d has; 1 when places are found by division. */
-static int64_t phase_count(const Spread *spread, int d)
+/* Can the places along axis d be split into one phase for each step of the stride? Else they are found by division. */
+static bool has_phases(const Spread *spread, int d)
 {
     int64_t ignored;
-    const bool known = const_is_int(spread->before[d], &ignored) && const_is_int(spread->kernel[d], &ignored);
-    return known && spread->dilations[d] == 1 && spread->strides[d] <= PIECES_MAX ? spread->strides[d] : 1;
+    return const_is_int(spread->before[d], &ignored) && const_is_int(spread->kernel[d], &ignored) &&
+           spread->dilations[d] == 1 && spread->strides[d] <= PIECES_MAX;
 }
 
 /* Every output place and every tap: the input place is where the stride divides. */
@@ -156,9 +169,11 @@ static SpreadPlace place_divided(Lower *lower, const Spread *spread, int d)
     snprintf(name, sizeof name, "p%d", d);
     place.tap = place.reduced = lower_axis(lower, name, spread->kernel[d]);
     Node *const reach = index_mul(ir, place.tap, index_const(ir, spread->dilations[d]));
-    Node *const from = index_sub(ir, index_add(ir, place.out, spread->before[d]), reach), *const stride = index_const(ir, spread->strides[d]);
+    Node *const from = index_sub(ir, index_add(ir, place.out, spread->before[d]), reach), *const stride = index_const(
+                                                                                              ir, spread->strides[d]);
     place.in = index_floordiv(ir, from, stride);
-    place.inside = scalar2(ir, OP_and, scalar2(ir, OP_eq, index_mod(ir, from, stride), index_const(ir, 0)), lower_inside(ir, place.in, spread->in[d]));
+    place.inside = scalar2(ir, OP_and, scalar2(ir, OP_eq, index_mod(ir, from, stride), index_const(ir, 0)),
+                           lower_inside(ir, place.in, spread->in[d]));
     return place;
 }
 
@@ -174,12 +189,14 @@ static SpreadPlace place_phase(Lower *lower, const Spread *spread, int d, int64_
     char name[16];
     SpreadPlace place;
     snprintf(name, sizeof name, "s%d", d);
-    place.axis = lower_axis(lower, name, index_ceildiv(ir, index_sub(ir, spread->out[d], index_const(ir, phase)), index_const(ir, stride)));
+    place.axis = lower_axis(
+        lower, name, index_ceildiv(ir, index_sub(ir, spread->out[d], index_const(ir, phase)), index_const(ir, stride)));
     place.out = index_add(ir, index_mul(ir, place.axis, index_const(ir, stride)), index_const(ir, phase));
     snprintf(name, sizeof name, "p%d", d);
     place.reduced = lower_axis(lower, name, index_const(ir, taps));
     place.tap = index_add(ir, index_mul(ir, place.reduced, index_const(ir, stride)), index_const(ir, first));
-    place.in = index_add(ir, index_sub(ir, place.axis, place.reduced), index_const(ir, (phase + before - first) / stride));
+    place.in =
+        index_add(ir, index_sub(ir, place.axis, place.reduced), index_const(ir, (phase + before - first) / stride));
     place.inside = lower_inside(ir, place.in, spread->in[d]);
     return place;
 }
@@ -198,7 +215,8 @@ static void piece_define(Lower *lower, const Spread *spread, const SpreadPlace *
     Node *const g = group > 1 ? lower_axis(lower, "g", index_const(ir, group)) : index_const(ir, 0);
     if (group > 1)
         axes[count++] = g;
-    Node *const o = axes[count++] = lower_axis(lower, "o", w->type.dims[1]), *const c = lower_axis(lower, "c", channels);
+    Node *const o = axes[count++] = lower_axis(lower, "o", w->type.dims[1]), *const c =
+                                                                                 lower_axis(lower, "c", channels);
     at[1] = index_add(ir, index_mul(ir, g, w->type.dims[1]), o);
     from[1] = weight[0] = index_add(ir, index_mul(ir, g, channels), c);
     weight[1] = o;
@@ -228,20 +246,17 @@ bool conv_transpose_lower(Lower *lower)
     Spread spread;
     if (!spread_read(&infer, lower_in(lower, 0)->type, lower_in(lower, 1)->type, &spread))
         return false;
-    int64_t phases[RANK_MAX], pieces = 1;
+    int64_t phases[RANK_MAX], pieces = 1; /* 0: places by division */
     for (int d = 0; d < spread.rank; d++) {
-        phases[d] = phase_count(&spread, d);
-        if (pieces * phases[d] > PIECES_MAX)
-            phases[d] = 1;
-        pieces *= phases[d];
+        phases[d] = has_phases(&spread, d) && pieces * spread.strides[d] <= PIECES_MAX ? spread.strides[d] : 0;
+        pieces *= phases[d] ? phases[d] : 1;
     }
     for (int64_t piece = 0; piece < pieces; piece++) {
         SpreadPlace places[RANK_MAX];
         int64_t rest = piece;
         for (int d = spread.rank - 1; d >= 0; d--) {
-            const bool whole = phases[d] == 1 && (spread.strides[d] > 1 || spread.dilations[d] > 1 || phase_count(&spread, d) > 1 || spread.before[d]->op != OP_const);
-            places[d] = whole ? place_divided(lower, &spread, d) : place_phase(lower, &spread, d, rest % phases[d]);
-            rest /= phases[d];
+            places[d] = phases[d] ? place_phase(lower, &spread, d, rest % phases[d]) : place_divided(lower, &spread, d);
+            rest /= phases[d] ? phases[d] : 1;
         }
         piece_define(lower, &spread, places);
     }
@@ -255,14 +270,18 @@ static bool columns_read(const Infer *infer, Window *window)
 {
     Ir *const ir = infer->ir;
     int count, blocks;
-    Node *const *const image = infer_contents(infer, 1, &count), *const *const block = infer_contents(infer, 2, &blocks);
+    Node *const *const image = infer_contents(infer, 1, &count), *const *const block =
+                                                                     infer_contents(infer, 2, &blocks);
     if (!image || !block || infer_type(infer, 1).rank != 1 || infer_type(infer, 2).rank != 1)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "the image or block shape of Col2Im cannot be derived from dims and inputs");
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "the image or block shape of Col2Im cannot be derived from dims and inputs");
     if (count != blocks || count < 1 || count > RANK_MAX - 2)
         return infer_error(infer, "image_shape has %d values and block_shape %d", count, blocks);
     for (int d = 0; d < count; d++)
-        if (!run_check(ir, scalar2(ir, OP_ge, image[d], index_const(ir, 1)), "Col2Im: a dim of the image is not positive") ||
-            !run_check(ir, scalar2(ir, OP_ge, block[d], index_const(ir, 1)), "Col2Im: a dim of the block is not positive"))
+        if (!run_check(ir, scalar2(ir, OP_ge, image[d], index_const(ir, 1)),
+                       "Col2Im: a dim of the image is not positive") ||
+            !run_check(ir, scalar2(ir, OP_ge, block[d], index_const(ir, 1)),
+                       "Col2Im: a dim of the block is not positive"))
             return infer_error(infer, "dim %d of the image or the block is not positive", d);
     return window_read(infer, count, image, block, window);
 }
@@ -282,7 +301,8 @@ bool col2im_shape(Infer *infer)
         dims[2 + d] = window.in[d];
     infer->types[0] = type_tensor(ir, x.dtype, window.rank + 2, dims);
     return infer_same_dim(infer, index_mul(ir, dims[1], block), x.dims[1], "channels of blocks") &&
-           infer_same_dim(infer, dims_product(ir, window.out, window.rank), x.dims[2], "blocks that fit into the image");
+           infer_same_dim(infer, dims_product(ir, window.out, window.rank), x.dims[2],
+                          "blocks that fit into the image");
 }
 
 bool col2im_lower(Lower *lower)
@@ -300,8 +320,12 @@ bool col2im_lower(Lower *lower)
         char name[16];
         snprintf(name, sizeof name, "p%d", d);
         taps[d] = lower_axis(lower, name, window.kernel[d]);
-        Node *const stride = index_const(ir, window.strides[d]), *const reach = index_mul(ir, taps[d], index_const(ir, window.dilations[d]));
-        Node *const from = index_sub(ir, index_add(ir, axes[2 + d], window.before[d]), reach), *const place = index_floordiv(ir, from, stride);
+        Node *const stride = index_const(ir, window.strides[d]), *const reach = index_mul(
+                                                                     ir, taps[d], index_const(ir, window.dilations[d]));
+        Node *const from = index_sub(ir, index_add(ir, axes[2 + d], window.before[d]), reach), *const place =
+                                                                                                   index_floordiv(
+                                                                                                       ir, from,
+                                                                                                       stride);
         inside = scalar2(ir, OP_and, inside, scalar2(ir, OP_eq, index_mod(ir, from, stride), index_const(ir, 0)));
         inside = scalar2(ir, OP_and, inside, lower_inside(ir, place, window.out[d]));
         row = index_add(ir, index_mul(ir, row, window.kernel[d]), taps[d]);
