@@ -79,6 +79,9 @@ static bool write_level(Pipeline *pipeline, const char *name, FILE *file)
     }
     if (strcmp(name, "ir") == 0)
         text = print_graph(arena, pipeline->compilation.graph, &length);
+    else if (strcmp(name, "stages") == 0 &&
+             pipeline->build.lines_text) /* printing hashes the weights: once is enough */
+        length = strlen(text = pipeline->build.lines_text);
     else if (strcmp(name, "stages") == 0)
         text = print_module(arena, pipeline->compilation.module, &length);
     if (!text) {
@@ -90,7 +93,7 @@ static bool write_level(Pipeline *pipeline, const char *name, FILE *file)
     return true;
 }
 
-static void write_report(const Pipeline *pipeline, const BuildFacts *facts, FILE *file)
+static void write_report(Pipeline *pipeline, const BuildFacts *facts, FILE *file)
 {
     JsonWriter json = json_writer(file, false);
     json_document(&json, "lathe.model/1", LATHE_VERSION);
@@ -147,7 +150,8 @@ static bool write_texts(Compile *compile)
         const bool is_header = strcmp(emit_rows[row].name, "header") == 0,
                    is_report = strcmp(emit_rows[row].name, "report") == 0,
                    is_stages = strcmp(emit_rows[row].name, "stages") == 0;
-        const bool want = compile->want[row] || (beside && (is_header || is_report || is_stages)) || (is_header && header);
+        const bool want =
+            compile->want[row] || (beside && (is_header || is_report || is_stages)) || (is_header && header);
         if (!want || emit_rows[row].library)
             continue;
         const char *path =
@@ -270,7 +274,7 @@ static bool print_files(const Pipeline *pipeline)
     return true;
 }
 
-static bool print_json(const Compile *compile)
+static bool print_json(Compile *compile)
 {
     const Options *const options = compile->pipeline.options;
     Answer answer;

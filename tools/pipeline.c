@@ -318,9 +318,11 @@ bool pipeline_program(Pipeline *pipeline)
     return build_program(&pipeline->compilation, &pipeline->build, &pipeline->program);
 }
 
-const char *pipeline_sha256(const Pipeline *pipeline)
+const char *pipeline_sha256(Pipeline *pipeline)
 {
-    return pipeline->imported ? onnx_sha256(pipeline->ir, &pipeline->model) : "";
+    if (!pipeline->sha256)
+        pipeline->sha256 = pipeline->imported ? onnx_sha256(pipeline->ir, &pipeline->model) : "";
+    return pipeline->sha256;
 }
 
 bool pipeline_output(Pipeline *pipeline, OutputKind kind, const char *output, BuildFacts *facts)

@@ -13,6 +13,7 @@ typedef struct Pipeline {
     Diagnostics *diagnostics;
     Ir *ir;
     ImportedModel model;
+    const char *sha256; /* of the model file, once somebody asked */
     bool imported;
     Compilation compilation;
     BuildOptions build;
@@ -34,7 +35,7 @@ bool pipeline_program(Pipeline *pipeline); /* schedules */
 /* Compiles and links to `output`, with progress on standard error. */
 bool pipeline_output(Pipeline *pipeline, OutputKind kind, const char *output, BuildFacts *facts);
 /* SHA-256 of the model file, "" for a graph of our own. */
-const char *pipeline_sha256(const Pipeline *pipeline);
+const char *pipeline_sha256(Pipeline *pipeline);
 void pipeline_close(Pipeline *pipeline);
 
 /* Does each name that the option lists belong to a pass? Otherwise a usage error with the nearest name. */

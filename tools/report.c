@@ -143,7 +143,7 @@ static void write_memory(JsonWriter *json, const Pipeline *pipeline, const Build
         json_field_integer(json, "code_bytes", facts->code_bytes);
 }
 
-void report_write(JsonWriter *json, const Pipeline *pipeline, const BuildFacts *facts)
+void report_write(JsonWriter *json, Pipeline *pipeline, const BuildFacts *facts)
 {
     const Program *const program = &pipeline->program;
     const Module *const module = program->module;

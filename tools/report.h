@@ -6,7 +6,7 @@
 #include "tools/pipeline.h"
 
 /* Fields of the open object; facts may be NULL when no machine code was made. */
-void report_write(JsonWriter *json, const Pipeline *pipeline, const BuildFacts *facts);
+void report_write(JsonWriter *json, Pipeline *pipeline, const BuildFacts *facts);
 /* Shape as an array: numbers, and text where a dim is symbolic. */
 void report_shape(JsonWriter *json, Arena *arena, Type type);
 
