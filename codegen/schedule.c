@@ -29,6 +29,10 @@ Node *kernel_schedule_plain(Ir *ir, Node *kernel, const TargetMachineInfo *targe
 Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target)
 {
     const ScheduleOptions *const options = context;
+    const Block *const stages = kernel_stages(kernel);
+    for (int i = 0; i < stages->count; i++)
+        if (stage_ordered(stages->nodes[i]))
+            return kernel_schedule_plain(ir, kernel, target); /* the other templates choose their own order */
     Node *scheduled = options->level > 0 ? contract_schedule(ir, kernel, target) : NULL;
     if (!scheduled && options->level > 0)
         scheduled = window_schedule(ir, kernel, target);

@@ -41,7 +41,7 @@ static bool opens_group(Grouper *grouper, int number)
         return false;
     const Node *const stage = stage_of(grouper, number);
     Node *value = stage_value(stage);
-    if (stage_buffer(stage)->payload.buffer->place != PLACE_TEMP ||
+    if (stage_buffer(stage)->payload.buffer->place != PLACE_TEMP || stage_ordered(stage) ||
         (intptr_t)map_get(&grouper->writers, stage_buffer(stage)) != 1)
         return false;
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
@@ -125,7 +125,7 @@ static void gather(Grouper *grouper, Group *group, int first)
         Node *mapped[RANK_MAX];
         if (!reads_group(grouper, group, kernel))
             continue;
-        if (grouper->taken[i] || kernel_stages(kernel)->count != 1 ||
+        if (grouper->taken[i] || kernel_stages(kernel)->count != 1 || stage_ordered(stage_of(grouper, i)) ||
             has_contract(grouper->ir, stage_value(stage_of(grouper, i))) ||
             (intptr_t)map_get(&grouper->writers, stage_buffer(stage_of(grouper, i))) != 1 ||
             !match_axes(grouper, group, stage_of(grouper, i), mapped))

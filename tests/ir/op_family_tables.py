@@ -130,6 +130,14 @@ for exclusive in (0, 1):
 case("cumsum-any", "CumSum", real(2, 3, 4), np.array(-2, np.int32))
 case("cumsum-i64", "CumSum", whole(7, dtype=np.int64), np.array(0, np.int64))
 
+# A row's sums may share a kernel with what reads them; what runs in order may not.
+ROWS = real(4, 20)
+SOFT = np.exp(ROWS) / np.exp(ROWS).sum(1, keepdims=True)
+cases.append(("cumsum-of-softmax", "(CumSum (Softmax x) y)", [(ROWS, False), (np.array(1, np.int64), True)], [np.cumsum(SOFT, 1).astype(np.float32)], 2e-5))
+cases.append(("scatter-of-cumsum", "(ScatterElements (CumSum x y) z w :axis 1 :reduction \"add\")",
+              [(ROWS, False), (np.array(0, np.int64), True), (ints(3, 3, 1, 0).reshape(4, 1), False), (np.ones((4, 1), np.float32), False)],
+              [np.cumsum(ROWS, 0).astype(np.float32) + np.eye(20, dtype=np.float32)[[3, 3, 1, 0]]], None))
+
 # ---- reductions along axes that a run gives ----
 for keep in (0, 1):
     case(f"reduce-sum-{keep}", "ReduceSum", real(3, 2, 4), ints(1), keepdims=keep)
