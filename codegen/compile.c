@@ -215,19 +215,8 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
     bool good = !weights || weights_file(program, &scratch, &path);
     if (good && weights)
         inputs[input_count++] = (LinkInput){.path = path};
-    const char *const *const exports = model_exports(arena, &options->info);
-    int export_count = 0;
-    while (exports[export_count])
-        export_count++;
-    if (!program->instantiate) { /* without symbols there is no <prefix>_output_elems */
-        const char **const fewer = NEW_ARRAY(arena, const char *, (size_t)export_count);
-        int kept = 0;
-        for (int i = 0; i < export_count; i++)
-            if (!strstr(exports[i], "_output_elems"))
-                fewer[kept++] = exports[i];
-        export_count = kept;
-        memcpy((void *)exports, fewer, (size_t)kept * sizeof *fewer);
-    }
+    int export_count;
+    const char *const *const exports = model_exports(program, &options->info, &export_count);
     const LinkJob job = {.inputs = inputs,
                          .input_count = input_count,
                          .exports = exports,

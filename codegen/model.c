@@ -287,13 +287,19 @@ static void write_entries(Writer *writer)
                  prefix, prefix);
 }
 
-const char *const *model_exports(Arena *arena, const ModelInfo *info)
+const char *const *model_exports(const Program *program, const ModelInfo *info, int *count)
 {
-    static const char *const suffix[] = {"_open", "_close", "_run", "_output_elems", "_model"};
-    const char **const names = NEW_ARRAY(arena, const char *, 7);
-    for (int i = 0; i < 5; i++)
-        names[i] = arena_format(arena, "%s%s", info->prefix, suffix[i]);
-    names[5] = info->shared ? "lathe_model_v1" : NULL;
+    Arena *const arena = program->ir->arena;
+    const char **const names = NEW_ARRAY(arena, const char *, 6);
+    *count = 0;
+    names[(*count)++] = arena_format(arena, "%s_open", info->prefix);
+    names[(*count)++] = arena_format(arena, "%s_close", info->prefix);
+    names[(*count)++] = arena_format(arena, "%s_run", info->prefix);
+    names[(*count)++] = arena_format(arena, "%s_model", info->prefix);
+    if (program->instantiate)
+        names[(*count)++] = arena_format(arena, "%s_output_elems", info->prefix);
+    if (info->shared)
+        names[(*count)++] = "lathe_model_v1";
     return names;
 }
 

@@ -14,8 +14,8 @@ typedef struct ModelInfo {
     bool shared;      /* also export the descriptor as lathe_model_v1 */
 } ModelInfo;
 
-/* Symbols that the object defines for the public, NULL-terminated, in the arena. */
-const char *const *model_exports(Arena *arena, const ModelInfo *info);
+/* Symbols that the object defines for the public, in the program's arena. */
+const char *const *model_exports(const Program *program, const ModelInfo *info, int *count);
 /* Tables and entries as LLVM text, to be compiled for the lowest level. weights is the name of the symbol at the packed
  * weights. */
 bool model_object(const Program *program, const ModelInfo *info, const char *weights, ObjectFormat format,
