@@ -1,9 +1,9 @@
 /* One file per object: header, key, object. Folders 00..ff by the first byte of the hash, so that none grows large. */
 #define _GNU_SOURCE /* mkostemp */
 #include "codegen/cache.h"
+#include "codegen/descriptor.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -88,25 +88,12 @@ static EntryName entry_name(const char *key, size_t key_bytes)
 
 /* ---- reading ---- */
 
-static bool read_all(int file, void *into, size_t bytes)
-{
-    for (size_t done = 0; done < bytes;) {
-        const ssize_t got = read(file, (char *)into + done, bytes - done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        done += (size_t)got;
-    }
-    return true;
-}
-
 static const void *read_entry(int file, Arena *arena, const char *key, size_t key_bytes, size_t *bytes)
 {
     struct stat facts;
     Header header;
     if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_uid != geteuid() ||
-        !read_all(file, &header, sizeof header) || memcmp(header.magic, magic, sizeof magic) != 0 ||
+        !descriptor_read(file, &header, sizeof header) || memcmp(header.magic, magic, sizeof magic) != 0 ||
         header.key_bytes != key_bytes || header.object_bytes > (uint64_t)facts.st_size ||
         sizeof header + header.key_bytes + header.object_bytes != (uint64_t)facts.st_size)
         return NULL;
@@ -114,8 +101,8 @@ static const void *read_entry(int file, Arena *arena, const char *key, size_t ke
     const ArenaMark mark = arena_mark(arena);
     char *const text = arena_alloc(arena, key_bytes + 1);
     void *const object = arena_alloc(arena, header.object_bytes + 1);
-    if (!read_all(file, text, key_bytes) || memcmp(text, key, key_bytes) != 0 ||
-        !read_all(file, object, header.object_bytes) ||
+    if (!descriptor_read(file, text, key_bytes) || memcmp(text, key, key_bytes) != 0 ||
+        !descriptor_read(file, object, header.object_bytes) ||
         XXH3_64bits(object, header.object_bytes) != header.object_hash) {
         arena_reset(arena, mark);
         return NULL;
@@ -144,19 +131,6 @@ const void *cache_get(Cache *cache, Arena *arena, const char *key, size_t *bytes
 
 /* ---- writing ---- */
 
-static bool write_all(int file, const void *from, size_t bytes)
-{
-    for (size_t done = 0; done < bytes;) {
-        const ssize_t wrote = write(file, (const char *)from + done, bytes - done);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return false;
-        done += (size_t)wrote;
-    }
-    return true;
-}
-
 void cache_put(Cache *cache, const char *key, const void *object, size_t bytes)
 {
     if (!cache)
@@ -174,8 +148,8 @@ void cache_put(Cache *cache, const char *key, const void *object, size_t bytes)
         return;
     Header header = {.key_bytes = key_bytes, .object_bytes = bytes, .object_hash = XXH3_64bits(object, bytes)};
     memcpy(header.magic, magic, sizeof magic);
-    const bool written =
-        write_all(file, &header, sizeof header) && write_all(file, key, key_bytes) && write_all(file, object, bytes);
+    const bool written = descriptor_write(file, &header, sizeof header) && descriptor_write(file, key, key_bytes) &&
+                         descriptor_write(file, object, bytes);
     if (close(file) != 0 || !written || rename(temporary, path) != 0)
         unlink(temporary);
 }

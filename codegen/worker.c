@@ -3,6 +3,7 @@
  * dies. */
 #define _GNU_SOURCE /* memfd_create, pipe2 */
 #include "codegen/worker.h"
+#include "codegen/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,32 +51,6 @@ typedef struct Pool {
 } Pool;
 
 /* ---- in the worker ---- */
-
-static bool write_all(int file, const void *from, size_t bytes)
-{
-    for (size_t done = 0; done < bytes;) {
-        const ssize_t wrote = write(file, (const char *)from + done, bytes - done);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return false;
-        done += (size_t)wrote;
-    }
-    return true;
-}
-
-static bool read_all(int file, void *into, size_t bytes)
-{
-    for (size_t done = 0; done < bytes;) {
-        const ssize_t got = read(file, (char *)into + done, bytes - done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        done += (size_t)got;
-    }
-    return true;
-}
 
 static void limit(int resource, rlim_t value)
 {
@@ -129,7 +104,8 @@ static void answer_job(const Pool *pool, int number, int to)
     const char *const given = first ? first->text : "no reason was given";
     const char *const text = strncmp(given, label, sizeof label - 1) == 0 ? given + sizeof label - 1 : given;
     const Answer answer = {number, done, done ? object.bytes : strlen(text)};
-    const bool sent = write_all(to, &answer, sizeof answer) && write_all(to, done ? object.data : text, answer.bytes);
+    const bool sent =
+        descriptor_write(to, &answer, sizeof answer) && descriptor_write(to, done ? object.data : text, answer.bytes);
     ir->diagnostics = outer;
     arena_close(arena);
     if (!sent)
@@ -150,7 +126,7 @@ _Noreturn static void worker_main(const Pool *pool, int from, int to, int output
     limit(RLIMIT_CORE, 0);
     limit_memory(pool->options);
     int32_t number;
-    while (read_all(from, &number, sizeof number) && number != QUIT) {
+    while (descriptor_read(from, &number, sizeof number) && number != QUIT) {
         limit_job(pool->options);
         if (pool->options->in_worker)
             pool->options->in_worker(pool->options->context, &pool->jobs[number]);
@@ -230,7 +206,7 @@ static void give_job(Pool *pool, Worker *worker)
     worker->job = number;
     pool->queue_first++;
     /* A worker that is already dead is noticed when its answer is awaited. */
-    (void)!write_all(worker->to, &number, sizeof number);
+    (void)!descriptor_write(worker->to, &number, sizeof number);
 }
 
 /* ---- keys of the cache ---- */
@@ -417,7 +393,7 @@ static void worker_retire(Worker *worker)
     if (worker->job >= 0)
         kill(worker->process, SIGKILL);
     else
-        (void)!write_all(worker->to, &quit, sizeof quit);
+        (void)!descriptor_write(worker->to, &quit, sizeof quit);
     worker_stop(worker);
 }
 

@@ -10,7 +10,7 @@
 
 #include "ir/ir.h"
 
-bool math_is_transcendental(Op op);
+bool math_is_transcendental(Op op); /* exp, tanh ...: legal in stages only */
 /* The value of `op`, one of the transcendental operations of scalar.def, by operations that are not. Operands have
  * equal dtypes; a scalar operand is splat to the lanes of a vector one. BUG when the operation is not defined on the
  * dtype. */

@@ -27,10 +27,5 @@ int op_leading(Op op);
 /* Facts of scalar.def. */
 typedef enum ScalarRule { RULE_SAME, RULE_BOOLEAN, RULE_SELECT, RULE_CAST } ScalarRule;
 ScalarRule scalar_rule(Op op);
-/* exp, tanh ...: legal in stages only. */
-static inline bool scalar_is_transcendental(Op op)
-{
-    return op >= OP_exp && op_is_scalar(op);
-}
 
 #endif

@@ -148,11 +148,6 @@ PlanNode *plan_at(const Plan *plan, int i)
     return ORDER(plan, i);
 }
 
-int plan_scope_of(const Plan *plan, int item)
-{
-    return ITEM(plan, item).scope;
-}
-
 bool plan_within(const Plan *plan, int inner, int outer)
 {
     while (inner >= 0 && SCOPE(plan, inner).depth > SCOPE(plan, outer).depth)

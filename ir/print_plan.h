@@ -64,7 +64,6 @@ int plan_only_item(const Plan *plan, int scope);         /* of a fold's or body'
 int plan_count(const Plan *plan);
 PlanNode *plan_at(const Plan *plan, int i);               /* the i-th node, operands before users */
 bool plan_within(const Plan *plan, int inner, int outer); /* is scope `inner` the scope `outer` or inside it? */
-int plan_scope_of(const Plan *plan, int item);
 /* The item of scope `place` in which use number `use` stands. */
 int plan_item_around(const Plan *plan, int use, int place);
 

@@ -1,4 +1,5 @@
 /* Pure nodes and the places of values: the part of the verifier that all levels share. */
+#include "ir/math.h"
 #include "ir/operands.h"
 #include "ir/print.h"
 #include "ir/read.h"
@@ -100,7 +101,7 @@ static void check_node(Verifier *verifier, const PlanNode *planned, bool guarded
         verify_wrong(verifier, node, "is not of this level");
         return;
     }
-    if (verifier->level == LEVEL_KERNEL && scalar_is_transcendental(node->op))
+    if (verifier->level == LEVEL_KERNEL && math_is_transcendental(node->op))
         verify_wrong(verifier, node, "has to become arithmetic before a kernel is scheduled");
     if (needs_binding(node))
         return; /* judged where it is bound */

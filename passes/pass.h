@@ -25,7 +25,6 @@ typedef struct Compilation {
     State state;
     int level; /* -O0 ... -O3 */
     MathMode math;
-    int64_t fold_limit;              /* bytes of one folded constant that is larger than its inputs */
     const TargetMachineInfo *target; /* the level that decides what all levels share: layouts, fusion */
     /* Set by planning */
     int64_t arena_bytes; /* static models */

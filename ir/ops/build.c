@@ -63,15 +63,3 @@ Node *build_reshape_like(Ir *ir, Node *x, Node *like)
 {
     return build2(ir, OP_Reshape, x, build1(ir, OP_Shape, like));
 }
-
-Node *build_transpose(Ir *ir, Node *x, const int64_t *perm, int count)
-{
-    return build1_with(ir, OP_Transpose, x, attr_ints(ir, "perm", perm, count));
-}
-
-Node *build_slice(Ir *ir, Node *x, int axis, int64_t start, int64_t end)
-{
-    const int64_t at = axis;
-    Node *const inputs[4] = {x, constant_ints(ir, &start, 1), constant_ints(ir, &end, 1), constant_ints(ir, &at, 1)};
-    return build(ir, OP_Slice, inputs, 4, NULL, 0);
-}

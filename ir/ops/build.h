@@ -25,8 +25,5 @@ Node *build_unsqueeze(Ir *ir, Node *x, const int64_t *axes, int count);
 Node *build_reshape(Ir *ir, Node *x, const int64_t *dims, int count);
 /* x with the dims of `like`, which has as many elements. */
 Node *build_reshape_like(Ir *ir, Node *x, Node *like);
-Node *build_transpose(Ir *ir, Node *x, const int64_t *perm, int count);
-/* x[..., start:end, ...] along one axis. */
-Node *build_slice(Ir *ir, Node *x, int axis, int64_t start, int64_t end);
 
 #endif

@@ -111,18 +111,6 @@ bool infer_moderate(const Infer *infer, int i, Node *const *values, int count)
     return true;
 }
 
-bool infer_constants(const Infer *infer, int i, int64_t **values, int *count)
-{
-    Node *const *const contents = infer_contents(infer, i, count);
-    *values = NEW_ARRAY(infer->ir->arena, int64_t, contents ? (size_t)*count + 1 : 1);
-    for (int j = 0; contents && j < *count; j++)
-        if (!const_is_int(contents[j], &(*values)[j]))
-            return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
-                              "input %d of %s must be known at compile time", i, op_name(infer->node->op));
-    return contents || diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
-                                  "input %d of %s must be known at compile time", i, op_name(infer->node->op));
-}
-
 /* ---- shared rules ---- */
 
 bool same_shape(Infer *infer)

@@ -89,15 +89,6 @@ Node *lower_inside(Ir *ir, Node *index, Node *extent)
     return scalar2(ir, OP_and, scalar2(ir, OP_ge, index, index_const(ir, 0)), scalar2(ir, OP_lt, index, extent));
 }
 
-bool lower_error(const Lower *lower, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    const char *const text = arena_vformat(lower->ir->arena, format, arguments);
-    va_end(arguments);
-    return diag_error(lower->ir->diagnostics, EXIT_UNSUPPORTED, lower->node->where, "%s", text);
-}
-
 /* A SCALAR row: out[axes] = text over the broadcast elements of the inputs. */
 static bool scalar_lower(Lower *lower)
 {

@@ -51,7 +51,6 @@ void lower_define_ordered(Lower *lower, Node *buffer, Node *const *axes, int cou
 Node *lower_inside(Ir *ir, Node *index, Node *extent);
 /* A run-time position that may count from the end, checked against the extent (bound_make). */
 Node *lower_position(Ir *ir, Node *value, Node *extent);
-bool lower_error(const Lower *lower, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Lowers one node into kernels appended to `kernels`. inputs: buffers (NULL where omitted); outputs: buffers of the inferred types. */
 bool node_lower(Ir *ir, const Node *node, Node **inputs, Node **outputs, Block *kernels);

@@ -138,7 +138,5 @@ Node *const *infer_contents(const Infer *infer, int i, int *count);
 Node *const *infer_elements(const Infer *infer, int i, int *count);
 /* Constants among `values` of input i are at most 2^40 either way, so that adding them to dims does not overflow; false after a diagnostic. */
 bool infer_moderate(const Infer *infer, int i, Node *const *values, int count);
-/* As infer_contents, but all must be constants; false after a diagnostic naming the input otherwise. */
-bool infer_constants(const Infer *infer, int i, int64_t **values, int *count);
 
 #endif
