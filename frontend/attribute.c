@@ -187,17 +187,8 @@ bool attributes_import(Importer *importer, const Context *context, const Scope *
 
 static Node *strings_constant(Importer *importer, const Where *where, int rank, const Text *strings, size_t count)
 {
-    char **list = NEW_ARRAY(importer->ir->arena, char *, count);
-    for (size_t i = 0; i < count; i++) {
-        if (strings[i].len && memchr(strings[i].data, 0, strings[i].len)) {
-            diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where,
-                       "strings with zero bytes inside are not supported");
-            return NULL;
-        }
-        list[i] = arena_format(importer->ir->arena, "%.*s", (int)strings[i].len,
-                               strings[i].len ? (const char *)strings[i].data : "");
-    }
-    return values_constant(importer, DTYPE_STRING, rank, list, (int64_t)count, NULL);
+    char **const list = strings_decode(importer, where, strings, count);
+    return list ? values_constant(importer, DTYPE_STRING, rank, list, (int64_t)count, NULL) : NULL;
 }
 
 /* The forms of a constant's value: attribute, type it must have. */

@@ -172,11 +172,9 @@ static bool dim_options_used(Importer *importer)
 
 /* ---- the model ---- */
 
-static bool model_read(Importer *importer)
+bool model_decode(Importer *importer)
 {
-    const File *file = importer->files->first;
-    if (file->size == 0)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file, "the file is empty");
+    const File *const file = importer->files->first;
     size_t memory = MEMORY_FLOOR;
     if (file->size < MEMORY_CEILING / DEPTH_MEMORY)
         memory += file->size * DEPTH_MEMORY;
@@ -190,6 +188,15 @@ static bool model_read(Importer *importer)
     if (!importer->model->graph)
         return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file,
                           "not an ONNX model: there is no graph");
+    return true;
+}
+
+static bool model_read(Importer *importer)
+{
+    if (importer->files->first->size == 0)
+        return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file, "the file is empty");
+    if (!model_decode(importer))
+        return false;
     const int64_t version = importer->model->ir_version;
     if (version < 1 || version > IR_VERSION_MAX)
         return diag_error(importer->diagnostics, version < 1 ? EXIT_MALFORMED : EXIT_UNSUPPORTED, &importer->file,

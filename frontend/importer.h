@@ -72,6 +72,9 @@ bool text_is(const Text *text, const char *word);
 int opset_version(const Opsets *opsets, const char *domain);
 /* "ai.onnx" is "". */
 const char *domain_normal(const char *domain);
+/* importer->model from the first file's bytes, in memory bounded by their number; false after a diagnostic, also when
+ * there is no graph in it. */
+bool model_decode(Importer *importer);
 bool opsets_import(Importer *importer, Onnx__OperatorSetIdProto *const *entries, size_t count, Opsets *opsets);
 
 /* ---- tensor.c ---- */
@@ -84,6 +87,8 @@ Dtype dtype_import(Importer *importer, const Where *where, const char *what, int
  * overflows. */
 bool dims_check(Importer *importer, const Where *where, const char *what, const int64_t *dims, size_t rank, Dtype dtype,
                 uint64_t *elements, uint64_t *bytes);
+/* NUL-terminated copies in the IR's arena; NULL after a diagnostic: a zero byte inside. */
+char **strings_decode(Importer *importer, const Where *where, const Text *strings, size_t count);
 /* rank-0 and rank-1 constants from numbers in memory. */
 Node *values_constant(Importer *importer, Dtype dtype, int rank, const void *values, int64_t count, Name name);
 

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MEMORY = 24, OPERATORS_MOST = 100000 };
-static const size_t memory_most = (size_t)3 << 29;
+enum { OPERATORS_MOST = 100000 };
 
 typedef struct Walk {
     Importer *importer;
@@ -199,24 +198,15 @@ static void survey_texts(const Importer *importer, Survey *survey)
 
 static bool survey_file(Importer *importer, Survey *survey)
 {
-    const File *const file = importer->files->first;
-    const size_t more = file->size < memory_most / FILE_MEMORY ? file->size * FILE_MEMORY : memory_most;
-    const WireLimits limits = {.graphs = importer->limits.nesting, .memory = ((size_t)64 << 20) + more};
-    importer->model = wire_read(importer->scratch, importer->diagnostics, &importer->file,
-                                &onnx__model_proto__descriptor, file->data, file->size, &limits);
-    if (!importer->model)
-        return false;
-    if (!importer->model->graph)
-        return diag_error(importer->diagnostics, EXIT_MALFORMED, &importer->file,
-                          "not an ONNX model: there is no graph");
     Opsets opsets;
-    if (!opsets_import(importer, importer->model->opset_import, importer->model->n_opset_import, &opsets) ||
+    if (!model_decode(importer) ||
+        !opsets_import(importer, importer->model->opset_import, importer->model->n_opset_import, &opsets) ||
         !functions_import(importer))
         return false;
     Walk walk = {.importer = importer, .survey = survey, .found = {.arena = importer->scratch}};
     survey->opsets = opsets.entries;
     survey->opset_count = opsets.count;
-    survey->file_bytes = file->size;
+    survey->file_bytes = importer->files->first->size;
     survey_values(importer, survey);
     survey_texts(importer, survey);
     return walk_operators(&walk, &opsets);

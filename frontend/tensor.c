@@ -130,7 +130,7 @@ static const void *bools_normal(Arena *arena, const uint8_t *data, uint64_t byte
     return normal;
 }
 
-static char **strings_decode(Importer *importer, const Where *where, const Text *strings, size_t count)
+char **strings_decode(Importer *importer, const Where *where, const Text *strings, size_t count)
 {
     char **list = NEW_ARRAY(importer->ir->arena, char *, count);
     for (size_t i = 0; i < count; i++) {
