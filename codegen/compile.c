@@ -55,11 +55,11 @@ static int make_jobs(Program *program, KernelJob *jobs, const LineTable *lines)
                                                        kernel->symbol[level], lines)};
         }
     if (program->instantiate) {
-        const TargetMachineInfo *const lowest = program->levels[program->level_count - 1];
+        const TargetMachineInfo *const host = program_host(program);
         jobs[count++] = (KernelJob){.kernel = program->instantiate,
-                                    .target = lowest,
+                                    .target = host,
                                     .symbol = "lathe_instantiate",
-                                    .key = job_key(program, program->instantiate, lowest, "lathe_instantiate", lines)};
+                                    .key = job_key(program, program->instantiate, host, "lathe_instantiate", lines)};
     }
     return count;
 }
@@ -184,7 +184,7 @@ static bool weights_file(const Program *program, const Scratch *scratch, const c
                           .context = &list};
     *path = scratch_path(scratch, "weights.o");
     FILE *const file = fopen(*path, "wb");
-    bool good = file != NULL && elf_write(file, program->levels[0]->elf_machine, &blob, 1);
+    bool good = file != NULL && elf_write(file, program_host(program)->family->elf_machine, &blob, 1);
     if (file)
         good = fclose(file) == 0 && good;
     return good || diag_error(program->ir->diagnostics, EXIT_IO, NULL, "weights cannot be written to %s: %s", *path,

@@ -85,11 +85,17 @@ static bool b_is_panels(Contract *c)
            (c->roles.b->op == OP_at || c->roles.b->op == OP_cast);
 }
 
+/* Registers that hold one row of a panel. */
+static int panel_registers(const TargetMachineInfo *target)
+{
+    return target->vector_bytes >= PANEL * 4 ? 1 : PANEL * 4 / target->vector_bytes;
+}
+
 /* Cycles of one k step of a tile, roughly: multiply-adds, against loads, against rows of B that come from L2 at 28
  * bytes a cycle. */
 static double tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t vectors)
 {
-    const double width = target->vector_bytes >= 64 ? 1 : 2; /* registers per 16 columns */
+    const double width = panel_registers(target);
     const double multiply = (double)(rows * vectors) * width / 2, loads = ((double)rows + (double)vectors * width) / 2;
     const double stream = (double)vectors * PANEL * 4 / 28;
     const double bound = multiply > loads ? multiply : loads;
@@ -98,8 +104,8 @@ static double tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t
 
 static bool tile_fits(const TargetMachineInfo *target, int rows, int vectors)
 {
-    const int width = target->vector_bytes >= 64 ? 1 : 2;
-    return rows * vectors * width + vectors * width + 1 <= target->vector_registers - (width == 1 ? 1 : 1);
+    const int width = panel_registers(target);
+    return rows * vectors * width + vectors * width + 1 < target->vector_registers;
 }
 
 /* The tile with the least work over the whole product, tails included. */

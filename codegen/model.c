@@ -329,8 +329,8 @@ bool model_object(const Program *program, const ModelInfo *info, const char *wei
     Text all;
     text_open(&all);
     text_add(&all, "%s%s%s", types, writer.strings.data, writer.body.data);
-    const TargetMachineInfo *const lowest = program->levels[program->level_count - 1];
-    const bool made = object_from_text(program->ir, program->ir->arena, "model", lowest, all.data, format, result);
+    const bool made =
+        object_from_text(program->ir, program->ir->arena, "model", program_host(program), all.data, format, result);
     text_close(&all);
     text_close(&writer.body);
     text_close(&writer.strings);

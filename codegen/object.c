@@ -35,10 +35,16 @@ static void disable_harmful_passes(void)
 void object_initialize(void)
 {
     disable_harmful_passes();
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
+#define INITIALIZE(backend)                                                                                            \
+    LLVMInitialize##backend##TargetInfo();                                                                             \
+    LLVMInitialize##backend##Target();                                                                                 \
+    LLVMInitialize##backend##TargetMC();                                                                               \
+    LLVMInitialize##backend##AsmPrinter()
+    INITIALIZE(X86);
+    INITIALIZE(AArch64);
+    INITIALIZE(ARM);
+    INITIALIZE(NVPTX);
+#undef INITIALIZE
 }
 
 const char *object_version(Arena *arena)

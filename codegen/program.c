@@ -315,6 +315,12 @@ static bool all_symbols_known(Program *program, const NodeMap *used)
     return true;
 }
 
+const TargetMachineInfo *program_host(const Program *program)
+{
+    const TargetMachineInfo *const lowest = program->levels[program->level_count - 1];
+    return lowest->family->host ? lowest->family->host : lowest;
+}
+
 bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
                    ScheduleFunction *schedule, void *context, Program *program)
 {

@@ -8,7 +8,7 @@
 #include "passes/pass.h"
 #include "targets/target.h"
 
-enum { LEVELS_MAX = 4 };
+enum { LEVELS_MAX = TARGET_LEVELS_MAX };
 
 typedef struct ProgramKernel {
     const char *key; /* canonical text of the stages: equal keys share the code */
@@ -88,6 +88,9 @@ typedef Node *ScheduleFunction(void *context, Ir *ir, Node *kernel, const Target
 /* Builds the program of a placed module. False after a diagnostic. */
 bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
                    ScheduleFunction *schedule, void *context, Program *program);
+
+/* What runs the program itself: tables, entries and instantiation are compiled for it. */
+const TargetMachineInfo *program_host(const Program *program);
 
 /* Operations of one run of a kernel (multiply-add counts 2) and bytes that it reads and writes at least once, as index
  * expressions. */

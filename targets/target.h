@@ -18,27 +18,77 @@ enum {
     TARGET_CPU_AVX512 = 1 << 2,
 };
 
+/* What of the world outside the kernels a family has. It decides the form of the output, never how a kernel computes.
+ */
+typedef enum TargetSystem {
+    SYSTEM_HOSTED,       /* an operating system with a C library: shared and static libraries, threads */
+    SYSTEM_FREESTANDING, /* a microcontroller: static libraries that need nothing but memory */
+    SYSTEM_DEVICE,       /* an accelerator: its kernels travel as data in a library for `host` */
+} TargetSystem;
+
+/* Levels that understand the same machine code, one above the other, and share tables, runtime and file format. */
+typedef struct TargetFamily {
+    const char *name;     /* as in --target: "x86-64" */
+    const char *what;     /* for people */
+    const char *standard; /* the levels of a library when only the family is named, best first, with commas */
+    TargetSystem system;
+    int pointer_bits;
+    int elf_machine; /* e_machine of object files */
+    const struct TargetMachineInfo *levels;
+    int level_count;                      /* best last */
+    const struct TargetMachineInfo *host; /* SYSTEM_DEVICE: what runs the program of launches */
+    uint64_t (*host_mask)(void);          /* TARGET_CPU_* bits of the machine that runs this; NULL: never this family */
+} TargetFamily;
+
 typedef struct TargetMachineInfo {
+    const TargetFamily *family;
     const char *name;     /* as in --cpu */
     const char *triple;   /* normalised */
     const char *cpu;      /* LLVM's name: its tuning */
     const char *features; /* LLVM's feature list, complete: code never depends on what the name implies */
-    int elf_machine;      /* e_machine of object files */
     int vector_bytes;     /* widest register that kernels use */
     int vector_registers;
     bool masked;        /* loads and stores have cheap masks of any lane */
     bool gather;        /* 32- and 64-bit elements can be gathered by one instruction */
     int64_t l1, l2, l3; /* bytes of data cache; l3 is one core's share */
-    uint64_t cpu_mask;  /* TARGET_CPU_* */
+    uint64_t cpu_mask;  /* TARGET_CPU_*; of the family's own */
 } TargetMachineInfo;
 
+/* A thing that people own, in the terms of a level. */
+typedef struct TargetDevice {
+    const char *name;   /* as in --target: "raspberry-pi-4" */
+    const char *target; /* a level */
+    int64_t ram,
+        flash;        /* bytes of a microcontroller: the limits unless --max-ram and --max-flash say others; 0: none */
+    const char *what; /* for people */
+} TargetDevice;
+
+enum { TARGET_LEVELS_MAX = 4 }; /* in one library */
+
+/* What --target and --cpu ask for. */
+typedef struct TargetChoice {
+    const TargetFamily *family;
+    const TargetMachineInfo *levels[TARGET_LEVELS_MAX]; /* best first */
+    int level_count;
+    const TargetDevice *device; /* NULL: none was named */
+} TargetChoice;
+
+int target_family_count(void);
+const TargetFamily *target_family_at(int index);
+int target_device_count(void);
+const TargetDevice *target_device_at(int index);
+
+/* All levels of all families, one after the other. */
 int target_count(void);
 const TargetMachineInfo *target_at(int index); /* best level of a family last */
 /* The row called `name`; "native" is the best level that this machine runs. NULL after a diagnostic that names the
  * nearest row. */
 const TargetMachineInfo *target_find(Diagnostics *diagnostics, const char *name);
-/* TARGET_CPU_* bits of the machine that runs this function, 0 where it is of another family. */
-uint64_t target_host_mask(void);
+/* `name` is a family ("x86-64"), a level, a device, a triple of a family, several levels of one family after its name
+ * ("cuda:sm_80,sm_90"), or "native". `levels` replaces the levels that the name implies; count 0 keeps them. False
+ * after a diagnostic that names the nearest. */
+bool target_choose(Diagnostics *diagnostics, const char *name, const char *const *levels, int count,
+                   TargetChoice *choice);
 bool target_runs_here(const TargetMachineInfo *target);
 
 #endif

@@ -10,13 +10,13 @@
 
 enum { ELF_X86_64 = 62 };
 
-const TargetMachineInfo x86_levels[X86_LEVELS] = {
+static const TargetMachineInfo levels[] = {
     {
+        .family = &x86_family,
         .name = "x86-64-v3",
         .triple = "x86_64-unknown-linux-gnu",
         .cpu = "x86-64-v3",
         .features = X86_V3,
-        .elf_machine = ELF_X86_64,
         .vector_bytes = 32,
         .vector_registers = 16,
         .masked = false,
@@ -27,11 +27,11 @@ const TargetMachineInfo x86_levels[X86_LEVELS] = {
         .cpu_mask = TARGET_CPU_SSE42 | TARGET_CPU_AVX2,
     },
     {
+        .family = &x86_family,
         .name = "x86-64-v4",
         .triple = "x86_64-unknown-linux-gnu",
         .cpu = "x86-64-v4",
         .features = X86_V4,
-        .elf_machine = ELF_X86_64,
         .vector_bytes = 64,
         .vector_registers = 32,
         .masked = true,
@@ -44,7 +44,7 @@ const TargetMachineInfo x86_levels[X86_LEVELS] = {
 };
 
 #if defined(__x86_64__)
-uint64_t x86_host_mask(void)
+static uint64_t x86_host_mask(void)
 {
     __builtin_cpu_init();
     uint64_t mask = 0;
@@ -59,8 +59,20 @@ uint64_t x86_host_mask(void)
     return mask;
 }
 #else
-uint64_t x86_host_mask(void)
+static uint64_t x86_host_mask(void)
 {
     return 0;
 }
 #endif
+
+const TargetFamily x86_family = {
+    .name = "x86-64",
+    .what = "Linux on x86-64",
+    .standard = "x86-64-v4,x86-64-v3",
+    .system = SYSTEM_HOSTED,
+    .pointer_bits = 64,
+    .elf_machine = ELF_X86_64,
+    .levels = levels,
+    .level_count = sizeof levels / sizeof *levels,
+    .host_mask = x86_host_mask,
+};

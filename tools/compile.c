@@ -258,7 +258,7 @@ static void print_summary(const Compile *compile, double seconds)
     if (option_given(options, OPTION_QUIET) || !compile->library_path)
         return;
     for (int i = 0; i < pipeline->build.level_count; i++)
-        levels = arena_format(pipeline->arena, "%s%s%s", levels, i ? ", " : "", pipeline->levels[i]->name);
+        levels = arena_format(pipeline->arena, "%s%s%s", levels, i ? ", " : "", pipeline->build.levels[i]->name);
     const bool sized = stat(compile->library_path, &facts) == 0 && S_ISREG(facts.st_mode);
     fprintf(stderr, "lathe: %s: %d kernels (%d from the cache) for %s, ", compile->library_path, compile->facts.kernels,
             compile->facts.from_cache, levels);

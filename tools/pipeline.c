@@ -121,46 +121,22 @@ bool pipeline_import(Pipeline *pipeline, const char *path)
 
 /* ---- target options ---- */
 
-/* The levels as named, else two for a library that others shall run, else the one that this machine runs. */
-static int level_names(const Options *options, const char *const **names, const char *const *target)
-{
-    static const char *const standard[] = {"x86-64-v4", "x86-64-v3"}, *const native[] = {"native"};
-    const int count = option_list(options, OPTION_CPU, names);
-    if (count > 0)
-        return count;
-    const bool family =
-        strcmp(*target, "x86-64") == 0 || (options->verb == VERB_COMPILE && !option_given(options, OPTION_TARGET));
-    const bool host = strcmp(*target, "native") == 0 && !family;
-    *names = family ? standard : host ? native : target;
-    return family ? 2 : 1;
-}
-
+/* What is named, else a library for others' machines of this family when compiling, else the level that runs here. */
 static bool choose_levels(Pipeline *pipeline)
 {
-    const char *const *names;
-    const char *const target = option_text(pipeline->options, OPTION_TARGET);
-    const int count = level_names(pipeline->options, &names, &target);
-    if (count > LEVELS_MAX)
-        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL, "at most %d levels fit into one library, not %d",
-                          LEVELS_MAX, count);
-    int chosen = 0;
-    for (int i = 0; i < count; i++) { /* best first: more features, wider vectors */
-        const TargetMachineInfo *const level = target_find(pipeline->diagnostics, names[i]);
-        if (!level)
-            return false;
-        bool twice = false;
-        for (int j = 0; j < chosen; j++)
-            twice = twice || pipeline->levels[j] == level;
-        if (twice)
-            continue;
-        int at = chosen++;
-        for (; at > 0 && pipeline->levels[at - 1]->vector_bytes < level->vector_bytes; at--)
-            pipeline->levels[at] = pipeline->levels[at - 1];
-        pipeline->levels[at] = level;
-    }
-    pipeline->build.levels = pipeline->levels;
-    pipeline->build.level_count = chosen;
-    pipeline->compilation.target = pipeline->levels[0];
+    const Options *const options = pipeline->options;
+    const char *const *levels, *target = option_text(options, OPTION_TARGET);
+    const int count = option_list(options, OPTION_CPU, &levels);
+    TargetChoice *const choice = &pipeline->target;
+    if (!option_given(options, OPTION_TARGET) && options->verb == VERB_COMPILE)
+        target = "x86-64";
+    else if (!option_given(options, OPTION_TARGET) && count > 0)
+        target = levels[0];
+    if (!target_choose(pipeline->diagnostics, target, levels, count, choice))
+        return false;
+    pipeline->build.levels = choice->levels;
+    pipeline->build.level_count = choice->level_count;
+    pipeline->compilation.target = choice->levels[0];
     return true;
 }
 

@@ -17,7 +17,7 @@ typedef struct Pipeline {
     bool imported;
     Compilation compilation;
     BuildOptions build;
-    const TargetMachineInfo *levels[LEVELS_MAX];
+    TargetChoice target;
     Program program;
     Progress progress;
 } Pipeline;
