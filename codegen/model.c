@@ -12,7 +12,7 @@
 static const char types[] = "%tensor = type { ptr, i32, i32, i32, i32, ptr, ptr, i32, i32 }\n"
                             "%symbol = type { ptr, i32, i32, i32, i64, i64 }\n"
                             "%buffer = type { i32, i32, i64 }\n"
-                            "%launch = type { i32, i32, i32, i32, i32, i32, i32, [4 x i32], i32, i32, i32, ptr, ptr }\n"
+                            "%launch = type { i32, i32, i32, i32, i32, i32, i32, [8 x i32], i32, i32, i32, ptr, ptr }\n"
                             "%check = type { i32, i32, ptr }\n"
                             "%level = type { ptr, i64, ptr, i64 }\n"
                             "%program = type { i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
@@ -26,6 +26,8 @@ static const char types[] = "%tensor = type { ptr, i32, i32, i32, i32, ptr, ptr,
                             "declare hidden i32 @lathe_rt_run(ptr, ptr, ptr, ptr)\n"
                             "declare hidden i64 @lathe_rt_output_elements(ptr, ptr, i32)\n"
                             "@instance = internal global ptr null\n";
+
+_Static_assert((int)LEVELS_MAX == LATHE_LEVELS_MAX, "a launch has a number of units for every level");
 
 typedef struct Writer {
     const Program *program;
@@ -143,12 +145,12 @@ static void write_launches(Writer *writer)
     array_begin(writer, "launches", program->launch_count, "%launch");
     for (int i = 0; i < program->launch_count; i++) {
         const ProgramLaunch *const launch = &program->launches[i];
-        text_add(&writer->body,
-                 "%s\n  %%launch { i32 %d, i32 %d, i32 %d, i32 %d, i32 %d, i32 %d, i32 %d, [4 x i32] [i32 %d, i32 %d, "
-                 "i32 %d, i32 %d], ",
+        text_add(&writer->body, "%s\n  %%launch { i32 %d, i32 %d, i32 %d, i32 %d, i32 %d, i32 %d, i32 %d, [%d x i32] [",
                  i ? "," : "", launch->index, launch->buffers_first, launch->buffers_count, launch->dims_first,
-                 launch->dims_count, launch->deps_first, launch->deps_count, launch->units_value[0],
-                 launch->units_value[1], launch->units_value[2], launch->units_value[3]);
+                 launch->dims_count, launch->deps_first, launch->deps_count, LEVELS_MAX);
+        for (int level = 0; level < LEVELS_MAX; level++)
+            text_add(&writer->body, "%si32 %d", level ? ", " : "", launch->units_value[level]);
+        text_add(&writer->body, "], ");
         text_add(&writer->body, "i32 %d, i32 %d, i32 %d, ptr %s, ptr %s }", launch->work_value, launch->flops_value,
                  launch->bytes_value, string(writer, launch->name),
                  string(writer, program->kernels[launch->index].name));

@@ -10,8 +10,8 @@
 
 #include "runtime/lathe_model.h" /* lathe_tensor_info, lathe_symbol, lathe_model_v1 */
 
-#define LATHE_RUNTIME_ABI 1
-#define LATHE_LEVELS_MAX 4
+#define LATHE_RUNTIME_ABI 2
+#define LATHE_LEVELS_MAX 8
 
 /* One kernel: computes units [begin, end) of its launch.
  * buffers: one pointer per kernel parameter. dims: the values of the kernel's symbols. scratch: private to the calling worker,

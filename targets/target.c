@@ -1,5 +1,6 @@
 /* Lookup of targets by name. A family is a line of `families`, a device a row of targets/devices.c. */
 #include "targets/target.h"
+#include "targets/cuda.h"
 #include "targets/devices.h"
 #include "targets/x86.h"
 
@@ -7,6 +8,7 @@
 
 static const TargetFamily *const families[] = {
     &x86_family,
+    &cuda_family,
 };
 enum { FAMILIES = sizeof families / sizeof *families, NAME_LONGEST = 40 };
 

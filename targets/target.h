@@ -40,6 +40,23 @@ typedef struct TargetFamily {
     uint64_t (*host_mask)(void);          /* TARGET_CPU_* bits of the machine that runs this; NULL: never this family */
 } TargetFamily;
 
+/* What schedules for a GPU need to know. */
+typedef struct TargetGpu {
+    int sm;                /* compute capability times ten: 80, 100 */
+    int warp;              /* threads that run in step */
+    int block_threads;     /* most of a block */
+    int registers;         /* 32-bit registers of a multiprocessor */
+    int thread_registers;  /* most of a thread */
+    int sm_threads;        /* most that a multiprocessor holds at once */
+    int sm_blocks;         /* most that a multiprocessor holds at once */
+    int sms;               /* multiprocessors of a typical part */
+    int64_t static_shared; /* bytes of shared memory that a block has without asking the driver for more */
+    int64_t block_shared;  /* most of a block */
+    int64_t sm_shared;     /* of a multiprocessor, for all its blocks */
+    bool copy_async;       /* copies from global to shared memory pass by the registers */
+    const char *mma;       /* rows of ir/mma.def that are instructions, with spaces */
+} TargetGpu;
+
 typedef struct TargetMachineInfo {
     const TargetFamily *family;
     const char *name;     /* as in --cpu */
@@ -48,10 +65,11 @@ typedef struct TargetMachineInfo {
     const char *features; /* LLVM's feature list, complete: code never depends on what the name implies */
     int vector_bytes;     /* widest register that kernels use */
     int vector_registers;
-    bool masked;        /* loads and stores have cheap masks of any lane */
-    bool gather;        /* 32- and 64-bit elements can be gathered by one instruction */
-    int64_t l1, l2, l3; /* bytes of data cache; l3 is one core's share */
-    uint64_t cpu_mask;  /* TARGET_CPU_*; of the family's own */
+    bool masked;          /* loads and stores have cheap masks of any lane */
+    bool gather;          /* 32- and 64-bit elements can be gathered by one instruction */
+    int64_t l1, l2, l3;   /* bytes of data cache; l3 is one core's share */
+    uint64_t cpu_mask;    /* TARGET_CPU_*; of the family's own */
+    const TargetGpu *gpu; /* NULL: a CPU */
 } TargetMachineInfo;
 
 /* A thing that people own, in the terms of a level. */
@@ -63,7 +81,7 @@ typedef struct TargetDevice {
     const char *what; /* for people */
 } TargetDevice;
 
-enum { TARGET_LEVELS_MAX = 4 }; /* in one library */
+enum { TARGET_LEVELS_MAX = 8 }; /* in one library */
 
 /* What --target and --cpu ask for. */
 typedef struct TargetChoice {

@@ -10,7 +10,7 @@
 
 enum { ELF_X86_64 = 62 };
 
-static const TargetMachineInfo levels[] = {
+const TargetMachineInfo x86_levels[] = {
     {
         .family = &x86_family,
         .name = "x86-64-v3",
@@ -72,7 +72,7 @@ const TargetFamily x86_family = {
     .system = SYSTEM_HOSTED,
     .pointer_bits = 64,
     .elf_machine = ELF_X86_64,
-    .levels = levels,
-    .level_count = sizeof levels / sizeof *levels,
+    .levels = x86_levels,
+    .level_count = sizeof x86_levels / sizeof *x86_levels,
     .host_mask = x86_host_mask,
 };

@@ -5,5 +5,6 @@
 #include "targets/target.h"
 
 extern const TargetFamily x86_family;
+extern const TargetMachineInfo x86_levels[]; /* lowest first: hosts of devices */
 
 #endif

@@ -287,7 +287,7 @@ static bool holds(const Plan *plan, const TargetMachineInfo *target, uint64_t se
 static void check(const Plan *plan)
 {
     int failures = 0, taken = 0;
-    for (int level = 0; level < target_count(); level++)
+    for (int level = 0; level < target_family_at(0)->level_count; level++)
         for (uint64_t seed = 1; seed <= plan->seeds; seed++) {
             bool by_template;
             failures += !holds(plan, target_at(level), seed, &by_template);

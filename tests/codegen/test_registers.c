@@ -182,7 +182,7 @@ static int check(const Product *product, const TargetMachineInfo *target)
 Test(registers, accumulators_stay_in_registers)
 {
     int failures = 0;
-    for (int level = 0; level < target_count(); level++)
+    for (int level = 0; level < target_family_at(0)->level_count; level++)
         for (int i = 0; i < PRODUCTS; i++)
             failures += check(&products[i], target_at(level));
     fflush(stdout);

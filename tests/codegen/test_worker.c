@@ -26,7 +26,7 @@ static Machine *machine_of_adders(void)
 {
     Machine *const machine = machine_open();
     for (int i = 0; i < KERNELS; i++)
-        machine_add(machine, make_adder(machine, i), target_at(i % target_count()));
+        machine_add(machine, make_adder(machine, i), target_at(i % target_family_at(0)->level_count));
     return machine;
 }
 
@@ -126,7 +126,7 @@ Test(worker, a_worker_that_dies_costs_one_retry_and_a_warning)
             cr_expect_eq(machine->diagnostics->error_count, 0);
             const char *const warning = machine->diagnostics->first->text;
             cr_expect(strstr(warning, "adder_") && strstr(warning, "planted"), "%s", warning);
-            if (target_runs_here(target_at(target_count() - 1))) {
+            if (target_runs_here(target_at(target_family_at(0)->level_count - 1))) {
                 machine_load(machine);
                 for (int i = 0; i < KERNELS; i++)
                     expect_adds(machine, i, i % 3 == 1 ? i + 100 : i);

@@ -1,0 +1,9 @@
+/* The CUDA family: see cuda.c. */
+#ifndef LATHE_TARGETS_CUDA_H
+#define LATHE_TARGETS_CUDA_H
+
+#include "targets/target.h"
+
+extern const TargetFamily cuda_family;
+
+#endif
