@@ -196,7 +196,7 @@ bool contract_plan(Contract *c)
 {
     Ir *const ir = c->ir;
     int64_t depth = 512, rows = 128, columns = 256; /* what symbolic extents are taken for */
-    if (!contract_match(ir, c->kernel, &c->roles))
+    if (!tile_fits(c->target, 1, 1) || !contract_match(ir, c->kernel, &c->roles))
         return false;
     c->m = axis_make(ir, "m", c->roles.rows);
     c->k = axis_make(ir, "k", c->roles.depth);

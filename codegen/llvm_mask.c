@@ -42,7 +42,8 @@ static LLVMValueRef mask_part(Emitter *emitter, LLVMValueRef mask, int first, in
 /* Lanes of a register's worth where the access has to be made in parts, else 0. */
 static int lanes_of_part(const Emitter *emitter, LLVMValueRef mask, int lanes, int bytes)
 {
-    const int part = emitter->target->vector_bytes / bytes;
+    /* A target that asks for fewer vectors than LLVM knows registers of gets LLVM's smallest. */
+    const int part = (emitter->target->vector_bytes < 16 ? 16 : emitter->target->vector_bytes) / bytes;
     const bool divides = part > 1 && lanes > part && lanes % part == 0 && ((lanes / part) & (lanes / part - 1)) == 0;
     return !emitter->target->masked && bytes >= 4 && divides && lanes <= 2 * PARTS_MAX && !LLVMIsConstant(mask) ? part
                                                                                                                 : 0;

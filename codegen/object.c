@@ -67,6 +67,12 @@ static LLVMTargetMachineRef machine_open(Ir *ir, const ObjectRequest *request)
 {
     LLVMTargetRef target = NULL;
     char *message = NULL;
+    char *const normal = LLVMNormalizeTargetTriple(request->target->triple);
+    /* Others are taken too, and quietly mean another calling convention or library. */
+    if (strcmp(normal, request->target->triple) != 0)
+        BUG("the triple %s of target %s is not in its normal form, which is %s", request->target->triple,
+            request->target->name, normal);
+    LLVMDisposeMessage(normal);
     if (LLVMGetTargetFromTriple(request->target->triple, &target, &message)) {
         backend_error(ir, request, "LLVM has no such target", message);
         return NULL;

@@ -2,6 +2,7 @@
 #include "targets/target.h"
 #include "targets/cuda.h"
 #include "targets/devices.h"
+#include "targets/null.h"
 #include "targets/x86.h"
 
 #include <string.h>
@@ -9,6 +10,7 @@
 static const TargetFamily *const families[] = {
     &x86_family,
     &cuda_family,
+    &null_family,
 };
 enum { FAMILIES = sizeof families / sizeof *families, NAME_LONGEST = 40 };
 
@@ -120,9 +122,10 @@ static bool no_such_target(Diagnostics *diagnostics, const char *name, const Tar
 
 static const TargetMachineInfo *target_native(Diagnostics *diagnostics)
 {
-    for (int i = target_count() - 1; i >= 0; i--)
-        if (target_runs_here(target_at(i)))
-            return target_at(i);
+    for (int i = 0; i < FAMILIES; i++)
+        for (int level = families[i]->level_count - 1; level >= 0; level--)
+            if (target_runs_here(&families[i]->levels[level]))
+                return &families[i]->levels[level];
     diag_error(diagnostics, EXIT_UNSUPPORTED, NULL, "this machine runs none of the targets (the lowest is %s)",
                target_at(0)->name);
     return NULL;
@@ -195,6 +198,8 @@ bool target_choose(Diagnostics *diagnostics, const char *name, const char *const
 {
     const size_t length = strcspn(name, ":");
     const char *implied = name;
+    if (!*name)
+        return no_such_target(diagnostics, name, NULL);
     *choice = (TargetChoice){.family = family_called(name, length)};
     if (choice->family)
         implied = name[length] ? name + length + 1 : choice->family->standard;

@@ -1,4 +1,4 @@
-/* lathe targets: the machines that can be compiled for, and what each implies. */
+/* lathe targets: the machines that can be compiled for, the devices that are known by name, and what each implies. */
 #include "tools/verbs.h"
 
 #include "targets/target.h"
@@ -6,72 +6,151 @@
 
 #include <string.h>
 
-static void print_table(void)
+static const char *const system_name[] = {
+    [SYSTEM_HOSTED] = "hosted", [SYSTEM_FREESTANDING] = "freestanding", [SYSTEM_DEVICE] = "device"};
+static const char *const system_meaning[] = {
+    [SYSTEM_HOSTED] = "hosted: shared and static libraries, threads",
+    [SYSTEM_FREESTANDING] = "freestanding: static libraries that need no operating system",
+    [SYSTEM_DEVICE] = "device: kernels travel as data in a library of the host's",
+};
+
+static const char *size_text(Arena *arena, int64_t bytes)
 {
-    printf("%-12s %-26s %-8s %-10s %-6s %s\n", "name", "triple", "vectors", "registers", "masks", "here");
+    if (bytes == 0)
+        return "-";
+    return bytes % (1 << 20) ? arena_format(arena, "%lld KiB", (long long)bytes >> 10)
+                             : arena_format(arena, "%lld MiB", (long long)bytes >> 20);
+}
+
+static const char *yes_no(bool answer)
+{
+    return answer ? "yes" : "no";
+}
+
+/* ---- all ---- */
+
+static void print_all(Arena *arena)
+{
+    printf("%-12s %-14s %-13s %-8s %-10s %-6s %s\n", "family", "level", "system", "vectors", "registers", "masks",
+           "here");
     for (int i = 0; i < target_count(); i++) {
-        const TargetMachineInfo *const target = target_at(i);
-        printf("%-12s %-26s %-8d %-10d %-6s %s\n", target->name, target->triple, target->vector_bytes * 8,
-               target->vector_registers, target->masked ? "yes" : "no", target_runs_here(target) ? "runs" : "no");
+        const TargetMachineInfo *const level = target_at(i);
+        printf("%-12s %-14s %-13s %-8d %-10d %-6s %s\n", level->family->name, level->name,
+               system_name[level->family->system], level->vector_bytes * 8, level->vector_registers,
+               yes_no(level->masked), target_runs_here(level) ? "runs" : "no");
+    }
+    printf("\n%-20s %-14s %-10s %-10s %s\n", "device", "level", "RAM", "flash", "what it is");
+    for (int i = 0; i < target_device_count(); i++) {
+        const TargetDevice *const device = target_device_at(i);
+        printf("%-20s %-14s %-10s %-10s %s\n", device->name, device->target, size_text(arena, device->ram),
+               size_text(arena, device->flash), device->what);
     }
 }
 
-static void print_one(const TargetMachineInfo *target)
+/* ---- one ---- */
+
+static void print_level(const TargetMachineInfo *level)
 {
-    printf("name              %s\n", target->name);
-    printf("triple            %s\n", target->triple);
-    printf("tuned for         %s\n", target->cpu);
-    printf("vector registers  %d of %d bits\n", target->vector_registers, target->vector_bytes * 8);
-    printf("cheap masks       %s\n", target->masked ? "yes" : "no");
-    printf("gather            %s\n", target->gather ? "yes" : "no");
-    printf("caches            %lld KiB, %lld KiB, %lld KiB of the last level per core\n", (long long)target->l1 >> 10,
-           (long long)target->l2 >> 10, (long long)target->l3 >> 10);
-    printf("runs here         %s\n", target_runs_here(target) ? "yes" : "no");
-    printf("features          %s\n", target->features);
+    printf("\nlevel             %s\n", level->name);
+    printf("triple            %s\n", level->triple);
+    printf("tuned for         %s\n", level->cpu);
+    printf("vector registers  %d of %d bits\n", level->vector_registers, level->vector_bytes * 8);
+    printf("cheap masks       %s\n", yes_no(level->masked));
+    printf("gather            %s\n", yes_no(level->gather));
+    if (level->l1)
+        printf("caches            %lld KiB, %lld KiB, %lld KiB of the last level per core\n",
+               (long long)level->l1 >> 10, (long long)level->l2 >> 10, (long long)level->l3 >> 10);
+    printf("runs here         %s\n", yes_no(target_runs_here(level)));
+    printf("features          %s\n", level->features);
 }
 
-static void write_one(JsonWriter *json, const TargetMachineInfo *target)
+static void print_choice(Arena *arena, const TargetChoice *choice)
+{
+    const TargetFamily *const family = choice->family;
+    if (choice->device) {
+        printf("device            %s: %s\n", choice->device->name, choice->device->what);
+        if (choice->device->ram)
+            printf("memory            %s of RAM, %s of flash\n", size_text(arena, choice->device->ram),
+                   size_text(arena, choice->device->flash));
+    }
+    printf("family            %s: %s\n", family->name, family->what);
+    printf("system            %s\n", system_meaning[family->system]);
+    printf("pointers          %d bits\n", family->pointer_bits);
+    if (family->host)
+        printf("host              %s\n", family->host->name);
+    printf("compiled unless told otherwise for %s\n", family->standard);
+    for (int i = 0; i < choice->level_count; i++)
+        print_level(choice->levels[i]);
+}
+
+/* ---- for programs ---- */
+
+static void write_level(JsonWriter *json, const TargetMachineInfo *level)
 {
     json_object(json);
-    json_field_string(json, "name", target->name);
-    json_field_string(json, "triple", target->triple);
-    json_field_string(json, "cpu", target->cpu);
-    json_field_string(json, "features", target->features);
-    json_field_integer(json, "vector_bytes", target->vector_bytes);
-    json_field_integer(json, "vector_registers", target->vector_registers);
-    json_field_bool(json, "masked", target->masked);
-    json_field_bool(json, "gather", target->gather);
-    json_field_integer(json, "l1_bytes", target->l1);
-    json_field_integer(json, "l2_bytes", target->l2);
-    json_field_integer(json, "l3_bytes", target->l3);
-    json_field_bool(json, "runs_here", target_runs_here(target));
+    json_field_string(json, "name", level->name);
+    json_field_string(json, "family", level->family->name);
+    json_field_string(json, "system", system_name[level->family->system]);
+    json_field_integer(json, "pointer_bits", level->family->pointer_bits);
+    json_field_string(json, "triple", level->triple);
+    json_field_string(json, "cpu", level->cpu);
+    json_field_string(json, "features", level->features);
+    json_field_integer(json, "vector_bytes", level->vector_bytes);
+    json_field_integer(json, "vector_registers", level->vector_registers);
+    json_field_bool(json, "masked", level->masked);
+    json_field_bool(json, "gather", level->gather);
+    json_field_integer(json, "l1_bytes", level->l1);
+    json_field_integer(json, "l2_bytes", level->l2);
+    json_field_integer(json, "l3_bytes", level->l3);
+    json_field_bool(json, "runs_here", target_runs_here(level));
+    json_close(json);
+}
+
+static void write_device(JsonWriter *json, const TargetDevice *device)
+{
+    json_object(json);
+    json_field_string(json, "name", device->name);
+    json_field_string(json, "target", device->target);
+    json_field_string(json, "what", device->what);
+    if (device->ram) {
+        json_field_integer(json, "ram_bytes", device->ram);
+        json_field_integer(json, "flash_bytes", device->flash);
+    }
+    json_close(json);
+}
+
+static void write_answer(JsonWriter *json, const TargetChoice *choice)
+{
+    json_key(json, "targets");
+    json_array(json);
+    for (int i = 0; i < (choice ? choice->level_count : target_count()); i++)
+        write_level(json, choice ? choice->levels[i] : target_at(i));
+    json_close(json);
+    json_key(json, "devices");
+    json_array(json);
+    for (int i = 0; i < target_device_count(); i++)
+        if (!choice || choice->device == target_device_at(i))
+            write_device(json, target_device_at(i));
     json_close(json);
 }
 
 int verb_targets(const Options *options)
 {
-    const TargetMachineInfo *one = NULL;
+    TargetChoice choice;
     Answer answer;
-    if (options->argument_count > 0) {
-        one = target_find(options->diagnostics, options->arguments[0]);
-        if (!one)
-            return options->diagnostics->code;
-    }
+    const bool one = options->argument_count > 0;
+    if (one && !target_choose(options->diagnostics, options->arguments[0], NULL, 0, &choice))
+        return options->diagnostics->code;
     if (answer_wants_text(options)) {
         if (one)
-            print_one(one);
+            print_choice(options->arena, &choice);
         else
-            print_table();
+            print_all(options->arena);
     }
     if (!answer_wants_json(options))
         return EXIT_OK;
     if (!answer_open(&answer, options, "lathe.targets/1"))
         return options->diagnostics->code;
-    json_key(&answer.json, "targets");
-    json_array(&answer.json);
-    for (int i = 0; i < target_count(); i++)
-        if (!one || one == target_at(i))
-            write_one(&answer.json, target_at(i));
-    json_close(&answer.json);
+    write_answer(&answer.json, one ? &choice : NULL);
     return answer_close(&answer) ? EXIT_OK : options->diagnostics->code;
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MACHINE_JOBS = 256 };
+enum { MACHINE_JOBS = 512 };
 
 typedef struct Machine {
     Arena *arena;

@@ -153,7 +153,10 @@ Test(program, success_is_0)
         {"$L --version", 0, "lathe "},
         {"$L doctor", 0, "ok     model"},
         {"$L targets", 0, "x86-64-v3"},
+        {"$L targets", 0, "haswell"},
         {"$L targets native", 0, "features"},
+        {"$L targets haswell", 0, "Zen 1 to 3"},
+        {"$L targets x86-64", 0, "x86-64-v4,x86-64-v3"},
         {"$L inspect --host", 0, "processor"},
         {"$L inspect $D/good/dense.onnx", 0, "input      x: f32[batch,3]"},
         {"$L inspect $D/good/dense.onnx --ops", 0, "MatMul"},
@@ -167,6 +170,11 @@ Test(program, success_is_0)
         {"$L run dense.so -i random:1 --shape x=2x3", 0, "y: f32[2,4]"},
         {"$L run dense.so -i random:1 --dim batch=3", 0, "y: f32[3,4]"},
         {"$L run dense.so -i random:1 --dim bach=3", 2, "bach"},
+        {"$L compile $D/good/dense.onnx -q -o null.so --target null && $L inspect null.so", 0, "null"},
+        {"$L run dense.so -q -i random:1 --dim batch=3 -o dense && $L run null.so -q -i random:1 --dim batch=3 -o null "
+         "&& "
+         "cmp dense/output_0.npy null/output_0.npy && echo same",
+         0, "same"},
         {"$L compile $D/good/dense.onnx -q -o dense.so --prefix lathe_x", 2, "lathe_x"},
         {"cp $D/good/dense.onnx lathe.onnx && $L compile lathe.onnx -q -o l.so && grep model_lathe_open l.h", 0, ""},
         {"$L bench dense.so --min-time 1ms --dim batch=4", 0, "batch=4"},
