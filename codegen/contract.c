@@ -92,12 +92,12 @@ static Node *load_b(Contract *c, Block *block, const Corner *corner, int vector,
 static void prefetch_b(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
 {
     Ir *const ir = c->ir;
-    if (c->read_b != READ_PANELS)
+    if (!c->fetch) /* panels alone are fetched ahead */
         return;
     Node *const panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
     for (int v = 0; v < vectors; v++) {
         Node *const offset =
-            panel_offset(c, index_add(ir, panel, index_const(ir, v)), index_add(ir, k, index_const(ir, PREFETCH_ROWS)));
+            panel_offset(c, index_add(ir, panel, index_const(ir, v)), index_add(ir, k, index_const(ir, c->fetch)));
         block_append(ir, block,
                      node_make(ir, &(Node){.op = OP_prefetch,
                                            .inputs = (Node *[]){c->b_buffer, offset},
@@ -115,9 +115,9 @@ static void prefetch_next(Contract *c, Block *block, const Corner *corner, Node 
     Node *const next = panel_offset(
         c, index_add(ir, index_floordiv(ir, corner->column, index_const(ir, PANEL)), index_const(ir, c->tile.vectors)),
         index_const(ir, 0));
-    Node *const steps = index_floordiv(ir, c->depth, index_const(ir, UNROLL));
+    Node *const steps = index_floordiv(ir, c->depth, index_const(ir, c->unroll));
     Node *const step =
-        index_add(ir, index_mul(ir, corner->tile, steps), index_floordiv(ir, k, index_const(ir, UNROLL)));
+        index_add(ir, index_mul(ir, corner->tile, steps), index_floordiv(ir, k, index_const(ir, c->unroll)));
     for (int i = 0; i < c->ahead; i++) {
         Node *const line = index_add(ir, index_mul(ir, step, index_const(ir, c->ahead)), index_const(ir, i));
         Node *const offset = index_add(ir, next, index_mul(ir, line, index_const(ir, PANEL)));
@@ -150,13 +150,13 @@ static void emit_products(Contract *c, Block *block, const Corner *corner, Tile 
                           Node *const *masks)
 {
     Ir *const ir = c->ir;
-    Node *const four = index_const(ir, UNROLL);
-    Node *const whole = index_mul(ir, index_floordiv(ir, c->depth, four), four);
+    Node *const round = index_const(ir, c->unroll);
+    Node *const whole = index_mul(ir, index_floordiv(ir, c->depth, round), round);
     if (!index_is(whole, 0)) {
         Node *const k = axis_make(ir, "k", c->depth);
-        Block *const body = body_for(ir, block, k, index_const(ir, 0), whole, UNROLL);
+        Block *const body = body_for(ir, block, k, index_const(ir, 0), whole, c->unroll);
         prefetch_next(c, body, corner, k);
-        for (int i = 0; i < UNROLL; i++) {
+        for (int i = 0; i < c->unroll; i++) {
             Node *const step = index_add(ir, k, index_const(ir, i));
             prefetch_b(c, body, corner, tile.vectors, step);
             emit_step(c, body, corner, tile, accumulators, step, masks);
@@ -414,17 +414,36 @@ static Node *emit_units(Contract *c, Block *body)
     return units;
 }
 
-Node *contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target)
+/* What the cost model alone would not have chosen is said only where it was. */
+static const char *schedule_text(const Contract *c)
 {
-    Contract contract = {.ir = ir, .kernel = kernel, .target = target};
+    static const char *const reading[] = {"strided", "packed", "panels"};
+    Arena *const arena = c->ir->arena;
+    const char *text = arena_format(arena, "contract rows=%d vectors=%d tiles=%lld groups=%lld ahead=%d a=%s b=%s",
+                                    c->tile.rows, c->tile.vectors, (long long)c->block_tiles,
+                                    (long long)c->block_groups, c->ahead, reading[c->read_a], reading[c->read_b]);
+    if (c->unroll != UNROLL)
+        text = arena_format(arena, "%s unroll=%d", text, c->unroll);
+    if (c->read_b == READ_PANELS && c->fetch != PREFETCH_ROWS)
+        text = arena_format(arena, "%s fetch=%d", text, c->fetch);
+    return text;
+}
+
+Node *contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
+{
+    Contract contract = {.ir = ir, .kernel = kernel, .target = target, .trial = trial};
     if (!contract_plan(&contract))
         return NULL;
-    static const char *const reading[] = {"strided", "packed", "panels"};
     Block *const body = block_make(ir);
     Node *const units = emit_units(&contract, body);
-    const char *const text = arena_format(
-        ir->arena, "contract rows=%d vectors=%d tiles=%lld groups=%lld ahead=%d a=%s b=%s", contract.tile.rows,
-        contract.tile.vectors, (long long)contract.block_tiles, (long long)contract.block_groups, contract.ahead,
-        reading[contract.read_a], reading[contract.read_b]);
-    return kernel_with_body(ir, kernel, body, units, text, contract.scratch);
+    return kernel_with_body(ir, kernel, body, units, schedule_text(&contract), contract.scratch);
+}
+
+bool contract_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
+{
+    Contract contract = {.ir = ir, .kernel = kernel, .target = target, .trial = trial};
+    if (!contract_plan(&contract))
+        return false;
+    *cycles = contract_plan_cycles(&contract, threads);
+    return true;
 }

@@ -108,35 +108,65 @@ static bool tile_fits(const TargetMachineInfo *target, int rows, int vectors)
     return rows * vectors * width + vectors * width + 1 < target->vector_registers;
 }
 
-/* The tile with the least work over the whole product, tails included. */
-static Tile choose_tile(const Contract *c)
+/* Cycles of one step of k of the whole product in tiles of r rows x v vectors, tails included. */
+static double product_cycles(const TargetMachineInfo *target, int64_t rows, int64_t panels, int r, int v)
 {
-    int64_t rows, columns;
-    if (!const_is_int(c->roles.rows, &rows))
-        rows = 128;
-    if (!const_is_int(c->roles.columns, &columns))
-        columns = 128;
-    const int64_t panels = (columns + PANEL - 1) / PANEL;
-    Tile best = {1, 1};
+    const int64_t full_m = rows / r, tail_m = rows % r, full_n = panels / v, tail_n = panels % v;
+    double cost = (double)(full_m * full_n) * tile_cycles(target, r, v);
+    if (tail_m)
+        cost += (double)full_n * tile_cycles(target, tail_m, v);
+    if (tail_n)
+        cost += (double)full_m * tile_cycles(target, r, tail_n);
+    if (tail_m && tail_n)
+        cost += tile_cycles(target, tail_m, tail_n);
+    return cost;
+}
+
+static int64_t ceil_divide(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* The tile with the least work over the whole product. `vectors` is its width, 0: any. */
+static Tile choose_tile(const Contract *c, int64_t rows, int64_t panels, int vectors)
+{
+    Tile best = {1, vectors ? vectors : 1};
     double least = 1e300;
     for (int r = 1; r <= ROWS_MAX - 2; r++)
-        for (int v = 1; v <= VECTORS_MAX; v++) {
+        for (int v = vectors ? vectors : 1; v <= (vectors ? vectors : VECTORS_MAX); v++) {
             if (!tile_fits(c->target, r, v) || (r > rows && r > 1) || (v > panels && v > 1))
                 continue;
-            const int64_t full_m = rows / r, tail_m = rows % r, full_n = panels / v, tail_n = panels % v;
-            double cost = (double)(full_m * full_n) * tile_cycles(c->target, r, v);
-            if (tail_m)
-                cost += (double)full_n * tile_cycles(c->target, tail_m, v);
-            if (tail_n)
-                cost += (double)full_m * tile_cycles(c->target, r, tail_n);
-            if (tail_m && tail_n)
-                cost += tile_cycles(c->target, tail_m, tail_n);
+            const double cost = product_cycles(c->target, rows, panels, r, v);
             if (cost < least * 0.999) {
                 least = cost;
                 best = (Tile){r, v};
             }
         }
     return best;
+}
+
+/* Symbolic extents count as 128 here. */
+static void plan_tile(Contract *c)
+{
+    int64_t rows, columns;
+    if (!const_is_int(c->roles.rows, &rows))
+        rows = 128;
+    if (!const_is_int(c->roles.columns, &columns))
+        columns = 128;
+    const int64_t panels = ceil_divide(columns, PANEL);
+    Tile best = choose_tile(c, rows, panels, 0);
+    if (c->trial) {
+        int widest = 1, highest = 1;
+        while (widest < VECTORS_MAX && widest < panels && tile_fits(c->target, 1, widest + 1))
+            widest++;
+        const int vectors = (int)suggest_int(c->trial, "vectors", 1, widest, best.vectors);
+        if (vectors != best.vectors)
+            best = choose_tile(c, rows, panels, vectors);
+        while (highest < ROWS_MAX - 2 && highest < rows && tile_fits(c->target, highest + 1, vectors))
+            highest++;
+        best.rows = (int)suggest_int(c->trial, "rows", 1, highest, best.rows);
+    }
+    c->tile = best;
 }
 
 /* ---- scratch ---- */
@@ -154,11 +184,6 @@ static Node *local_buffer(Contract *c, const char *name, int rank, Node *const *
 }
 
 enum { SCRATCH_MAX = 8 << 20 };
-
-static int64_t ceil_divide(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
 
 /* How rows and columns are cut into units. A unit's columns go outside, its tiles of rows inside: one group of B serves
  * all of them.
@@ -179,17 +204,38 @@ static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns
         c->block_tiles = 1;
     if (c->block_tiles > tiles)
         c->block_tiles = tiles;
+    c->block_tiles = ceil_divide(tiles, ceil_divide(tiles, c->block_tiles));
+    c->block_tiles = suggest_int(c->trial, "tiles", 1, tiles, c->block_tiles);
     const int64_t row_blocks = ceil_divide(tiles, c->block_tiles);
-    c->block_tiles = ceil_divide(tiles, row_blocks);
     /* Copies of A are repeated for each block of columns: fewer of those. */
     const int64_t enough = c->read_a == READ_PACKED ? 4 : 16;
     int64_t blocks = ceil_divide(enough, row_blocks);
     blocks = blocks > groups ? groups : blocks;
     c->block_groups = ceil_divide(groups, blocks < 1 ? 1 : blocks);
-    if (c->read_b == READ_PANELS && !stays && depth >= UNROLL)
-        c->ahead = (int)ceil_divide(UNROLL * c->tile.vectors, c->block_tiles);
-    if (c->ahead > 2 * c->tile.vectors)
+    c->block_groups = suggest_int(c->trial, "groups", 1, groups, c->block_groups);
+    c->unroll = (int)suggest_int(c->trial, "unroll", 1, UNROLL_MAX, UNROLL);
+    if (c->read_b != READ_PANELS)
+        return;
+    c->fetch = (int)suggest_int(c->trial, "fetch", 0, FETCH_MAX, PREFETCH_ROWS);
+    if (depth < c->unroll)
+        return;
+    const int most = 2 * c->tile.vectors;
+    c->ahead = stays ? 0 : (int)ceil_divide(c->unroll * c->tile.vectors, c->block_tiles);
+    if (c->ahead > most)
         c->ahead = 0; /* too few tiles to spread the lines over */
+    c->ahead = (int)suggest_int(c->trial, "ahead", 0, most, c->ahead);
+}
+
+/* How operands are read: where they stand when that is possible. Copies need a known depth. */
+static void plan_reading(Contract *c, bool known)
+{
+    static const char *const names[] = {[READ_STRIDED] = "strided", [READ_PACKED] = "packed"};
+    c->read_a = a_is_strided(c) ? READ_STRIDED : READ_PACKED;
+    c->read_b = b_is_panels(c) ? READ_PANELS : b_is_strided(c) ? READ_STRIDED : READ_PACKED;
+    if (known && c->read_a == READ_STRIDED)
+        c->read_a = (Reading)suggest_choice(c->trial, "a", names, 2, READ_STRIDED);
+    if (known && c->read_b == READ_STRIDED)
+        c->read_b = (Reading)suggest_choice(c->trial, "b", names, 2, READ_STRIDED);
 }
 
 bool contract_plan(Contract *c)
@@ -206,9 +252,11 @@ bool contract_plan(Contract *c)
     const_is_int(c->roles.columns, &columns);
     if (depth < 1 || rows < 1 || columns < 1)
         return false;
-    c->tile = choose_tile(c);
-    c->read_a = a_is_strided(c) ? READ_STRIDED : READ_PACKED;
-    c->read_b = b_is_panels(c) ? READ_PANELS : b_is_strided(c) ? READ_STRIDED : READ_PACKED;
+    c->guess_rows = rows;
+    c->guess_columns = columns;
+    c->guess_depth = depth;
+    plan_tile(c);
+    plan_reading(c, known);
     if ((c->read_a == READ_PACKED || c->read_b == READ_PACKED) && !known)
         return false; /* scratch needs a known depth */
     plan_units(c, depth, rows, columns);
@@ -223,4 +271,39 @@ bool contract_plan(Contract *c)
     if (c->read_b == READ_PACKED && !(c->b_local = local_buffer(c, "columns", reduced + 2, dims)))
         return false;
     return c->scratch <= SCRATCH_MAX;
+}
+
+/* ---- cost ---- */
+
+/* Cycles of one element that is copied to scratch, of one byte that comes from behind L2, and of one round of the loop
+ * over k besides its products. */
+static const double copy_cycles = 0.4, stream_cycles = 0.1, round_cycles = 1.5;
+
+double contract_plan_cycles(const Contract *c, int threads)
+{
+    const int64_t rows = c->guess_rows, columns = c->guess_columns, depth = c->guess_depth, l2 = c->target->l2;
+    const int64_t tiles = ceil_divide(rows, c->tile.rows), width = c->tile.vectors * PANEL;
+    const int64_t groups = ceil_divide(columns, width), column_blocks = ceil_divide(groups, c->block_groups);
+    const int64_t row_blocks = c->read_b == READ_PACKED ? 1 : ceil_divide(tiles, c->block_tiles);
+    double cycles =
+        (double)depth * product_cycles(c->target, rows, ceil_divide(columns, PANEL), c->tile.rows, c->tile.vectors);
+    cycles += round_cycles * (double)(tiles * groups) * (double)ceil_divide(depth, c->unroll);
+    if (c->read_a == READ_PACKED)
+        cycles += copy_cycles * (double)(rows * depth * column_blocks);
+    if (c->read_b == READ_PACKED)
+        cycles += copy_cycles * (double)(columns * depth);
+    /* B comes from behind L2 once per block of rows, A once per group where its block does not stay. */
+    const double b_bytes = (double)(columns * depth) * 4, a_block = (double)(c->block_tiles * c->tile.rows * depth) * 4;
+    if (b_bytes > (double)l2 / 4)
+        cycles += (c->ahead ? 0.3 : 1.0) * stream_cycles * b_bytes * (double)row_blocks;
+    if (a_block > (double)l2 * 3 / 4)
+        cycles += stream_cycles * (double)(rows * depth * groups) * 4;
+    int64_t units = row_blocks * column_blocks, extent;
+    for (int i = 0; i < c->roles.batch_count; i++)
+        if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0) {
+            units *= extent;
+            cycles *= (double)extent;
+        }
+    /* The last round of units leaves threads idle. */
+    return cycles * (double)ceil_divide(units, threads) / (double)units;
 }

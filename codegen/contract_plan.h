@@ -2,10 +2,13 @@
 #ifndef LATHE_CODEGEN_CONTRACT_PLAN_H
 #define LATHE_CODEGEN_CONTRACT_PLAN_H
 
+#include "codegen/space.h"
 #include "ir/roles.h"
 #include "targets/target.h"
 
-enum { ROWS_MAX = 16, VECTORS_MAX = 8, UNROLL = 4, PREFETCH_ROWS = 16 };
+enum { ROWS_MAX = 16, VECTORS_MAX = 8, UNROLL_MAX = 8, FETCH_MAX = 64 };
+/* What the cost model takes, unless a trial says otherwise. */
+enum { UNROLL = 4, PREFETCH_ROWS = 16 };
 
 /* How an operand is read. */
 typedef enum Reading {
@@ -22,6 +25,7 @@ typedef struct Contract {
     Ir *ir;
     Node *kernel;
     const TargetMachineInfo *target;
+    Trial *trial; /* NULL: the cost model decides */
     ContractRoles roles;
     Node *m, *k, *depth; /* flattened axes */
     Reading read_a, read_b;
@@ -32,11 +36,16 @@ typedef struct Contract {
     int64_t block_groups; /* column groups of one unit */
     int64_t block_tiles;  /* tiles of rows of one unit */
     int ahead;            /* lines of the next group of B to fetch into L2 at each unrolled step; 0: none */
+    int unroll;           /* steps of k in one round of the loop */
+    int fetch;            /* rows of B's panels fetched into L1 ahead of their use; 0: none */
     int64_t scratch;
+    int64_t guess_rows, guess_columns, guess_depth; /* extents, symbolic ones guessed */
 } Contract;
 
-/* Fills everything but ir, kernel and target. False when the template cannot do the kernel. */
+/* Fills everything but ir, kernel, target and trial. False when the template cannot do the kernel. */
 bool contract_plan(Contract *contract);
+/* Cycles of the planned kernel on `threads` cores, roughly. */
+double contract_plan_cycles(const Contract *contract, int threads);
 /* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */
 Node *contract_flat_rows(const Contract *contract, Node *node, Node *row);
 

@@ -6,6 +6,10 @@
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
+#include <string.h>
+
+enum { LOOPS_SPACE = 1, LANES_MAX = 64 };
+
 /* Lanes of the widest element that the kernel touches, so that no vector is wider than four registers. */
 static int lanes_for(const Node *kernel, const TargetMachineInfo *target)
 {
@@ -26,15 +30,148 @@ Node *kernel_schedule_plain(Ir *ir, Node *kernel, const TargetMachineInfo *targe
     return loops_schedule(ir, kernel, &schedule);
 }
 
-Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target)
+static int suggest_lanes(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
 {
-    const ScheduleOptions *const options = context;
+    const int standard = lanes_for(kernel, target);
+    const char *names[8];
+    int lanes[8], count = 0;
+    if (!trial)
+        return standard;
+    for (int wide = 1; wide <= LANES_MAX; wide *= 2) {
+        if (wide != 1 && wide != standard / 2 && wide != standard && wide != standard * 2)
+            continue;
+        lanes[count] = wide;
+        names[count++] = arena_format(ir->arena, "%d", wide);
+    }
+    int usual = 0;
+    while (usual < count - 1 && lanes[usual] != standard)
+        usual++;
+    return lanes[suggest_choice(trial, "lanes", arena_copy(ir->arena, names, sizeof names), count, usual)];
+}
+
+static Node *loops_template(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
+{
+    const LoopsSchedule schedule = {.lanes = suggest_lanes(ir, kernel, target, trial)};
+    return loops_schedule(ir, kernel, &schedule);
+}
+
+static double known(Node *node, double otherwise)
+{
+    int64_t value;
+    return const_is_int(node, &value) ? (double)value : otherwise;
+}
+
+static bool loops_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
+{
+    const int lanes = suggest_lanes(ir, kernel, target, trial);
+    const double flops = known(kernel_flops(ir, kernel), 1e6), bytes = known(kernel_bytes(ir, kernel), 1e6);
+    *cycles = (flops / lanes + bytes / 8) / threads;
+    return true;
+}
+
+/* ---- templates ---- */
+
+typedef struct Template {
+    const char *name;
+    int space;
+    Node *(*schedule)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);
+    bool (*cost)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles);
+} Template;
+
+/* In order of preference; the last does everything. */
+static const Template templates[] = {
+    {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
+    {"window", WINDOW_SPACE, window_schedule, window_cost},
+    {"loops", LOOPS_SPACE, loops_template, loops_cost},
+};
+enum { TEMPLATES = sizeof templates / sizeof *templates, LOOPS = TEMPLATES - 1 };
+
+int template_space(const char *name)
+{
+    for (int i = 0; i < TEMPLATES; i++)
+        if (strcmp(templates[i].name, name) == 0)
+            return templates[i].space;
+    return 0;
+}
+
+/* Templates but the last choose their own order. */
+static bool has_order(const Node *kernel)
+{
     const Block *const stages = kernel_stages(kernel);
     for (int i = 0; i < stages->count; i++)
         if (stage_ordered(stages->nodes[i]))
-            return kernel_schedule_plain(ir, kernel, target); /* the other templates choose their own order */
-    Node *scheduled = options->level > 0 ? contract_schedule(ir, kernel, target) : NULL;
-    if (!scheduled && options->level > 0)
-        scheduled = window_schedule(ir, kernel, target);
-    return scheduled ? scheduled : kernel_schedule_plain(ir, kernel, target);
+            return true;
+    return false;
+}
+
+static const Template *suggest_template(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
+{
+    const char *names[TEMPLATES];
+    const Template *rows[TEMPLATES];
+    int count = 0;
+    double cycles;
+    for (int i = has_order(kernel) ? LOOPS : 0; i < TEMPLATES; i++) {
+        if (i < LOOPS && !templates[i].cost(ir, kernel, target, NULL, 1, &cycles))
+            continue;
+        rows[count] = &templates[i];
+        names[count++] = templates[i].name;
+    }
+    return rows[suggest_choice(trial, "template", arena_copy(ir->arena, names, sizeof names), count, 0)];
+}
+
+const char *trial_template(const Trial *trial)
+{
+    return trial->decisions[0].choices[trial->decisions[0].value];
+}
+
+Node *kernel_schedule_trial(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
+{
+    Node *const scheduled = suggest_template(ir, kernel, target, trial)->schedule(ir, kernel, target, trial);
+    if (!scheduled)
+        trial_refuse(trial, "the values together need too much scratch");
+    return trial_accepted(trial) ? scheduled : NULL;
+}
+
+bool kernel_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
+{
+    if (!suggest_template(ir, kernel, target, trial)->cost(ir, kernel, target, trial, threads, cycles))
+        trial_refuse(trial, "the values together need too much scratch");
+    return trial_accepted(trial);
+}
+
+/* ---- what compiles ---- */
+
+/* The schedule of a record; NULL: none is there, or it does not fit. */
+static Node *recorded(Tuning *tuning, Ir *ir, Node *kernel, const TargetMachineInfo *target)
+{
+    TuningRecord *const record = tuning_find(tuning, tuning_key(ir, kernel), target);
+    if (!record)
+        return NULL;
+    TrialValue *const values = NEW_ARRAY(ir->arena, TrialValue, (size_t)record->value_count + 1);
+    values[0] = (TrialValue){.name = "template", .choice = record->template};
+    if (record->value_count)
+        memcpy(values + 1, record->values, (size_t)record->value_count * sizeof *values);
+    Trial trial = trial_open(ir->arena, values, record->value_count + 1);
+    Node *scheduled = NULL;
+    if (record->space == template_space(record->template))
+        scheduled = kernel_schedule_trial(ir, kernel, target, &trial);
+    else
+        trial.refusal = arena_format(ir->arena, "version %d of the space of \"%s\" is not known here", record->space,
+                                     record->template);
+    tuning->applied += scheduled != NULL;
+    tuning->outside += scheduled == NULL;
+    if (!scheduled && !tuning->refusal)
+        tuning->refusal = trial.refusal;
+    return scheduled;
+}
+
+Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target)
+{
+    const ScheduleOptions *const options = context;
+    Node *scheduled = NULL;
+    if (options->level > 0 && options->tuning)
+        scheduled = recorded(options->tuning, ir, kernel, target);
+    for (int i = options->level > 0 && !has_order(kernel) ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)
+        scheduled = templates[i].schedule(ir, kernel, target, NULL);
+    return scheduled;
 }

@@ -29,6 +29,7 @@ typedef struct Window {
     Ir *ir;
     Node *kernel, *stage, *reduction;
     const TargetMachineInfo *target;
+    Trial *trial;                     /* NULL: the cost model decides */
     Node *operand;                    /* what is read around each position */
     Node *other;                      /* contract: the weights; NULL for folds */
     Node *lane;                       /* the channel axis */
@@ -194,10 +195,16 @@ static int64_t reach(const Direction *direction, int64_t outs)
     return (outs - 1) * direction->factor + (direction->taps - 1) * direction->dilation + 1;
 }
 
+/* Pixels whose sums registers hold. */
+static int most_pixels(const Window *w)
+{
+    return w->target->vector_bytes >= 64 ? PIXELS_MAX : 6;
+}
+
 /* Pixels at once: a divisor of the row if there is a good one, else as many as registers hold. */
 static int choose_pixels(const Window *w)
 {
-    const int most = w->target->vector_bytes >= 64 ? PIXELS_MAX : 6;
+    const int most = most_pixels(w);
     const int64_t outs = w->direction[1].outs;
     if (outs <= most)
         return (int)outs;
@@ -211,10 +218,12 @@ static bool plan(Window *w)
 {
     Ir *const ir = w->ir;
     w->columns = reach(&w->direction[1], w->direction[1].outs);
-    w->pixels = choose_pixels(w);
+    const int64_t outs = w->direction[1].outs, most = most_pixels(w);
+    w->pixels = (int)suggest_int(w->trial, "pixels", 1, outs < most ? outs : most, choose_pixels(w));
     w->band = w->direction[0].outs;
     while (w->band > 1 && reach(&w->direction[0], w->band) * w->columns * LANES * 4 > BAND_BYTES)
         w->band = (w->band + 1) / 2;
+    w->band = suggest_int(w->trial, "band", 1, w->direction[0].outs, w->band);
     Node *const dims[3] = {index_const(ir, reach(&w->direction[0], w->band)), index_const(ir, w->columns),
                            index_const(ir, LANES)};
     const Buffer buffer = {.name = "band", .place = PLACE_LOCAL};
@@ -413,9 +422,9 @@ static Node *emit_units(const Window *w, Block *body)
     return units;
 }
 
-Node *window_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target)
+Node *window_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
 {
-    Window window = {.ir = ir, .kernel = kernel, .target = target};
+    Window window = {.ir = ir, .kernel = kernel, .target = target, .trial = trial};
     if (!match(&window) || !plan(&window))
         return NULL;
     Block *const body = block_make(ir);
@@ -423,4 +432,33 @@ Node *window_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target)
     return kernel_with_body(
         ir, kernel, body, units,
         arena_format(ir->arena, "window pixels=%d band=%lld", window.pixels, (long long)window.band), window.scratch);
+}
+
+/* Cycles of a vector copied into the band, of a vector step from there, and of the latency that a run of pixels ends
+ * with. */
+static const double copy_cycles = 3, step_cycles = 1, run_cycles = 16;
+
+bool window_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
+{
+    Window w = {.ir = ir, .kernel = kernel, .target = target, .trial = trial};
+    if (!match(&w) || !plan(&w))
+        return false;
+    const int64_t rows = w.direction[0].outs, outs = w.direction[1].outs, bands = (rows + w.band - 1) / w.band;
+    const double taps = (double)(w.direction[0].taps * w.direction[1].taps);
+    const int64_t whole = outs / w.pixels, runs = whole + (outs % w.pixels > 0);
+    const double wide = target->vector_bytes >= LANES * 4 ? 1 : LANES * 4 / target->vector_bytes;
+    /* Sums of few pixels wait for each other: four cycles a step. */
+    const double busy = w.pixels < 8 / wide ? 8 / wide / w.pixels : 1;
+    int64_t units = bands, extent;
+    double one = copy_cycles * wide * (double)(reach(&w.direction[0], w.band) * w.columns);
+    one += (double)w.band * (step_cycles * wide * taps * (double)outs * busy + run_cycles * (double)runs);
+    if (w.scratch > target->l1 / 2)
+        one *= 1.2;
+    for (int i = 0; i < w.rest_count; i++)
+        if (const_is_int(w.rest[i]->inputs[0], &extent) && extent > 0)
+            units *= extent;
+    if (const_is_int(w.lane->inputs[0], &extent) && extent > 0)
+        units *= (extent + LANES - 1) / LANES;
+    *cycles = one * (double)((units + threads - 1) / threads);
+    return true;
 }

@@ -1,9 +1,9 @@
 /* Proofs by running: compiled models against the interpreter, bit for bit, in memory that no access may leave.
  *
  * A Proof is one compilation (from a model file or a graph made by a test) up to its program and, per level, its
- * machine code. A Trial is one kernel with the same random contents of its buffers for every way of running it: the
- * scheduled body interpreted, the plain stages interpreted, the machine code. Results equal when every byte does; NaN
- * is NaN, whatever its bits. */
+ * machine code. An Experiment is one kernel with the same random contents of its buffers for every way of running it:
+ * the scheduled body interpreted, the plain stages interpreted, the machine code. Results equal when every byte does;
+ * NaN is NaN, whatever its bits. */
 #ifndef LATHE_TESTS_CODEGEN_PROOF_H
 #define LATHE_TESTS_CODEGEN_PROOF_H
 
@@ -71,6 +71,8 @@ typedef struct Proof {
     Program program;
     const TargetMachineInfo *levels[LEVELS_MAX];
     int level_count;
+    ScheduleFunction *schedule; /* NULL: kernel_schedule */
+    void *context;
     void *library[LEVELS_MAX];
     lathe_kernel *const *functions[LEVELS_MAX]; /* by kernel */
     lathe_kernel *instantiate[LEVELS_MAX];

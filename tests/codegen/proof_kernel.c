@@ -18,7 +18,7 @@ typedef struct Root {
     uint8_t *start; /* contents before each run; NULL when the kernel only reads */
 } Root;
 
-typedef struct Trial {
+typedef struct Experiment {
     Ir *ir;
     Node *kernel; /* any schedule of it: parameters are the same */
     const char *label;
@@ -29,7 +29,7 @@ typedef struct Trial {
     int64_t *dims;
     Guarded scratch;
     int32_t error;
-} Trial;
+} Experiment;
 
 static uint64_t bytes_of(Ir *ir, Node *buffer, const SymbolValue *symbols, int count)
 {
@@ -37,7 +37,7 @@ static uint64_t bytes_of(Ir *ir, Node *buffer, const SymbolValue *symbols, int c
     return elements < 0 ? UINT64_MAX : pack_bytes(buffer->type.dtype, (uint64_t)elements);
 }
 
-static Root *root_of(Trial *trial, Node *buffer)
+static Root *root_of(Experiment *trial, Node *buffer)
 {
     Node *const owner = buffer_root(buffer);
     for (int i = 0; i < trial->root_count; i++)
@@ -47,7 +47,7 @@ static Root *root_of(Trial *trial, Node *buffer)
     return &trial->roots[trial->root_count++];
 }
 
-static bool root_written(const Trial *trial, const Root *root)
+static bool root_written(const Experiment *trial, const Root *root)
 {
     for (int i = 0; i < trial->buffer_count; i++)
         if (buffer_root(trial->kernel->inputs[i]) == root->buffer &&
@@ -56,7 +56,7 @@ static bool root_written(const Trial *trial, const Root *root)
     return false;
 }
 
-static void fill(Trial *trial, Root *root, Values values, uint64_t *state)
+static void fill(Experiment *trial, Root *root, Values values, uint64_t *state)
 {
     const Buffer *const buffer = root->buffer->payload.buffer;
     const Type type = root->buffer->type;
@@ -73,7 +73,7 @@ static void fill(Trial *trial, Root *root, Values values, uint64_t *state)
     memcpy(root->start, root->memory.data, root->memory.bytes);
 }
 
-static void trial_close(Trial *trial)
+static void experiment_close(Experiment *trial)
 {
     for (int i = 0; i < trial->root_count; i++) {
         guarded_close(&trial->roots[i].memory);
@@ -83,19 +83,19 @@ static void trial_close(Trial *trial)
 }
 
 /* False when a size has no value for these symbols. */
-static bool trial_open(Trial *trial, Ir *ir, Node *kernel, const SymbolValue *symbols, int symbol_count, Values values,
-                       uint64_t seed)
+static bool experiment_open(Experiment *trial, Ir *ir, Node *kernel, const SymbolValue *symbols, int symbol_count,
+                            Values values, uint64_t seed)
 {
     Arena *const arena = ir->arena;
     const int count = kernel_buffer_count(kernel), dims = (int)kernel->input_count - count;
     uint64_t largest[1 + 64] = {0};
-    *trial = (Trial){.ir = ir,
-                     .kernel = kernel,
-                     .buffer_count = count,
-                     .roots = NEW_ARRAY(arena, Root, (size_t)count + 1),
-                     .buffers = NEW_ARRAY(arena, void *, (size_t)count + 1),
-                     .bytes = NEW_ARRAY(arena, uint64_t, (size_t)count + 1),
-                     .dims = NEW_ARRAY(arena, int64_t, (size_t)dims + 1)};
+    *trial = (Experiment){.ir = ir,
+                          .kernel = kernel,
+                          .buffer_count = count,
+                          .roots = NEW_ARRAY(arena, Root, (size_t)count + 1),
+                          .buffers = NEW_ARRAY(arena, void *, (size_t)count + 1),
+                          .bytes = NEW_ARRAY(arena, uint64_t, (size_t)count + 1),
+                          .dims = NEW_ARRAY(arena, int64_t, (size_t)dims + 1)};
     for (int i = 0; i < count; i++) {
         Root *const root = root_of(trial, kernel->inputs[i]);
         trial->bytes[i] = bytes_of(ir, kernel->inputs[i], symbols, symbol_count);
@@ -120,7 +120,7 @@ static bool trial_open(Trial *trial, Ir *ir, Node *kernel, const SymbolValue *sy
     return true;
 }
 
-static void trial_reset(Trial *trial)
+static void experiment_reset(Experiment *trial)
 {
     for (int i = 0; i < trial->root_count; i++)
         if (trial->roots[i].start)
@@ -134,7 +134,7 @@ typedef struct Outcome {
     int32_t error;
 } Outcome;
 
-static Outcome trial_take(const Trial *trial)
+static Outcome experiment_take(const Experiment *trial)
 {
     Outcome outcome = {.data = calloc((size_t)trial->root_count + 1, sizeof *outcome.data), .error = trial->error};
     for (int i = 0; i < trial->root_count; i++)
@@ -145,7 +145,7 @@ static Outcome trial_take(const Trial *trial)
     return outcome;
 }
 
-static void outcome_close(const Trial *trial, Outcome *outcome)
+static void outcome_close(const Experiment *trial, Outcome *outcome)
 {
     for (int i = 0; i < trial->root_count; i++)
         free(outcome->data[i]);
@@ -161,7 +161,7 @@ typedef struct Piece {
 enum { PIECES = 4 };
 
 typedef struct MachineRun {
-    Trial *trial;
+    Experiment *trial;
     lathe_kernel *function;
     const Piece *pieces;
 } MachineRun;
@@ -169,7 +169,7 @@ typedef struct MachineRun {
 static void run_machine(void *context)
 {
     const MachineRun *const run = context;
-    Trial *const trial = run->trial;
+    Experiment *const trial = run->trial;
     for (int i = 0; i < PIECES; i++) {
         memset(trial->scratch.data, 0xff, trial->scratch.bytes);
         if (run->pieces[i].from < run->pieces[i].to)
@@ -178,11 +178,11 @@ static void run_machine(void *context)
     }
 }
 
-static bool machine(Trial *trial, lathe_kernel *function, const Piece *pieces)
+static bool machine(Experiment *trial, lathe_kernel *function, const Piece *pieces)
 {
     MachineRun run = {trial, function, pieces};
     const void *fault = NULL;
-    trial_reset(trial);
+    experiment_reset(trial);
     if (run_guarded(run_machine, &run, &fault)) {
         for (int i = 0; i < trial->root_count; i++)
             if (!guarded_intact(&trial->roots[i].memory)) {
@@ -207,11 +207,11 @@ static bool machine(Trial *trial, lathe_kernel *function, const Piece *pieces)
 }
 
 /* INTERPRET_OK, INTERPRET_LIMIT, or a failure that has been told. */
-static int32_t interpret(Trial *trial, Node *scheduled, const Piece *pieces, int64_t work)
+static int32_t interpret(Experiment *trial, Node *scheduled, const Piece *pieces, int64_t work)
 {
     const Code *const code = interpret_compile(trial->ir, scheduled);
     const RunOptions options = {.work_limit = work, .detect_unwritten = true};
-    trial_reset(trial);
+    experiment_reset(trial);
     for (int i = 0; i < PIECES; i++) {
         if (pieces[i].from >= pieces[i].to)
             continue;
@@ -227,7 +227,7 @@ static int32_t interpret(Trial *trial, Node *scheduled, const Piece *pieces, int
 }
 
 /* Does the memory now hold what `outcome` says? */
-static bool same(const Trial *trial, const Outcome *outcome, const char *what)
+static bool same(const Experiment *trial, const Outcome *outcome, const char *what)
 {
     if (trial->error != outcome->error) {
         printf("FAIL %s: %s: error codes %d and %d\n", trial->label, what, outcome->error, trial->error);
@@ -279,7 +279,7 @@ typedef struct Case {
 } Case;
 
 /* Scheduled body (all units, or a few when that is too much) against the machine code. */
-static void prove_body(Case *this, Trial *trial, int64_t units, const Outcome *machine_outcome, const Piece *all)
+static void prove_body(Case *this, Experiment *trial, int64_t units, const Outcome *machine_outcome, const Piece *all)
 {
     Piece pieces[PIECES];
     const int32_t result = interpret(trial, this->scheduled, all, this->options->work);
@@ -294,7 +294,7 @@ static void prove_body(Case *this, Trial *trial, int64_t units, const Outcome *m
             this->failed = true;
             return;
         }
-        Outcome outcome = trial_take(trial);
+        Outcome outcome = experiment_take(trial);
         const int32_t again = interpret(trial, this->scheduled, pieces, 4 * this->options->work);
         if (again == INTERPRET_OK)
             this->failed |= !same(trial, &outcome, "machine code and scheduled body, few units");
@@ -304,7 +304,7 @@ static void prove_body(Case *this, Trial *trial, int64_t units, const Outcome *m
     }
 }
 
-static void prove(Case *this, Trial *trial, int64_t units, int64_t plain_units)
+static void prove(Case *this, Experiment *trial, int64_t units, int64_t plain_units)
 {
     Piece all[PIECES], plain[PIECES];
     all_pieces(units, all);
@@ -315,14 +315,14 @@ static void prove(Case *this, Trial *trial, int64_t units, int64_t plain_units)
             this->failed = true;
             return;
         }
-        reference = trial_take(trial);
+        reference = experiment_take(trial);
         prove_body(this, trial, units, &reference, all);
     } else {
         const int32_t result = interpret(trial, this->scheduled, all, this->options->work);
         this->failed |= result != INTERPRET_OK && result != INTERPRET_LIMIT;
         if (result != INTERPRET_OK)
             return;
-        reference = trial_take(trial);
+        reference = experiment_take(trial);
     }
     const int32_t result = interpret(trial, this->plain, plain, this->options->work);
     if (result == INTERPRET_OK) {
@@ -339,13 +339,13 @@ static void prove(Case *this, Trial *trial, int64_t units, int64_t plain_units)
 static void prove_round(Case *this, const SymbolValue *symbols, int symbol_count, Values values)
 {
     Ir *const ir = this->proof->ir;
-    Trial trial;
+    Experiment trial;
     uint64_t seed = values + 1;
     for (const char *c = this->kernel->name; *c; c++)
         seed = seed * 31 + (unsigned char)*c;
     const int64_t units = index_evaluate(this->scheduled->payload.kernel->units, symbols, symbol_count);
     const int64_t plain_units = index_evaluate(this->plain->payload.kernel->units, symbols, symbol_count);
-    if (trial_open(&trial, ir, this->scheduled, symbols, symbol_count, values, seed) && units >= 0 &&
+    if (experiment_open(&trial, ir, this->scheduled, symbols, symbol_count, values, seed) && units >= 0 &&
         plain_units >= 0) {
         trial.label =
             arena_format(ir->arena, "%s %s %s \"%s\"%s", this->proof->name, this->kernel->name, this->target->name,
@@ -359,7 +359,7 @@ static void prove_round(Case *this, const SymbolValue *symbols, int symbol_count
         else
             this->compared = true;
     }
-    trial_close(&trial);
+    experiment_close(&trial);
 }
 
 void proof_kernels(Proof *proof, int level, bool with_machine, const ProofOptions *options, Tally *tally)

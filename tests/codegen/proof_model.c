@@ -39,11 +39,11 @@ bool proof_import(Proof *proof, const char *path, const ProofOptions *options)
 bool proof_program(Proof *proof)
 {
     const PassOptions passes = {.fuel = -1, .verify = true, .stream = stderr};
-    static ScheduleOptions schedule;
-    schedule.level = proof->compilation.level;
+    ScheduleOptions standard = {.level = proof->compilation.level};
+    ScheduleFunction *const schedule = proof->schedule ? proof->schedule : kernel_schedule;
     const bool good = passes_run(&proof->compilation, &passes) &&
-                      program_build(&proof->compilation, proof->levels, proof->level_count, kernel_schedule, &schedule,
-                                    &proof->program);
+                      program_build(&proof->compilation, proof->levels, proof->level_count, schedule,
+                                    proof->schedule ? proof->context : &standard, &proof->program);
     breadcrumb(NULL, NULL);
     return good;
 }

@@ -213,7 +213,8 @@ typedef struct Plan {
     int symbolic; /* per cent of extents */
     uint64_t seeds;
     bool machine;
-    int least; /* of the cases that the template takes */
+    int least;   /* of the cases that the template takes */
+    bool anyhow; /* with values drawn from the templates' spaces instead of the cost model's */
 } Plan;
 
 static void build(Random *random, Proof *proof, Maker *maker, int symbolic, uint64_t seed)
@@ -259,6 +260,38 @@ static bool takes(const Proof *proof)
     return false;
 }
 
+/* Any answer that is offered. */
+static int64_t drawn(void *context, const Decision *question)
+{
+    return question->low + random_below(context, question->high - question->low + 1);
+}
+
+/* A random schedule; replaying the answers by name must give the same one. Values that together need too much scratch
+ * are drawn again. */
+static Node *schedule_anyhow(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target)
+{
+    Node *scheduled = NULL;
+    TrialValue values[DECISIONS_MAX];
+    double cycles;
+    for (int tries = 0; tries < 20 && !scheduled; tries++) {
+        Trial trial = trial_open(ir->arena, NULL, 0);
+        trial.answer = drawn;
+        trial.context = context;
+        scheduled = kernel_schedule_trial(ir, kernel, target, &trial);
+        for (int i = 0; i < trial.decision_count; i++)
+            values[i] = decision_value(&trial.decisions[i]);
+        Trial again = trial_open(ir->arena, values, trial.decision_count), costed = again;
+        Node *const replayed = kernel_schedule_trial(ir, kernel, target, &again);
+        cr_assert_eq(!scheduled, !replayed);
+        cr_assert_eq(kernel_cost(ir, kernel, target, &costed, 4, &cycles), scheduled != NULL);
+        cr_assert(!scheduled || (cycles > 0 && cycles < 1e18));
+        cr_assert_eq(costed.decision_count, trial.decision_count);
+        if (scheduled)
+            cr_assert_str_eq(scheduled->payload.kernel->schedule, replayed->payload.kernel->schedule);
+    }
+    return scheduled ? scheduled : kernel_schedule_plain(ir, kernel, target);
+}
+
 static bool holds(const Plan *plan, const TargetMachineInfo *target, uint64_t seed, bool *taken)
 {
     const ProofOptions options = {.level = 2, .target = target->name, .work = 200000000, .rounds = 2};
@@ -268,6 +301,9 @@ static bool holds(const Plan *plan, const TargetMachineInfo *target, uint64_t se
     Tally tally = {0};
     proof_start(&proof, arena_format(arena_open(0, NULL, NULL), "seed %llu", (unsigned long long)seed), &options);
     proof.levels[0] = proof.compilation.target = &odd;
+    uint64_t answers = seed;
+    proof.schedule = plan->anyhow ? schedule_anyhow : NULL;
+    proof.context = &answers;
     build(&random, &proof, plan->maker, plan->symbolic, seed);
     bool good = proof_program(&proof) && proof_plan(&proof);
     const bool machine = good && plan->machine && target_runs_here(target);
@@ -331,4 +367,27 @@ Test(contract, gemm_compiled)
 Test(contract, convolutions_compiled)
 {
     check(&(Plan){conv, 10, 20, true, 20});
+}
+
+/* ---- every candidate that a tuner can make ---- */
+
+Test(contract, spaces_of_matrix_products_interpreted)
+{
+    check(&(Plan){matmul, 20, 150, false, 60, true});
+}
+
+Test(contract, spaces_of_gemm_interpreted)
+{
+    check(&(Plan){gemm, 25, 100, false, 40, true});
+}
+
+Test(contract, spaces_of_convolutions_interpreted)
+{
+    check(&(Plan){conv, 10, 150, false, 60, true});
+}
+
+Test(contract, spaces_compiled)
+{
+    check(&(Plan){matmul, 20, 25, true, 8, true});
+    check(&(Plan){conv, 10, 25, true, 8, true});
 }
