@@ -2,6 +2,7 @@
  *
  * A list under construction is a Frame on an explicit stack; its finished operands stand in one shared stack of
  * Operands. Bare numbers wait until their neighbours are known, for those give the dtype. */
+#include "ir/mma.h"
 #include "ir/operands.h"
 #include "ir/ops/ops.h"
 #include "ir/read.h"
@@ -239,6 +240,15 @@ static bool take_kind(const Builder *builder, Frame *frame)
     return fail(builder, list, "%s needs a kind first, such as sum or max", op_name(frame->op));
 }
 
+static bool take_row(const Builder *builder, Frame *frame)
+{
+    const Sexpr *const list = frame->list;
+    if (frame->next < list->count && list->items[frame->next].kind == SEXPR_ATOM)
+        frame->integer = mma_find(list->items[frame->next++].text);
+    return mma_row(frame->integer) ||
+           fail(builder, list, "%s needs a row of mma.def first, such as m16n8k16.f16.f32", op_name(frame->op));
+}
+
 static bool take_lanes(Frame *frame)
 {
     if (frame->next < frame->list->count && sexpr_is(&frame->list->items[frame->next], "lanes=16")) {
@@ -294,7 +304,8 @@ static bool frame_open(Builder *builder, const Sexpr *list)
         builder->frame_capacity = capacity;
     }
     Frame *const frame = &builder->frames[builder->depth++];
-    *frame = (Frame){.list = list, .op = op, .next = 1, .end = list->count, .base = builder->operand_count};
+    *frame =
+        (Frame){.list = list, .op = op, .integer = -1, .next = 1, .end = list->count, .base = builder->operand_count};
     if (op_is_tensor(op))
         for (int i = list->count - 1; i > 0; i--)
             if (list->items[i].kind == SEXPR_ATOM && list->items[i].text[0] == ':')
@@ -303,6 +314,7 @@ static bool frame_open(Builder *builder, const Sexpr *list)
            (!(leading & LEADING_INTEGER) || take_integer(builder, frame)) &&
            (!(leading & LEADING_KIND) || take_kind(builder, frame)) &&
            (!(leading & LEADING_LANES) || take_lanes(frame)) &&
+           (!(leading & LEADING_ROW) || take_row(builder, frame)) &&
            (!(leading & LEADING_AXES) || take_axes(builder, frame));
 }
 
@@ -446,8 +458,10 @@ static Type frame_type(const Frame *frame, Node *const *inputs, int count)
         return type_scalar(frame->fold.kind >= FOLD_ARGMAX || !count ? DTYPE_INDEX : inputs[0]->type.dtype);
     if (frame->op == OP_bound)
         return type_scalar(DTYPE_INDEX);
-    if (frame->op == OP_get)
+    if (frame->op == OP_get || frame->op == OP_shuffle)
         return count ? inputs[0]->type : type;
+    if (frame->op == OP_mma)
+        return count > 2 ? inputs[2]->type : type;
     if (frame->op == OP_at)
         return type_scalar(count ? inputs[0]->type.dtype : DTYPE_NONE);
     if (frame->op == OP_join) {
@@ -484,7 +498,7 @@ static Node *frame_finish(Builder *builder, Frame *frame)
         return scalar_finish(builder, frame, &draft);
     if (frame->op == OP_fold || frame->op == OP_reduce)
         draft.payload.fold = frame->fold;
-    if (frame->op == OP_extract || frame->op == OP_slice)
+    if (op_leading(frame->op) & (LEADING_INTEGER | LEADING_ROW))
         draft.payload.integer = frame->integer;
     const char *const problem = operands_problem(ir->arena, &draft, false);
     if (problem)

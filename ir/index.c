@@ -273,6 +273,8 @@ static Range range_at_depth(Ir *ir, const Node *node, int depth)
     case OP_begin:
     case OP_end:
         return (Range){0, INT64_MAX};
+    case OP_thread:
+        return (Range){0, a.high - 1};
     case OP_add:
         return range_add(a, b);
     case OP_mul:

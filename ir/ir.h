@@ -129,8 +129,14 @@ typedef enum Place {
     PLACE_INPUT,  /* number: the graph input */
     PLACE_OUTPUT, /* number: the graph output */
     PLACE_WEIGHT, /* constant: read-only data, packed in the buffer's layout */
-    PLACE_LOCAL,  /* inside one kernel: scratch of the worker, constant extents */
+    PLACE_LOCAL,  /* inside one kernel: scratch of the worker (or of one of a block's threads), constant extents */
+    PLACE_SHARED, /* inside one kernel of threads: one per block, constant extents */
 } Place;
+/* Is it memory that one kernel declares itself? */
+static inline bool place_is_inner(Place place)
+{
+    return place == PLACE_LOCAL || place == PLACE_SHARED;
+}
 
 /* One storage dimension of a layout, outermost first. block 0: the whole axis; OUTER: axis / block; INNER: axis %
  * block. A buffer without entries is row-major. Blocked axes are padded with zeros to a multiple of block. */
@@ -186,12 +192,16 @@ typedef struct Fold {
     uint8_t lanes;
 } Fold;
 
-/* A schedule: a template and its integers, one text line such as "contract mr=6 nr=4 kc=0". */
+/* A schedule: a template and its integers, one text line such as "contract mr=6 nr=4 kc=0".
+ *
+ * A kernel of threads is for a GPU: its units are the blocks of the grid, a block runs its unit by all its threads at
+ * once, each with begin = the unit, end = begin + 1. */
 typedef struct Kernel {
     Name name;                  /* unique in the module */
     const char *schedule;       /* NULL until chosen */
     Node *units;                /* index: how many chunks the launch may be cut into; set by scheduling */
-    int64_t scratch;            /* bytes of scratch that the body needs */
+    int threads;                /* of a block; 0: a kernel of a CPU */
+    int64_t scratch;            /* bytes of scratch that the body needs (of each thread) */
     const Where *const *wheres; /* the ONNX nodes that this kernel computes, NULL-terminated */
 } Kernel;
 

@@ -52,7 +52,7 @@ static void collect(Collector *collector, Node *const *roots, int count)
             list_push(&collector->symbols, node);
         if (node->op != OP_buffer)
             continue;
-        if (node->payload.buffer->place != PLACE_LOCAL)
+        if (!place_is_inner(node->payload.buffer->place))
             list_push(&collector->buffers, node);
         for (int i = 0; i < node->type.rank; i++)
             walk_from(walk, node->type.dims[i]);
@@ -102,6 +102,12 @@ Node *kernel_make(Ir *ir, Name name, Block *stages)
 
 Node *kernel_with_body(Ir *ir, Node *node, Block *body, Node *units, const char *schedule, int64_t scratch)
 {
+    return kernel_with_threads(ir, node, body, units, schedule, scratch, 0);
+}
+
+Node *kernel_with_threads(Ir *ir, Node *node, Block *body, Node *units, const char *schedule, int64_t scratch,
+                          int threads)
+{
     Collector collector = collector_open(ir);
     collect_block(&collector, kernel_stages(node));
     collect_block(&collector, body);
@@ -110,7 +116,15 @@ Node *kernel_with_body(Ir *ir, Node *node, Block *body, Node *units, const char 
     kernel->units = units;
     kernel->schedule = schedule;
     kernel->scratch = scratch;
+    kernel->threads = threads;
     return finish(ir, &collector, kernel, kernel_stages(node), body);
+}
+
+Node *thread_make(Ir *ir, int threads)
+{
+    Node *const extent = index_const(ir, threads);
+    return node_make(
+        ir, &(Node){.op = OP_thread, .type = type_scalar(DTYPE_INDEX), .inputs = (Node *[]){extent}, .input_count = 1});
 }
 
 int kernel_buffer_count(const Node *kernel)
@@ -121,11 +135,60 @@ int kernel_buffer_count(const Node *kernel)
     return count;
 }
 
+typedef struct SharedList {
+    NodeMap met;
+    NodeList found;
+} SharedList;
+
+static void shared_add(SharedList *list, Node *buffer)
+{
+    if (buffer->op != OP_buffer || buffer->payload.buffer->place != PLACE_SHARED || map_has(&list->met, buffer))
+        return;
+    map_set(&list->met, buffer, buffer);
+    list_push(&list->found, buffer);
+}
+
+static void shared_of_block(SharedList *list, const Block *block)
+{
+    for (int i = 0; i < block->count; i++) {
+        const Node *const node = block->nodes[i]; /* shared buffers are named by ordered nodes alone */
+        for (uint32_t j = 0; j < node->input_count; j++)
+            shared_add(list, node->inputs[j]);
+        for (int j = 0; j < node->block_count; j++)
+            shared_of_block(list, node->blocks[j]);
+    }
+}
+
+Node **kernel_shared(Ir *ir, const Node *kernel, int *count)
+{
+    SharedList list = {.found = {.arena = ir->arena}};
+    map_open(&list.met, ir->arena);
+    if (kernel_body(kernel))
+        shared_of_block(&list, kernel_body(kernel));
+    *count = (int)list.found.count;
+    return list.found.nodes;
+}
+
+int64_t kernel_shared_bytes(Ir *ir, const Node *kernel)
+{
+    int count;
+    Node *const *const buffers = kernel_shared(ir, kernel, &count);
+    int64_t total = 0, elements, bits, bytes;
+    for (int i = 0; i < count; i++) {
+        if (!const_is_int(layout_elements(ir, buffers[i]), &elements) || elements < 0 ||
+            __builtin_mul_overflow(elements, dtype_info[buffers[i]->type.dtype].bits, &bits) ||
+            __builtin_add_overflow(bits, 127, &bytes) || __builtin_add_overflow(total, bytes / 128 * 16, &total))
+            return INT64_MAX;
+    }
+    return total;
+}
+
 static bool block_writes(const Block *block, const Node *buffer)
 {
     for (int i = 0; i < block->count; i++) {
         const Node *const node = block->nodes[i];
-        if ((node->op == OP_store || node->op == OP_scatter || node->op == OP_stage) && node->inputs[0] == buffer)
+        if ((node->op == OP_store || node->op == OP_scatter || node->op == OP_stage || node->op == OP_copy_async) &&
+            node->inputs[0] == buffer)
             return true;
         for (int j = 0; j < node->block_count; j++) /* blocks nest as deep as a template makes loops */
             if (block_writes(node->blocks[j], buffer))

@@ -11,6 +11,16 @@ Node *kernel_make(Ir *ir, Name name, Block *stages);
 /* The same kernel with a body: blocks become [stages, body]; parameters are found anew from stages, body, units and the
  * dims of buffers. */
 Node *kernel_with_body(Ir *ir, Node *kernel, Block *body, Node *units, const char *schedule, int64_t scratch);
+/* The same for a GPU: units are blocks of so many threads. */
+Node *kernel_with_threads(Ir *ir, Node *kernel, Block *body, Node *units, const char *schedule, int64_t scratch,
+                          int threads);
+Node *thread_make(Ir *ir, int threads); /* the number of the thread in a block of so many */
+enum { THREADS_MAX = 1024, WARP_LANES = 32, SHARED_BYTES_MAX = 227 << 10 };
+/* Shared buffers of the body, in order of first mention; the list belongs to the Ir's arena. */
+Node **kernel_shared(Ir *ir, const Node *kernel, int *count);
+/* Bytes of shared memory that a block needs, each buffer on a multiple of 16; INT64_MAX when an extent is not constant.
+ */
+int64_t kernel_shared_bytes(Ir *ir, const Node *kernel);
 
 /* Parameters: inputs[0..buffers-1] are buffers, the rest symbols. */
 int kernel_buffer_count(const Node *kernel);

@@ -1,5 +1,6 @@
 /* Operand rules: see operands.h. Scalar operations follow scalar.def; the others a row each, one letter per operand. */
 #include "ir/operands.h"
+#include "ir/mma.h"
 
 #include <string.h>
 
@@ -35,14 +36,16 @@ typedef struct CoreFacts {
     int optional;
 } CoreFacts;
 static const CoreFacts core_facts[] = {
-    {OP_axis, "i", 1},      {OP_at, "bi*", 0},      {OP_guard, "cvv", 0},  {OP_fold, "s", 0},
-    {OP_contract, "ss", 0}, {OP_stage, "bsi*", 0},  {OP_load, "bimv", 2},  {OP_gather, "bImv", 2},
-    {OP_splat, "s", 0},     {OP_iota, "", 0},       {OP_extract, "x", 0},  {OP_slice, "x", 0},
-    {OP_join, "xx*", 0},    {OP_reduce, "x", 0},    {OP_for, "iii", 0},    {OP_if, "c", 0},
-    {OP_loop, "", 0},       {OP_break, "c", 0},     {OP_var, "x", 0},      {OP_get, "r", 0},
-    {OP_set, "rw", 0},      {OP_read, "bimv", 2},   {OP_store, "biwM", 1}, {OP_scatter, "bJwM", 1},
-    {OP_check, "c", 0},     {OP_prefetch, "bi", 0}, {OP_launch, "b*", 0},  {OP_bound, "ii", 0},
-    {OP_begin, "", 0},      {OP_end, "", 0},        {OP_const, "", 0},     {OP_symbol, "", 0},
+    {OP_axis, "i", 1},       {OP_at, "bi*", 0},      {OP_guard, "cvv", 0},  {OP_fold, "s", 0},
+    {OP_contract, "ss", 0},  {OP_stage, "bsi*", 0},  {OP_load, "bimv", 2},  {OP_gather, "bImv", 2},
+    {OP_splat, "s", 0},      {OP_iota, "", 0},       {OP_extract, "x", 0},  {OP_slice, "x", 0},
+    {OP_join, "xx*", 0},     {OP_reduce, "x", 0},    {OP_for, "iii", 0},    {OP_if, "c", 0},
+    {OP_loop, "", 0},        {OP_break, "c", 0},     {OP_var, "x", 0},      {OP_get, "r", 0},
+    {OP_set, "rw", 0},       {OP_read, "bimv", 2},   {OP_store, "biwM", 1}, {OP_scatter, "bJwM", 1},
+    {OP_check, "c", 0},      {OP_prefetch, "bi", 0}, {OP_launch, "b*", 0},  {OP_bound, "ii", 0},
+    {OP_begin, "", 0},       {OP_end, "", 0},        {OP_const, "", 0},     {OP_symbol, "", 0},
+    {OP_thread, "i", 0},     {OP_barrier, "", 0},    {OP_shuffle, "v", 0},  {OP_copy_async, "bibic", 1},
+    {OP_copy_commit, "", 0}, {OP_copy_wait, "", 0},  {OP_mma, "xxv", 0},
 };
 
 ScalarRule scalar_rule(Op op)
@@ -72,6 +75,8 @@ static const Form forms[] = {
     {OP_reduce, LEADING_KIND},
     {OP_fold, LEADING_KIND | LEADING_LANES | LEADING_AXES},
     {OP_contract, LEADING_TYPE | LEADING_AXES},
+    {OP_shuffle, LEADING_INTEGER},
+    {OP_mma, LEADING_ROW},
 };
 
 int op_leading(Op op)
@@ -240,6 +245,34 @@ static const char *letters_problem(Arena *arena, const Node *node, const CoreFac
     return NULL;
 }
 
+static const char *copy_problem(Arena *arena, const Node *node)
+{
+    const Dtype dtype = node->inputs[0]->type.dtype, source = node->inputs[2]->type.dtype;
+    if (dtype != source)
+        return arena_format(arena, "goes from %s to %s", dtype_info[source].name, dtype_info[dtype].name);
+    const int64_t elements = node->payload.integer;
+    const int64_t bits = elements >= 1 && elements <= 128 ? elements * dtype_info[dtype].bits : 0;
+    return bits == 32 || bits == 64 || bits == 128
+               ? NULL
+               : arena_format(arena, "moves 4, 8 or 16 bytes, not %lld elements of %s", (long long)elements,
+                              dtype_info[dtype].name);
+}
+
+static const char *mma_problem(Arena *arena, const Node *node)
+{
+    const MmaRow *const row = mma_row(node->payload.integer);
+    if (!row)
+        return arena_format(arena, "has no row %lld", (long long)node->payload.integer);
+    const Type wanted[3] = {type_vector(row->operand, row->a.slots), type_vector(row->operand, row->b.slots),
+                            type_vector(row->accumulator, row->c.slots)};
+    for (int i = 0; i < 3; i++)
+        if (!type_equal(node->inputs[i]->type, wanted[i]))
+            return arena_format(arena, "%s takes %sx%d as operand %d, not %s", row->name,
+                                dtype_info[wanted[i].dtype].name, wanted[i].lanes, i + 1,
+                                operand_type_text(arena, node->inputs[i]));
+    return NULL;
+}
+
 /* What letters cannot say: ranks, lanes, payloads. */
 static const char *shape_problem(Arena *arena, const Node *node)
 {
@@ -314,6 +347,20 @@ static const char *shape_problem(Arena *arena, const Node *node)
         return node->payload.integer >= 1 && node->payload.integer <= 3
                    ? NULL
                    : arena_format(arena, "goes to cache level 1, 2 or 3, not %lld", (long long)node->payload.integer);
+    case OP_thread:
+        return node->type.dtype == DTYPE_INDEX && first->op == OP_const ? NULL : "is an index below a constant";
+    case OP_shuffle:
+        return node->payload.integer >= 1 && node->payload.integer <= 31
+                   ? NULL
+                   : arena_format(arena, "takes a mask of 1 to 31, not %lld", (long long)node->payload.integer);
+    case OP_copy_wait:
+        return node->payload.integer >= 0
+                   ? NULL
+                   : arena_format(arena, "cannot leave %lld groups open", (long long)node->payload.integer);
+    case OP_copy_async:
+        return copy_problem(arena, node);
+    case OP_mma:
+        return mma_problem(arena, node);
     default:
         return NULL;
     }

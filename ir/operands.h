@@ -20,7 +20,8 @@ enum {
     LEADING_INTEGER = 2,
     LEADING_KIND = 4,
     LEADING_LANES = 8,
-    LEADING_AXES = 16
+    LEADING_AXES = 16,
+    LEADING_ROW = 32 /* name of a row of mma.def */
 };
 int op_leading(Op op);
 

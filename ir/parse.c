@@ -171,11 +171,15 @@ static const Simple simple[] = {
     {"scatter", OP_scatter, 3, LEVEL_KERNEL, true, false},
     {"check", OP_check, 1, LEVEL_KERNEL | LEVEL_PROGRAM, false, true},
     {"prefetch", OP_prefetch, 2, LEVEL_KERNEL, false, true},
+    {"barrier", OP_barrier, 0, LEVEL_KERNEL, false, false},
+    {"copy_async", OP_copy_async, 4, LEVEL_KERNEL, true, true},
+    {"copy_commit", OP_copy_commit, 0, LEVEL_KERNEL, false, false},
+    {"copy_wait", OP_copy_wait, 0, LEVEL_KERNEL, false, true},
 };
 
 static bool parse_simple(Parser *parser, Cursor *cursor, const Simple *row, Block *block, const Sexpr *at)
 {
-    Node *inputs[4];
+    Node *inputs[5];
     Node draft = {.op = row->op, .inputs = inputs};
     for (int i = 0; i < row->operands; i++)
         if (!(inputs[draft.input_count++] = parse_expression(parser, cursor)))
@@ -327,6 +331,10 @@ static bool parse_kernel_head(Parser *parser, Cursor *cursor, Kernel *kernel)
         if (kernel->units->type.dtype != DTYPE_INDEX || kernel->units->type.lanes != 1 || kernel->units->type.rank >= 0)
             return FAIL(parser, at, "units are an index");
     }
+    int64_t threads = 0;
+    if (cursor_take(cursor, "threads") && !parse_integer(parser, cursor, 1, THREADS_MAX, &threads))
+        return false;
+    kernel->threads = (int)threads;
     if (cursor_take(cursor, "scratch") && !parse_integer(parser, cursor, 0, INT64_MAX, &kernel->scratch))
         return false;
     return parse_wheres(parser, cursor, kernel);
@@ -343,6 +351,8 @@ static bool parse_kernel_block(Parser *parser, const Sexpr *text, Block *stages,
             good = FAIL(parser, at, "the body ends the kernel");
         else if (cursor_take(&cursor, "local"))
             good = parse_buffer(parser, &cursor, PLACE_LOCAL);
+        else if (cursor_take(&cursor, "shared"))
+            good = parse_buffer(parser, &cursor, PLACE_SHARED);
         else if (cursor_take(&cursor, "stage"))
             good = parse_stage(parser, &cursor, stages, at);
         else if (cursor_take(&cursor, "body"))
@@ -379,6 +389,9 @@ static bool parse_kernel_node(Parser *parser, Cursor *cursor, Block *block)
     Block *blocks[2] = {block_make(parser->ir), NULL};
     const Where *const where = parser->ir->where;
     names_enter(parser->environment.names);
+    if (kernel->threads)
+        names_bind(parser->environment.names, name_intern(parser->ir->arena, "%thread"),
+                   thread_make(parser->ir, kernel->threads));
     const bool good = parse_kernel_block(parser, text, blocks[0], &blocks[1]);
     names_leave(parser->environment.names);
     parser->ir->where = where;

@@ -99,7 +99,7 @@ static bool parse_clause(Parser *parser, Cursor *cursor, Type *type, Buffer *buf
         return parse_layout(parser, cursor, type, &buffer->layout);
     if (cursor_take(cursor, "alias"))
         return parse_alias(parser, cursor, buffer);
-    if (buffer->place == PLACE_LOCAL) {
+    if (place_is_inner(buffer->place)) {
         *more = false;
         return true;
     }

@@ -22,7 +22,7 @@ static Node *alias_root(Node *buffer)
 static const char *buffer_base(const Printer *printer, const Buffer *buffer)
 {
     if (printer->flags & PRINT_CANONICAL)
-        return buffer->place == PLACE_LOCAL ? "s" : "b";
+        return place_is_inner(buffer->place) ? "s" : "b";
     return buffer->name && *buffer->name ? buffer->name : "b";
 }
 
@@ -44,7 +44,7 @@ static void put_buffer_name(Printer *printer, Node *node)
 static void put_place(Printer *printer, const Buffer *buffer, const char *public)
 {
     static const char *const places[] = {[PLACE_INPUT] = "input", [PLACE_OUTPUT] = "output", [PLACE_WEIGHT] = "weight"};
-    if (buffer->place == PLACE_TEMP || buffer->place == PLACE_LOCAL)
+    if (buffer->place == PLACE_TEMP || place_is_inner(buffer->place))
         return;
     put(printer, " %s", places[buffer->place]);
     if (buffer->place == PLACE_WEIGHT)
@@ -157,11 +157,11 @@ static void declare_kernel(Declarations *declarations, const Node *kernel, Decla
     Node **const order = nodes_topological(&walker, roots, count, &total);
     for (int i = 0; i < total; i++)
         if (order[i]->op == OP_buffer)
-            declare(order[i]->payload.buffer->place == PLACE_LOCAL && locals ? locals : declarations, order[i]);
+            declare(place_is_inner(order[i]->payload.buffer->place) && locals ? locals : declarations, order[i]);
 }
 
 /* Declarations as lines. Dims that are long have lines of their own before them. */
-static void put_declarations(const Declarations *declarations, const char *keyword)
+static void put_declarations(const Declarations *declarations)
 {
     Printer *const printer = declarations->printer;
     printer->plan = plan_open(printer->arena, &printer->names, symbol_label, printer);
@@ -182,7 +182,8 @@ static void put_declarations(const Declarations *declarations, const char *keywo
         }
         put_lines(printer, (int)i);
         put_line(printer);
-        put(printer, "%s ", keyword);
+        const Place place = buffer->payload.buffer->place;
+        put(printer, "%s ", place == PLACE_LOCAL ? "local" : place == PLACE_SHARED ? "shared" : "buffer");
         put_buffer(printer, buffer, map_get(&declarations->public, buffer), alias);
     }
 }
@@ -217,9 +218,11 @@ static void put_block(Printer *printer, const Block *block, int *item);
 
 static void put_operands(Printer *printer, const Node *node)
 {
-    const bool stores = node->op == OP_store || node->op == OP_scatter;
+    const uint32_t mask = node->op == OP_store || node->op == OP_scatter ? 3
+                          : node->op == OP_copy_async                    ? 4
+                                                                         : UINT32_MAX;
     for (uint32_t i = 0; i < node->input_count; i++) {
-        put(printer, "%s", stores && i == 3 ? " mask " : " ");
+        put(printer, "%s", i == mask ? " mask " : " ");
         put_value(printer, node->inputs[i]);
     }
 }
@@ -298,12 +301,11 @@ static void put_statement(Printer *printer, Node *node, int *item)
     }
     case OP_get:
     case OP_read:
+    case OP_shuffle:
+    case OP_mma:
         put(printer, "%s = ", name_give(printer, node, "v", 1));
         put(printer, "(%s", op_name(node->op));
-        if (op_leading(node->op) & LEADING_TYPE) {
-            put(printer, " ");
-            put_type(printer, node->type);
-        }
+        put_leading(printer, node);
         put_operands(printer, node);
         put(printer, ")");
         return;
@@ -316,7 +318,7 @@ static void put_statement(Printer *printer, Node *node, int *item)
     default:
         put(printer, "%s", op_name(node->op));
         put_operands(printer, node);
-        if (node->op == OP_check || node->op == OP_prefetch)
+        if (node->op == OP_check || node->op == OP_prefetch || node->op == OP_copy_async || node->op == OP_copy_wait)
             put(printer, " %lld", (long long)node->payload.integer);
         return;
     }
@@ -463,6 +465,8 @@ static void put_kernel_head(Printer *printer, const Node *node)
         put(printer, " units ");
         put_value(printer, kernel->units);
     }
+    if (kernel->threads)
+        put(printer, " threads %d", kernel->threads);
     if (kernel->scratch)
         put(printer, " scratch %lld", (long long)kernel->scratch);
     for (const Where *const *where = canonical ? NULL : kernel->wheres; where && *where; where++)
@@ -480,7 +484,7 @@ static void put_kernel(Printer *printer, Node *node)
     put_kernel_head(printer, node);
     put(printer, " {");
     printer->indent++;
-    put_declarations(&locals, "local");
+    put_declarations(&locals);
     for (int i = 0; i < kernel_stages(node)->count; i++)
         put_stage(printer, kernel_stages(node)->nodes[i]);
     if (kernel_body(node)) {
@@ -513,7 +517,7 @@ const char *print_kernel(Arena *arena, Node *kernel, int flags, size_t *length)
                 declare_one(&declarations, kernel->inputs[i]); /* by position, aliases too */
             }
     declare_kernel(&declarations, kernel, &locals);
-    put_declarations(&declarations, "buffer");
+    put_declarations(&declarations);
     Block alone = {.nodes = &kernel, .count = 1};
     put_unit(&printer, &alone);
     put(&printer, "\n");
@@ -549,7 +553,7 @@ const char *print_module(Arena *arena, const Module *module, size_t *length)
     put_title(&printer, module->name ? module->name : "");
     put(&printer, " {");
     printer.indent++;
-    put_declarations(&declarations, "buffer");
+    put_declarations(&declarations);
     put_unit(&printer, module->body);
     printer.indent--;
     put_line(&printer);

@@ -1,5 +1,6 @@
 /* Pure expressions as text. Nesting is as deep as the plan's weight limit lets it be: heavier expressions have lines
  * and names. */
+#include "ir/mma.h"
 #include "ir/operands.h"
 #include "ir/print_internal.h"
 
@@ -50,7 +51,8 @@ void put_lines(Printer *printer, int item)
 
 static bool is_simple(const Printer *printer, const Node *atom)
 {
-    return map_get(&printer->names, atom) || atom->op == OP_symbol || atom->op == OP_begin || atom->op == OP_end;
+    return map_get(&printer->names, atom) || atom->op == OP_symbol || atom->op == OP_begin || atom->op == OP_end ||
+           atom->op == OP_thread;
 }
 
 static bool term_is_simple(const Printer *printer, const PlanTerm *term)
@@ -125,8 +127,9 @@ static void put_inner_lines(Printer *printer, int item)
     }
 }
 
-static void put_leading(Printer *printer, const Node *node, int leading)
+void put_leading(Printer *printer, const Node *node)
 {
+    const int leading = op_leading(node->op) == LEADING_NONE ? 0 : op_leading(node->op);
     if (leading & LEADING_TYPE) {
         put(printer, " ");
         put_type(printer, node->type);
@@ -137,14 +140,15 @@ static void put_leading(Printer *printer, const Node *node, int leading)
         put(printer, " %s", node->payload.fold.kind < FOLD_KINDS ? fold_name[node->payload.fold.kind] : "?");
     if (leading & LEADING_LANES && node->payload.fold.lanes != 1)
         put(printer, " lanes=%d", node->payload.fold.lanes);
+    if (leading & LEADING_ROW)
+        put(printer, " %s", mma_row(node->payload.integer) ? mma_row(node->payload.integer)->name : "?");
 }
 
 static void put_list(Printer *printer, const Node *node)
 {
     const PlanNode *const plan = printer->plan ? plan_find(printer->plan, node) : NULL;
-    const int leading = op_leading(node->op);
     put(printer, "(%s", op_name(node->op));
-    put_leading(printer, node, leading == LEADING_NONE ? 0 : leading);
+    put_leading(printer, node);
     const bool binder = node->axis_count > 0;
     const size_t mark = binder ? scope_enter(printer) : 0;
     if (binder) {
@@ -185,6 +189,7 @@ void put_definition(Printer *printer, Node *node)
         return;
     case OP_begin:
     case OP_end:
+    case OP_thread:
         put(printer, "%%%s", op_name(node->op));
         return;
     case OP_omitted:

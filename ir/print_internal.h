@@ -47,6 +47,8 @@ const char *symbol_label(void *printer, const Node *symbol);
 void put_value(Printer *printer, Node *node);      /* its name, or its text */
 void put_definition(Printer *printer, Node *node); /* its text, whatever its name */
 void put_type(Printer *printer, Type type);
+/* What op_leading says, behind the name of the operation. */
+void put_leading(Printer *printer, const Node *node);
 void put_axes(Printer *printer, Node *const *axes, int count); /* %c in C, %p in 3 without the brackets; names them */
 void put_lines(Printer *printer, int item);                    /* %t1 = (..) before an item */
 

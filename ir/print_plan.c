@@ -170,6 +170,7 @@ bool plan_is_leaf(const Plan *plan, const Node *node)
     case OP_omitted:
     case OP_begin:
     case OP_end:
+    case OP_thread:
         return true;
     default:
         return false;

@@ -16,9 +16,10 @@ void printer_open(Printer *printer, Arena *arena, int flags)
     printer->taken = names_open(arena);
     map_open(&printer->names, arena);
     map_open(&printer->symbols, arena);
-    /* %begin and %end are values of every kernel. */
+    /* %begin, %end and %thread are values of kernels. */
     names_bind(printer->taken, name_intern(arena, "begin"), (Node *)printer);
     names_bind(printer->taken, name_intern(arena, "end"), (Node *)printer);
+    names_bind(printer->taken, name_intern(arena, "thread"), (Node *)printer);
 }
 
 const char *printer_finish(Printer *printer, size_t *length)

@@ -134,8 +134,8 @@ static void take_parameters(Verifier *verifier, Node *kernel)
         if (input->op != (symbols ? OP_symbol : OP_buffer))
             verify_wrong(verifier, kernel, "parameter %u is %s: buffers come first, then symbols", i + 1,
                          op_name(input->op));
-        else if (input->op == OP_buffer && input->payload.buffer->place == PLACE_LOCAL)
-            verify_wrong(verifier, kernel, "parameter %u is a local buffer", i + 1);
+        else if (input->op == OP_buffer && place_is_inner(input->payload.buffer->place))
+            verify_wrong(verifier, kernel, "parameter %u is a buffer of the kernel itself", i + 1);
         if (map_has(&verifier->parameters, input))
             verify_wrong(verifier, kernel, "parameter %u stands there twice", i + 1);
         map_set(&verifier->parameters, input, kernel->inputs[i]);
@@ -146,7 +146,7 @@ static void take_written(Verifier *verifier, const Block *block, int depth)
 {
     for (int i = 0; i < block->count && depth <= 64; i++) {
         const Node *const node = block->nodes[i];
-        if ((node->op == OP_store || node->op == OP_scatter) && node->input_count)
+        if ((node->op == OP_store || node->op == OP_scatter || node->op == OP_copy_async) && node->input_count)
             map_set(&verifier->written, node->inputs[0], node->inputs[0]);
         for (int j = 0; j < node->block_count; j++)
             take_written(verifier, node->blocks[j], depth + 1);
@@ -187,10 +187,12 @@ static void check_body(Verifier *verifier, const Block *shared)
     verify_block(verifier, body, plan_scope(verifier->plan, -1, -1), (Context){false, false, 1});
     unit_check(verifier);
     verify_block_accesses(verifier, body, (Context){false, false, 1});
+    verify_threads(verifier, body);
     for (int i = 0; i < plan_count(verifier->plan); i++) {
         const Node *const node = plan_at(verifier->plan, i)->node;
         int64_t ignored;
-        for (int j = 0; node->op == OP_buffer && node->payload.buffer->place == PLACE_LOCAL && j < node->type.rank; j++)
+        for (int j = 0; node->op == OP_buffer && place_is_inner(node->payload.buffer->place) && j < node->type.rank;
+             j++)
             if (!const_is_int(node->type.dims[j], &ignored))
                 verify_wrong(verifier, node, "is local to a kernel: dim %d has to be constant", j + 1);
     }

@@ -94,6 +94,8 @@ static Range inner_range(const Verifier *verifier, const PlanNode *planned)
     case OP_begin:
     case OP_end:
         return (Range){0, INT64_MAX};
+    case OP_thread:
+        return (Range){0, add_bound(a.high, -1, INT64_MAX)};
     case OP_axis:
         return axis_range(verifier, node);
     case OP_floordiv:
@@ -139,11 +141,12 @@ static int64_t buffer_elements(const Node *buffer)
     return elements;
 }
 
-/* load, read and store without a mask: lanes elements from the offset on. */
-static void check_offset(Verifier *verifier, const Node *node, int lanes)
+/* load, read, store without a mask, each side of copy_async: lanes elements from the offset on, which stands behind
+ * the buffer. */
+static void check_offset(Verifier *verifier, const Node *node, int operand, int lanes)
 {
-    const Node *const buffer = node->inputs[0];
-    const Range offset = range_of(verifier, node->inputs[1]);
+    const Node *const buffer = node->inputs[operand];
+    const Range offset = range_of(verifier, node->inputs[operand + 1]);
     const int64_t elements = buffer_elements(buffer);
     if (elements == 0)
         return; /* only axes without points lead there, which may be known at run time alone */
@@ -186,10 +189,28 @@ static bool accesses(const Node *node)
     case OP_store:
     case OP_scatter:
     case OP_prefetch:
+    case OP_copy_async:
         return node->input_count > 1 && node->inputs[0]->op == OP_buffer;
     default:
         return false;
     }
+}
+
+static void check_named(Verifier *verifier, const Node *node, const Node *buffer)
+{
+    if (verifier->kernel && !place_is_inner(buffer->payload.buffer->place) && !map_has(&verifier->parameters, buffer))
+        verify_wrong(verifier, node, "names a buffer that is no parameter of the kernel");
+}
+
+static void check_copy(Verifier *verifier, const Node *node)
+{
+    if (node->inputs[2]->op != OP_buffer)
+        return;
+    if (node->inputs[0]->payload.buffer->place != PLACE_SHARED)
+        verify_wrong(verifier, node, "goes to a buffer that is not shared");
+    if (place_is_inner(node->inputs[2]->payload.buffer->place))
+        verify_wrong(verifier, node, "comes from a buffer of the kernel itself");
+    check_named(verifier, node, node->inputs[2]);
 }
 
 void verify_access(Verifier *verifier, const Node *node, int scope, bool guarded)
@@ -199,10 +220,13 @@ void verify_access(Verifier *verifier, const Node *node, int scope, bool guarded
     if (!accesses(node))
         return;
     const Node *const buffer = node->inputs[0];
-    if (verifier->kernel && buffer->payload.buffer->place != PLACE_LOCAL && !map_has(&verifier->parameters, buffer))
-        verify_wrong(verifier, node, "names a buffer that is no parameter of the kernel");
+    check_named(verifier, node, buffer);
+    if (node->op == OP_copy_async && node->input_count > 3)
+        check_copy(verifier, node);
     if (node->op == OP_stage || node->op == OP_store || node->op == OP_scatter)
         check_write(verifier, node);
+    if (node->op == OP_gather && buffer->payload.buffer->place == PLACE_SHARED)
+        verify_wrong(verifier, node, "is pure, but shared memory changes");
     if (node->op == OP_load && map_has(&verifier->written, buffer))
         verify_wrong(verifier, node, "is pure, but the kernel writes its buffer: this has to be a read");
     const bool conditional =
@@ -210,9 +234,13 @@ void verify_access(Verifier *verifier, const Node *node, int scope, bool guarded
     if (conditional)
         return;
     if ((node->op == OP_load || node->op == OP_read) && node->input_count == 2)
-        check_offset(verifier, node, node->type.lanes);
+        check_offset(verifier, node, 0, node->type.lanes);
     if (node->op == OP_store && node->input_count == 3)
-        check_offset(verifier, node, node->inputs[2]->type.lanes);
+        check_offset(verifier, node, 0, node->inputs[2]->type.lanes);
+    if (node->op == OP_copy_async && node->input_count == 4)
+        check_offset(verifier, node, 2, (int)node->payload.integer);
+    if (node->op == OP_copy_async && node->input_count >= 4)
+        check_offset(verifier, node, 0, (int)node->payload.integer);
     if (node->op == OP_at)
         check_indices(verifier, node, node->inputs + 1);
     if (node->op == OP_stage && node->input_count == 2 + (uint32_t)buffer->type.rank)

@@ -49,6 +49,11 @@ void verify_statement(Verifier *verifier, Node *node);
 /* What the statements themselves access, once the unit is checked and ranges are known. */
 void verify_block_accesses(Verifier *verifier, const Block *block, Context context);
 
+/* ---- verify_threads.c ---- */
+/* What belongs to kernels of threads: stands it in one, do all threads (or lanes) come to barriers (and operations of
+ * warps), does shared memory suffice? The unit is checked already. */
+void verify_threads(Verifier *verifier, const Block *body);
+
 /* ---- verify_access.c ---- */
 /* Bounds of a planned index value by intervals, operands first. Unlike index_range it makes no nodes. */
 void verify_range(Verifier *verifier, const PlanNode *planned);

@@ -239,8 +239,8 @@ Test(text, bare_numbers_take_the_dtype_of_their_neighbours)
 Test(text, every_pure_operation_has_a_form)
 {
     for (Op op = OP_NONE + 1; op < OP_TENSOR_FIRST; op++) {
-        const bool named =
-            op == OP_const || op == OP_symbol || op == OP_begin || op == OP_end || op == OP_omitted || op == OP_result;
+        const bool named = op == OP_const || op == OP_symbol || op == OP_begin || op == OP_end || op == OP_omitted ||
+                           op == OP_result || op == OP_thread;
         if (*op_name(op) && op_kind(op) == KIND_PURE && !named)
             cr_expect_neq(op_leading(op), LEADING_NONE, "%s", op_name(op));
     }
