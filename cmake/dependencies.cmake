@@ -11,7 +11,7 @@ if(LATHE_STATIC_LLVM)
   # Archives only, C++'s own among them, so that the program needs nothing but the C library. llvm-config knows the order; what it says
   # about system libraries is for parts of LLVM that we do not use, except the two compressions.
   set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
-  execute_process(COMMAND ${LLVM_TOOLS_BINARY_DIR}/llvm-config --link-static --libfiles core analysis passes target x86 irreader support
+  execute_process(COMMAND ${LLVM_TOOLS_BINARY_DIR}/llvm-config --link-static --libfiles core analysis passes target x86 aarch64 arm nvptx irreader support
                   OUTPUT_VARIABLE llvm_libraries OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
   separate_arguments(llvm_libraries)
   find_library(ZSTD_ARCHIVE zstd REQUIRED)
@@ -24,6 +24,15 @@ else()
   target_link_libraries(lathe_llvm INTERFACE LLVM)
   target_link_directories(lathe_llvm INTERFACE ${LLVM_LIBRARY_DIRS})
 endif()
+
+# The runtime becomes bitcode, which an LLVM reads that is no older than the clang: the one beside it first.
+set(llvm_major "${LLVM_VERSION_MAJOR}")
+find_program(LATHE_CLANG NAMES clang clang-${llvm_major} HINTS ${LLVM_TOOLS_BINARY_DIR} NO_DEFAULT_PATH)
+find_program(LATHE_CLANG NAMES clang-${llvm_major} REQUIRED)
+find_program(LATHE_LLVM_LINK NAMES llvm-link HINTS ${LLVM_TOOLS_BINARY_DIR} NO_DEFAULT_PATH)
+find_program(LATHE_LLVM_LINK NAMES llvm-link-${llvm_major} REQUIRED)
+find_program(LATHE_OPT NAMES opt HINTS ${LLVM_TOOLS_BINARY_DIR} NO_DEFAULT_PATH)
+find_program(LATHE_OPT NAMES opt-${llvm_major} REQUIRED)
 
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 find_program(PROTOC_C protoc-c REQUIRED)

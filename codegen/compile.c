@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static const char weights_symbol[] = "lathe_weights";
 
@@ -42,9 +43,9 @@ static const char *job_key(Program *program, Node *kernel, const TargetMachineIn
                         target->features, symbol, place, text);
 }
 
-static int make_jobs(Program *program, KernelJob *jobs, const LineTable *lines)
+/* Behind the first `count` jobs come those of the kernels; how many there are then. */
+static int make_jobs(Program *program, KernelJob *jobs, int count, const LineTable *lines)
 {
-    int count = 0;
     for (int i = 0; i < program->kernel_count; i++)
         for (int level = 0; level < program->level_count; level++) {
             ProgramKernel *const kernel = &program->kernels[i];
@@ -62,6 +63,25 @@ static int make_jobs(Program *program, KernelJob *jobs, const LineTable *lines)
                                     .key = job_key(program, program->instantiate, host, "lathe_instantiate", lines)};
     }
     return count;
+}
+
+/* The runtime is compiled for the machine like a kernel, and found in the cache like one. False: the family has none.
+ */
+static bool runtime_job(Program *program, KernelJob *job)
+{
+    const TargetMachineInfo *const host = program_host(program);
+    size_t bytes = 0;
+    const void *const data = runtime_bitcode(host->family->name, &bytes);
+    if (!data)
+        return diag_error(program->ir->diagnostics, EXIT_UNSUPPORTED, NULL, "this program has no runtime for %s",
+                          host->family->name);
+    const XXH128_hash_t hash = XXH3_128bits(data, bytes);
+    *job = (KernelJob){.bitcode = {data, bytes},
+                       .target = host,
+                       .symbol = "runtime",
+                       .key = arena_format(program->ir->arena, "runtime %s %016llx%016llx", host->family->name,
+                                           (unsigned long long)hash.high64, (unsigned long long)hash.low64)};
+    return true;
 }
 
 static Node *fallback(void *context, const KernelJob *job)
@@ -205,12 +225,11 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
         return false;
     if (!scratch_open(&scratch, arena, output))
         return diag_error(diagnostics, EXIT_IO, NULL, "%s: %s", output, strerror(errno));
-    LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + 3);
+    LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + 2);
     int input_count = 0;
     inputs[input_count++] = (LinkInput){.data = tables.data, .bytes = tables.bytes};
     for (int i = 0; i < count; i++)
         inputs[input_count++] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
-    inputs[input_count++] = (LinkInput){.data = lathe_runtime_object, .bytes = lathe_runtime_object_size};
     const char *path;
     bool good = !weights || weights_file(program, &scratch, &path);
     if (good && weights)
@@ -232,12 +251,15 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
 bool build_output(Program *program, const BuildOptions *options, OutputKind kind, const char *output, BuildFacts *facts)
 {
     Ir *const ir = program->ir;
-    KernelJob *const jobs = NEW_ARRAY(ir->arena, KernelJob, (size_t)(program->kernel_count * program->level_count) + 1);
+    KernelJob *const jobs = NEW_ARRAY(ir->arena, KernelJob, (size_t)(program->kernel_count * program->level_count) + 2);
     LineTable table = {.folder = "", .file = options->lines_file, .line_of = kernel_line_of};
     const LineTable *const lines = options->lines_file ? &table : NULL;
     if (lines)
         table.context = kernel_lines(ir->arena, options->lines_text);
-    const int count = make_jobs(program, jobs, lines);
+    /* The runtime first: it takes longest. */
+    if (!runtime_job(program, &jobs[0]))
+        return false;
+    const int count = make_jobs(program, jobs, 1, lines);
     Progress progress = {options, program};
     const WorkerOptions workers = {.workers = options->workers,
                                    .cache = options->cache,
@@ -246,10 +268,10 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
                                    .progress = progress_report,
                                    .context = &progress};
     breadcrumb("codegen", NULL);
-    *facts = (BuildFacts){.kernels = count};
+    *facts = (BuildFacts){.kernels = count - 1};
     if (!compile_kernels(ir, jobs, count, &workers))
         return false;
-    for (int i = 0; i < count; i++) {
+    for (int i = 1; i < count; i++) {
         facts->from_cache += jobs[i].from_cache;
         facts->fell_back += jobs[i].fell_back;
         facts->code_bytes += (int64_t)jobs[i].object.bytes;

@@ -45,6 +45,10 @@ void object_initialize(void)
     INITIALIZE(ARM);
     INITIALIZE(NVPTX);
 #undef INITIALIZE
+    /* The runtime has instructions as text. */
+    LLVMInitializeX86AsmParser();
+    LLVMInitializeAArch64AsmParser();
+    LLVMInitializeARMAsmParser();
 }
 
 const char *object_version(Arena *arena)
@@ -151,6 +155,42 @@ static LLVMModuleRef choose_tile_order(LLVMModuleRef module, LLVMTargetMachineRe
     return better ? ordered : module;
 }
 
+static void for_machine(LLVMModuleRef module, const TargetMachineInfo *target, LLVMTargetMachineRef machine)
+{
+    LLVMTargetDataRef const layout = LLVMCreateTargetDataLayout(machine);
+    LLVMSetTarget(module, target->triple);
+    LLVMSetModuleDataLayout(module, layout);
+    LLVMDisposeTargetData(layout);
+}
+
+/* A module of LLVM's text or bitcode; NULL after a diagnostic. */
+static LLVMModuleRef module_read(Ir *ir, const ObjectRequest *request, LLVMContextRef context, const void *data,
+                                 size_t bytes)
+{
+    LLVMMemoryBufferRef const buffer =
+        LLVMCreateMemoryBufferWithMemoryRangeCopy(data, bytes, request->symbol); /* the parser frees it */
+    LLVMModuleRef module = NULL;
+    char *message = NULL;
+    if (LLVMParseIRInContext(context, buffer, &module, &message)) {
+        backend_error(ir, request, "LLVM cannot read our module", message);
+        return NULL;
+    }
+    return module;
+}
+
+/* A kernel's module, optimised. NULL after a diagnostic. */
+static LLVMModuleRef kernel_module(Ir *ir, const ObjectRequest *request, LLVMContextRef context,
+                                   LLVMTargetMachineRef machine)
+{
+    LLVMModuleRef const module = LLVMModuleCreateWithNameInContext("lathe", context);
+    for_machine(module, request->target, machine);
+    if (llvm_emit_kernel(ir, request->kernel, request->target, request->symbol, request->lines, module) &&
+        optimize(ir, request, module, machine))
+        return choose_tile_order(module, machine);
+    LLVMDisposeModule(module);
+    return NULL;
+}
+
 bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result)
 {
     object_initialize();
@@ -158,18 +198,12 @@ bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes
     if (!machine)
         return false;
     LLVMContextRef const context = LLVMContextCreate();
-    LLVMModuleRef module = LLVMModuleCreateWithNameInContext("lathe", context);
-    LLVMTargetDataRef const layout = LLVMCreateTargetDataLayout(machine);
-    LLVMSetTarget(module, request->target->triple);
-    LLVMSetModuleDataLayout(module, layout);
-    LLVMDisposeTargetData(layout);
-    bool done = llvm_emit_kernel(ir, request->kernel, request->target, request->symbol, request->lines, module) &&
-                optimize(ir, request, module, machine);
-    if (done) {
-        module = choose_tile_order(module, machine);
-        done = emit(ir, arena, request, module, machine, result);
-    }
-    LLVMDisposeModule(module);
+    LLVMModuleRef const module = request->kernel
+                                     ? kernel_module(ir, request, context, machine)
+                                     : module_read(ir, request, context, request->bitcode.data, request->bitcode.bytes);
+    const bool done = module && emit(ir, arena, request, module, machine, result);
+    if (module)
+        LLVMDisposeModule(module);
     LLVMContextDispose(context);
     LLVMDisposeTargetMachine(machine);
     return done;
@@ -184,17 +218,10 @@ bool object_from_text(Ir *ir, Arena *arena, const char *name, const TargetMachin
     if (!machine)
         return false;
     LLVMContextRef const context = LLVMContextCreate();
-    LLVMMemoryBufferRef const buffer = LLVMCreateMemoryBufferWithMemoryRangeCopy(text, strlen(text), name);
-    LLVMModuleRef module = NULL;
-    char *message = NULL;
+    LLVMModuleRef const module = module_read(ir, &request, context, text, strlen(text));
     bool done = false;
-    if (LLVMParseIRInContext(context, buffer, &module, &message)) {
-        backend_error(ir, &request, "LLVM cannot read our text", message);
-    } else {
-        LLVMTargetDataRef const layout = LLVMCreateTargetDataLayout(machine);
-        LLVMSetTarget(module, target->triple);
-        LLVMSetModuleDataLayout(module, layout);
-        LLVMDisposeTargetData(layout);
+    if (module) {
+        for_machine(module, target, machine);
         done = optimize(ir, &request, module, machine) && emit(ir, arena, &request, module, machine, result);
         LLVMDisposeModule(module);
     }

@@ -14,18 +14,19 @@ typedef struct LineTable {
 
 typedef enum ObjectFormat { FORMAT_OBJECT, FORMAT_ASSEMBLY, FORMAT_LLVM } ObjectFormat;
 
+typedef struct ObjectBytes {
+    const void *data; /* text formats end with a zero byte that is not counted */
+    size_t bytes;
+} ObjectBytes;
+
 typedef struct ObjectRequest {
     const Node *kernel;
     const TargetMachineInfo *target;
     const char *symbol;     /* of the function: hidden, signature lathe_kernel */
     const LineTable *lines; /* may be NULL */
     ObjectFormat format;
+    ObjectBytes bitcode; /* instead of a kernel: a module of LLVM, optimised, that says itself for which CPU it is */
 } ObjectRequest;
-
-typedef struct ObjectBytes {
-    const void *data; /* text formats end with a zero byte that is not counted */
-    size_t bytes;
-} ObjectBytes;
 
 /* Makes the request's object in `arena`. False after a diagnostic. The same request gives the same bytes. */
 bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result);

@@ -50,6 +50,16 @@ typedef struct Pool {
     bool failed;
 } Pool;
 
+static ObjectRequest job_request(const Pool *pool, const KernelJob *job)
+{
+    return (ObjectRequest){.kernel = job->kernel,
+                           .bitcode = job->bitcode,
+                           .target = job->target,
+                           .symbol = job->symbol,
+                           .lines = pool->options->lines,
+                           .format = FORMAT_OBJECT};
+}
+
 /* ---- in the worker ---- */
 
 static void limit(int resource, rlim_t value)
@@ -96,7 +106,7 @@ static void answer_job(const Pool *pool, int number, int to)
     Arena *const arena = arena_open(0, NULL, NULL);
     Diagnostics *const outer = ir->diagnostics;
     ir->diagnostics = diagnostics_open(arena);
-    const ObjectRequest request = {job->kernel, job->target, job->symbol, pool->options->lines, FORMAT_OBJECT};
+    const ObjectRequest request = job_request(pool, job);
     ObjectBytes object = {0};
     const bool done = object_make(ir, arena, &request, &object);
     const Diagnostic *const first = ir->diagnostics->first;
@@ -249,7 +259,7 @@ static const char *full_key(Arena *arena, const KernelJob *job, const LineTable 
     Text text = {.arena = arena};
     text_add(&text, arena_format(arena, "%s\n%s %s %s\nsymbol %s\n", object_version(arena), job->target->triple,
                                  job->target->cpu, job->target->features, job->symbol));
-    if (lines && lines->file && lines->line_of) {
+    if (job->kernel && lines && lines->file && lines->line_of) {
         text_add(&text, arena_format(arena, "name %s\nfile %s %s\nlines %d", job->kernel->payload.kernel->name,
                                      lines->folder ? lines->folder : "", lines->file,
                                      lines->line_of(lines->context, job->kernel)));
@@ -307,6 +317,8 @@ static const char *cause_of_death(Arena *arena, int status)
 
 static const Where *where_of(const Node *kernel)
 {
+    if (!kernel)
+        return NULL;
     const Where *const *const wheres = kernel->payload.kernel->wheres;
     return kernel->where ? kernel->where : wheres ? wheres[0] : NULL;
 }
@@ -322,9 +334,9 @@ static void worker_died(Pool *pool, Worker *worker)
     if (number < 0)
         return;
     KernelJob *const job = &pool->jobs[number];
-    const Name name = job->kernel->payload.kernel->name;
-    Node *const again =
-        job->fell_back || !pool->options->fallback ? NULL : pool->options->fallback(pool->options->context, job);
+    const char *const name = job->kernel ? job->kernel->payload.kernel->name : job->symbol;
+    const bool final = !job->kernel || job->fell_back || !pool->options->fallback;
+    Node *const again = final ? NULL : pool->options->fallback(pool->options->context, job);
     if (!again) {
         diag_error(diagnostics, EXIT_BACKEND, where_of(job->kernel), "compiling kernel %s for %s %s%s%s", name,
                    job->target->name, cause, *words ? ": " : "", words);
@@ -458,7 +470,7 @@ static void compile_here(Pool *pool)
     for (; pool->queue_first < pool->queue_end; pool->queue_first++) {
         const int number = pool->queue[pool->queue_first];
         const KernelJob *const job = &pool->jobs[number];
-        const ObjectRequest request = {job->kernel, job->target, job->symbol, pool->options->lines, FORMAT_OBJECT};
+        const ObjectRequest request = job_request(pool, job);
         ObjectBytes object;
         if (object_make(pool->ir, pool->ir->diagnostics->arena, &request, &object))
             job_done(pool, number, object);

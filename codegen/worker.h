@@ -11,10 +11,12 @@
 #include "codegen/object.h"
 
 typedef struct KernelJob {
-    Node *kernel; /* scheduled; becomes the fallback's kernel after a crash */
+    Node *kernel;        /* scheduled; becomes the fallback's kernel after a crash */
+    ObjectBytes bitcode; /* instead of a kernel: see object.h */
     const TargetMachineInfo *target;
     const char *symbol;
-    const char *key; /* canonical text of the scheduled kernel, whole; NULL: not cached */
+    const char
+        *key; /* canonical text of the scheduled kernel, whole, or what stands for the bitcode; NULL: not cached */
     /* Results: */
     ObjectBytes object; /* in the arena of the diagnostics */
     bool from_cache, fell_back;

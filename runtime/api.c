@@ -1,9 +1,7 @@
 /* The calls of a context: run with plain pointers or with DLPack tensors, ask for shapes. Every call checks everything before the
  * first output is written, and tells what is wrong in the context's text. */
 #include "runtime/internal.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "runtime/libc.h"
 
 /* One call at a time: a second thread gets an error, and must not touch the text of the first. */
 static int context_enter(Context *context)

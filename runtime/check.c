@@ -1,7 +1,6 @@
 /* Is what the caller handed in what the model takes? Every refusal names the tensor and both values. */
 #include "runtime/internal.h"
-
-#include <string.h>
+#include "runtime/libc.h"
 
 enum { DEVICE_HOST = 1, DEVICE_HOST_PINNED = 3 };
 

@@ -1,10 +1,6 @@
 /* A context: what one caller needs to run a model. Opening takes all memory that runs of a static model need. */
-#define _GNU_SOURCE
 #include "runtime/internal.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include "runtime/libc.h"
 
 enum {
     HUGE_PAGE = 2 << 20,
@@ -21,7 +17,7 @@ void *memory_aligned(uint64_t bytes)
     if (posix_memalign(&memory, huge ? HUGE_PAGE : CACHE_LINE, bytes) != 0)
         return NULL;
     if (huge)
-        madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+        madvise(memory, bytes / HUGE_PAGE * HUGE_PAGE, LIBC_ADVICE_HUGE_PAGES);
     return memory;
 }
 

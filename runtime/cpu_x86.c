@@ -1,10 +1,8 @@
 /* x86-64: which features CPU and system offer together, and the floating-point mode of a run. */
 #include "runtime/internal.h"
+#include "runtime/libc.h"
 
 #include <cpuid.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum {
     ARCH_REQUEST_STATE = 0x1023, /* ARCH_REQ_XCOMP_PERM */
@@ -79,7 +77,7 @@ bool cpu_enable(uint64_t features)
 {
     if ((features & (LATHE_CPU_AMX_INT8 | LATHE_CPU_AMX_BF16)) == 0)
         return true;
-    return syscall(SYS_arch_prctl, ARCH_REQUEST_STATE, AMX_TILE_DATA) == 0;
+    return syscall(LIBC_CALL_ARCH_PRCTL, ARCH_REQUEST_STATE, AMX_TILE_DATA) == 0;
 }
 
 uint64_t cpu_level_features(const char *name, bool *known)

@@ -3,10 +3,7 @@
  * All contexts share it; the last one to close frees it. It hangs on the one pointer per model that is writable. That pointer is
  * also the lock: whoever holds it has put `locked` there. */
 #include "runtime/internal.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include "runtime/libc.h"
 
 enum { LOCK_SLEEP_NS = 20000 };
 
@@ -18,7 +15,7 @@ static Instance *instance_lock(const lathe_model_v1 *model)
         void *instance = __atomic_exchange_n(model->instance, (void *)&locked, __ATOMIC_ACQUIRE);
         if (instance != &locked)
             return instance;
-        nanosleep(&(struct timespec){0, LOCK_SLEEP_NS}, NULL);
+        nanosleep(&(libc_time){0, LOCK_SLEEP_NS}, NULL);
     }
 }
 

@@ -4,8 +4,9 @@
  * context.c   one per caller: memory, plans                           run.c    walking a plan, by one thread or several
  * api.c       the calls that a model's descriptor offers
  * threads.c   pool of threads, sleeping and waking                    check.c  is what the caller handed in what the model takes?
- * cpu_x86.c   features and floating-point mode                        limits.c how many threads this process may use
- * text.c      messages                                                profile.c times of launches */
+ * cpu_*.c     features and floating-point mode, a file per family     limits.c how many threads this process may use
+ * text.c      messages                                                profile.c times of launches
+ * libc.h      what is used of libc, without its headers               divide_armv7.c what LLVM calls on 32-bit ARM */
 #ifndef LATHE_RUNTIME_INTERNAL_H
 #define LATHE_RUNTIME_INTERNAL_H
 
@@ -34,7 +35,7 @@ void text_format(char *buffer, size_t size, const char *format, ...);
 const char *text_of_code(int code);
 const char *text_of_dtype(int32_t dtype); /* "float32" for ONNX's 1 */
 
-/* --- cpu_x86.c -------------------------------------------------------------------------------------------------------------- */
+/* --- cpu_*.c ---------------------------------------------------------------------------------------------------------------- */
 
 uint64_t cpu_features(void); /* LATHE_CPU_* bits of CPU and system */
 bool cpu_enable(uint64_t features); /* asks the system for what must be asked for (AMX state); false: not to be had */
@@ -46,7 +47,13 @@ void float_mode_leave(uint32_t saved);
 
 static inline void cpu_pause(void)
 {
+#if defined(__x86_64__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory"); /* waits about as long as x86's pause; yield is nothing on most cores */
+#else
+    __asm__ volatile("yield" ::: "memory");
+#endif
 }
 
 /* --- limits.c --------------------------------------------------------------------------------------------------------------- */

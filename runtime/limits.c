@@ -1,11 +1,6 @@
 /* How many threads are worth having: the affinity mask and the CPU quota of the control groups, version 1 and 2. */
-#define _GNU_SOURCE
 #include "runtime/internal.h"
-
-#include <fcntl.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "runtime/libc.h"
 
 enum { PATH_SIZE = 512, FILE_SIZE = 4096 };
 
@@ -13,9 +8,9 @@ enum { PATH_SIZE = 512, FILE_SIZE = 4096 };
 static void file_read(const char *path, char *content)
 {
     size_t used = 0;
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    const int file = open(path, LIBC_READ_ONLY | LIBC_CLOSE_ON_EXEC);
     if (file >= 0) {
-        ssize_t got;
+        ptrdiff_t got;
         while (used < FILE_SIZE - 1 && (got = read(file, content + used, FILE_SIZE - 1 - used)) > 0)
             used += (size_t)got;
         close(file);
@@ -139,7 +134,7 @@ int limits_quota(const char *groups, const char *membership)
 static int affinity_cpus(void)
 {
     unsigned char mask[1024];
-    const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+    const long bytes = syscall(LIBC_CALL_AFFINITY, 0, sizeof mask, mask);
     int cpus = 0;
     for (long i = 0; i < bytes; i++)
         for (unsigned bits = mask[i]; bits != 0; bits &= bits - 1)

@@ -3,9 +3,7 @@
  * A static model has one plan, made when the context opens. A symbolic model makes one when other symbols arrive and keeps the
  * last few; the memory of a plan fits every instantiation, so only the arena can need to grow. */
 #include "runtime/internal.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "runtime/libc.h"
 
 void *block_take(Block *block, uint64_t count, uint64_t size)
 {

@@ -1,9 +1,7 @@
 /* Times of launches, taken only while switched on in a context. Each walker writes its own row; the caller adds the rows up after
  * the run: its last wait has made them visible. */
 #include "runtime/internal.h"
-
-#include <stdlib.h>
-#include <string.h>
+#include "runtime/libc.h"
 
 int profile_switch(Context *context, int on)
 {

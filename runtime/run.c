@@ -11,8 +11,7 @@
  * - a walker of an earlier run that was late finds everything claimed and does nothing.
  * The caller returns when every step is done; helpers leave when every step is claimed. */
 #include "runtime/internal.h"
-
-#include <limits.h>
+#include "runtime/libc.h"
 
 enum { CLAIMED = 1, AWAITED = 2, DONE = 3, PROGRESS_BITS = 24 };
 

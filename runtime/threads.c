@@ -5,18 +5,8 @@
  * A worker counts itself into the slot before it looks at the job, so that settle() can tell when nobody does any more.
  *
  * A child of fork() has the memory of the pool but none of its threads: there the caller does everything. */
-#define _GNU_SOURCE
 #include "runtime/internal.h"
-
-#include <limits.h>
-#include <linux/futex.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#include "runtime/libc.h"
 
 enum {
     SLOTS = 256,
@@ -36,14 +26,14 @@ typedef struct Pool Pool;
 
 typedef struct Worker {
     Pool *pool;
-    pthread_t thread;
+    libc_thread thread;
     uint32_t index;
     uint32_t finished[SLOTS]; /* generation that this worker has left */
 } Worker;
 
 struct Pool {
     lathe_pool head;
-    pid_t process;
+    int process;
     int started;
     Worker *workers[THREADS_MAX];
     _Alignas(CACHE_LINE) _Atomic uint64_t taken[SLOT_SETS];
@@ -56,19 +46,19 @@ struct Pool {
 
 uint64_t clock_ns(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    libc_time now;
+    clock_gettime(LIBC_CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.seconds * 1000000000u + (uint64_t)now.nanoseconds;
 }
 
 void word_sleep(Word *word, uint32_t expected)
 {
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+    syscall(LIBC_CALL_FUTEX, word, LIBC_FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
 
 void word_wake(Word *word, int sleepers)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, sleepers, NULL, NULL, 0);
+    syscall(LIBC_CALL_FUTEX, word, LIBC_FUTEX_WAKE_PRIVATE, sleepers, NULL, NULL, 0);
 }
 
 bool word_spin(Word *word, uint32_t expected)
@@ -185,7 +175,7 @@ static void pool_settle(lathe_pool *head, int number)
     uint32_t now;
     while ((now = atomic_load(inside)) != 0) {
         if (!word_spin(inside, now))
-            nanosleep(&(struct timespec){0, SETTLE_SLEEP_NS}, NULL);
+            nanosleep(&(libc_time){0, SETTLE_SLEEP_NS}, NULL);
     }
 }
 
@@ -223,7 +213,7 @@ static bool worker_start(Pool *pool)
     worker->pool = pool;
     worker->index = (uint32_t)pool->started + 1;
 
-    pthread_attr_t attributes;
+    libc_thread_attributes attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, WORKER_STACK);
     const int result = pthread_create(&worker->thread, &attributes, worker_main, worker);
@@ -239,12 +229,12 @@ static bool worker_start(Pool *pool)
 void pool_grow(lathe_pool *head, int threads)
 {
     Pool *pool = (Pool *)head;
-    sigset_t all, before; /* signals are for the host's own threads */
+    libc_signals all, before; /* signals are for the host's own threads */
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_sigmask(LIBC_SIGNALS_REPLACE, &all, &before);
     while (pool->started + 1 < threads && pool->started + 1 < THREADS_MAX && worker_start(pool))
         ;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(LIBC_SIGNALS_REPLACE, &before, NULL);
     pool->head.threads = pool->started + 1;
 }
 
