@@ -70,8 +70,9 @@ static int make_jobs(Program *program, KernelJob *jobs, int count, const LineTab
 static bool runtime_job(Program *program, KernelJob *job)
 {
     const TargetMachineInfo *const host = program_host(program);
+    const char *const runtime = host->family->runtime;
     size_t bytes = 0;
-    const void *const data = runtime_bitcode(host->family->name, &bytes);
+    const void *const data = runtime ? runtime_bitcode(runtime, &bytes) : NULL;
     if (!data)
         return diag_error(program->ir->diagnostics, EXIT_UNSUPPORTED, NULL, "this program has no runtime for %s",
                           host->family->name);
@@ -79,7 +80,7 @@ static bool runtime_job(Program *program, KernelJob *job)
     *job = (KernelJob){.bitcode = {data, bytes},
                        .target = host,
                        .symbol = "runtime",
-                       .key = arena_format(program->ir->arena, "runtime %s %016llx%016llx", host->family->name,
+                       .key = arena_format(program->ir->arena, "runtime %s %016llx%016llx", runtime,
                                            (unsigned long long)hash.high64, (unsigned long long)hash.low64)};
     return true;
 }

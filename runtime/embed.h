@@ -4,10 +4,10 @@
 
 #include <stddef.h>
 
-/* The runtime for a family of targets (its name as in --target) as LLVM bitcode, or NULL: runtime/runtime.cmake lists them. The code
- * names its own CPU and features, the lowest of the family. Visible to other objects: lathe_rt_* and what LLVM itself calls;
+/* The runtime of this name (TargetFamily.runtime) as LLVM bitcode, or NULL: runtime/runtime.cmake lists them. The code names its own
+ * CPU and features, the lowest of the families that it is for. Visible to other objects: lathe_rt_* and what LLVM itself calls;
  * undefined: functions of libc alone. */
-const void *runtime_bitcode(const char *family, size_t *bytes);
+const void *runtime_bitcode(const char *name, size_t *bytes);
 
 /* The text of lathe_model.h, which generated headers carry; ends in a zero that size does not count. */
 extern const char lathe_model_header[];

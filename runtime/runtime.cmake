@@ -24,8 +24,8 @@ add_library(lathe_runtime STATIC ${runtime_${runtime_host}})
 target_include_directories(lathe_runtime PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(lathe_runtime PUBLIC Threads::Threads)
 
-# lathe_bitcode(<family> TRIPLE <triple> SOURCES <file>... [OPTIONS <option>...] [KEEP <pattern>...]): one bitcode file, embedded under
-# the family's name (runtime/embed.h). Always built the same way, whatever this build is for: no sanitizers, no debug information,
+# lathe_bitcode(<name> TRIPLE <triple> SOURCES <file>... [OPTIONS <option>...] [KEEP <pattern>...]): one bitcode file, embedded under
+# that name (TargetFamily.runtime). Always built the same way, whatever this build is for: no sanitizers, no debug information,
 # no headers but the compiler's own. The code says itself for which CPU it is; what is not kept cannot meet another model's.
 set(runtime_embedded)
 set(runtime_embedded_files)
@@ -84,16 +84,16 @@ file(CONFIGURE OUTPUT ${runtime_embed} @ONLY CONTENT [[
 FILE_AS_DATA(lathe_model_header, "@CMAKE_SOURCE_DIR@/runtime/lathe_model.h", ".byte 0\n");
 @runtime_data@
 static const struct {
-    const char *family;
+    const char *name;
     const unsigned char *data;
     const size_t *bytes;
 } rows[] = {
 @runtime_rows@};
 
-const void *runtime_bitcode(const char *family, size_t *bytes)
+const void *runtime_bitcode(const char *name, size_t *bytes)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(rows[i].family, family) == 0) {
+        if (strcmp(rows[i].name, name) == 0) {
             *bytes = *rows[i].bytes;
             return rows[i].data;
         }

@@ -38,6 +38,7 @@ const TargetFamily null_family = {
     .system = SYSTEM_HOSTED,
     .pointer_bits = 64,
     .elf_machine = ELF_X86_64,
+    .runtime = "x86-64",
     .levels = levels,
     .level_count = sizeof levels / sizeof *levels,
     .host_mask = null_host_mask,

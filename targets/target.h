@@ -33,7 +33,8 @@ typedef struct TargetFamily {
     const char *standard; /* the levels of a library when only the family is named, best first, with commas */
     TargetSystem system;
     int pointer_bits;
-    int elf_machine; /* e_machine of object files */
+    int elf_machine;     /* e_machine of object files */
+    const char *runtime; /* the bitcode linked into its libraries, as runtime/runtime.cmake names it */
     const struct TargetMachineInfo *levels;
     int level_count;                      /* best last */
     const struct TargetMachineInfo *host; /* SYSTEM_DEVICE: what runs the program of launches */
