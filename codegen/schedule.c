@@ -2,6 +2,7 @@
 #include "codegen/schedule.h"
 
 #include "codegen/contract.h"
+#include "codegen/gpu.h"
 #include "codegen/window.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
@@ -26,6 +27,8 @@ static int lanes_for(const Node *kernel, const TargetMachineInfo *target)
 
 Node *kernel_schedule_plain(Ir *ir, Node *kernel, const TargetMachineInfo *target)
 {
+    if (target->gpu)
+        return gpu_loops_schedule(ir, kernel, target);
     const LoopsSchedule schedule = {.lanes = lanes_for(kernel, target)};
     return loops_schedule(ir, kernel, &schedule);
 }
@@ -169,6 +172,8 @@ Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineIn
 {
     const ScheduleOptions *const options = context;
     Node *scheduled = NULL;
+    if (target->gpu)
+        return gpu_schedule(ir, kernel, target, options);
     if (options->level > 0 && options->tuning)
         scheduled = recorded(options->tuning, ir, kernel, target);
     for (int i = options->level > 0 && !has_order(kernel) ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)
