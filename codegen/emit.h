@@ -89,6 +89,23 @@ void emit_store(Emitter *emitter, const Node *node);
 void emit_scatter(Emitter *emitter, const Node *node);
 void emit_prefetch(Emitter *emitter, const Node *node);
 
+/* The address of an element of whole bytes. */
+LLVMValueRef emit_element(Emitter *emitter, const Node *buffer, Node *offset);
+
+/* ---- llvm_rem.c ---- */
+LLVMValueRef emit_exact_rem(Emitter *emitter, LLVMValueRef dividend, LLVMValueRef divisor); /* C's fmod, without libm */
+
+/* ---- llvm_gpu.c: kernels of emitter->target->gpu ---- */
+enum { GPU_ALIGNMENT = 16 }; /* of every buffer's first byte */
+void gpu_declare(Emitter *emitter, const char *symbol);
+LLVMValueRef gpu_parameter(Emitter *emitter, const Node *node); /* a buffer or a symbol */
+LLVMValueRef gpu_error_word(Emitter *emitter);
+LLVMValueRef gpu_leaf(Emitter *emitter, const Node *node);     /* thread, begin, end; else NULL */
+LLVMValueRef gpu_buffer(Emitter *emitter, const Node *buffer); /* its first byte; the builder stands in the entry */
+/* What is known of the address of `lanes` elements at `offset`, at most what one access takes. */
+unsigned gpu_access_alignment(Emitter *emitter, Node *offset, int lanes, int element_bytes);
+bool gpu_ordered(Emitter *emitter, const Node *node); /* false: nothing that only GPUs have */
+
 /* ---- llvm_mask.c: of values as they are in memory, vectors even of one lane ---- */
 LLVMValueRef emit_masked(Emitter *emitter, const char *name, LLVMTypeRef value_type, LLVMTypeRef pointer_type,
                          LLVMValueRef *arguments, int count, int pointer_at, int alignment);

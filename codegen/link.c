@@ -29,8 +29,7 @@ static const struct {
     {"cc", STYLE_DRIVER},     {"gcc", STYLE_DRIVER},       {"clang", STYLE_DRIVER},
 };
 
-/* `name` in the folders of PATH; a name with a slash is itself. */
-static const char *program_find(Arena *arena, const char *name)
+const char *program_find(Arena *arena, const char *name)
 {
     if (strchr(name, '/'))
         return access(name, X_OK) == 0 ? arena_format(arena, "%s", name) : NULL;

@@ -35,5 +35,7 @@ bool link_object(Diagnostics *diagnostics, const LinkJob *job);
 
 /* The linker that would be used, as a path in the arena; NULL when there is none. For `lathe doctor` and messages. */
 const char *link_find(Arena *arena);
+/* The program `name` in the folders of PATH; a name with a slash is itself. NULL: there is none. */
+const char *program_find(Arena *arena, const char *name);
 
 #endif

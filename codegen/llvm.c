@@ -91,6 +91,8 @@ static LLVMValueRef emit_leaf(Emitter *emitter, const Node *node)
 {
     if (node->op == OP_const)
         return emit_constant(emitter, node->type.dtype, node->type.lanes, node->payload.bits);
+    if (emitter->target->gpu && node->op != OP_iota)
+        return gpu_leaf(emitter, node);
     if (node->op == OP_begin)
         return LLVMGetParam(emitter->function, 2);
     if (node->op == OP_end)
@@ -106,6 +108,8 @@ static LLVMValueRef emit_leaf(Emitter *emitter, const Node *node)
 
 static LLVMValueRef emit_symbol(Emitter *emitter, const Node *node)
 {
+    if (emitter->target->gpu)
+        return gpu_parameter(emitter, node);
     const uintptr_t position = (uintptr_t)map_get(&emitter->parameters, node);
     if (!position)
         BUG("the symbol %s is no parameter of kernel %s", node->payload.name, emitter->kernel->payload.kernel->name);
@@ -305,9 +309,27 @@ static bool runs_at_least_once(const Node *node)
     return const_is_int(node->inputs[0], &lower) && const_is_int(node->inputs[1], &upper) && lower < upper;
 }
 
+/* A block of a GPU has one unit: its loop over units goes round once. */
+static void emit_only_unit(Emitter *emitter, const Node *node)
+{
+    LLVMBasicBlockRef const body = new_block(emitter, "unit"), after = new_block(emitter, "");
+    LLVMValueRef const number = emit_value(emitter, node->inputs[0]);
+    LLVMBuildBr(emitter->builder, body);
+    Scope *const scope = scope_open(emitter, SCOPE_LOOP, body, after);
+    emit_remember(emitter, node->axes[0], number, scope);
+    emit_block(emitter, node->blocks[0]);
+    LLVMBuildBr(emitter->builder, after);
+    scope_close(emitter, scope);
+    continue_in(emitter, after);
+}
+
 /* Guard, then a body that ends with the test for the next round. */
 static void emit_for(Emitter *emitter, const Node *node)
 {
+    if (emitter->target->gpu && node->inputs[0]->op == OP_begin && node->inputs[1]->op == OP_end) {
+        emit_only_unit(emitter, node);
+        return;
+    }
     LLVMBuilderRef const builder = emitter->builder;
     LLVMTypeRef const type = emit_int_type(emitter, 64, 1);
     LLVMValueRef const lower = emit_value(emitter, node->inputs[0]), upper = emit_value(emitter, node->inputs[1]);
@@ -406,7 +428,7 @@ static void emit_check(Emitter *emitter, const Node *node)
     LLVMBasicBlockRef const failed = new_block(emitter, "failed"), after = new_block(emitter, "");
     LLVMBuildCondBr(builder, emit_condition(emitter, node->inputs[0]), after, failed);
     LLVMPositionBuilderAtEnd(builder, failed);
-    LLVMValueRef const word = LLVMGetParam(emitter->function, 5);
+    LLVMValueRef const word = emitter->target->gpu ? gpu_error_word(emitter) : LLVMGetParam(emitter->function, 5);
     LLVMValueRef const old = LLVMBuildLoad2(builder, type, word, "");
     LLVMSetOrdering(old, LLVMAtomicOrderingMonotonic);
     LLVMSetAlignment(old, 4);
@@ -459,6 +481,8 @@ static void emit_ordered(Emitter *emitter, Node *node)
         emit_prefetch(emitter, node);
         return;
     default:
+        if (emitter->target->gpu && gpu_ordered(emitter, node))
+            return;
         BUG("%s stands in the body of kernel %s", op_name(node->op), emitter->kernel->payload.kernel->name);
     }
 }
@@ -536,7 +560,10 @@ static void find_written(Emitter *emitter, const Block *block)
 
 static void emit_function(Emitter *emitter, const char *symbol)
 {
-    declare_function(emitter, symbol);
+    if (emitter->target->gpu)
+        gpu_declare(emitter, symbol);
+    else
+        declare_function(emitter, symbol);
     emit_debug_open(emitter, symbol);
     emitter->entry = new_block(emitter, "entry");
     LLVMBasicBlockRef const start = new_block(emitter, "");
@@ -565,7 +592,7 @@ bool llvm_emit_kernel(Ir *ir, const Node *kernel, const TargetMachineInfo *targe
         .module = module,
         .context = context,
         .builder = LLVMCreateBuilderInContext(context),
-        .lines = lines && lines->file ? lines : NULL,
+        .lines = lines && lines->file && !target->gpu ? lines : NULL,
     };
     breadcrumb("codegen", kernel->payload.kernel->name);
     map_open(&emitter.values, arena);

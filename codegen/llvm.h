@@ -13,6 +13,8 @@
  * diagnostic. */
 bool llvm_emit_kernel(Ir *ir, const Node *kernel, const TargetMachineInfo *target, const char *symbol,
                       const LineTable *lines, LLVMModuleRef module);
+/* Threads of a block that a kernel for a GPU is launched with. */
+int gpu_threads(const Node *kernel);
 /* ---- register tiles, after all passes (llvm_schedule.c) ---- */
 bool llvm_has_register_tile(LLVMModuleRef module);
 /* Vector loads of tiles stay where they are. */

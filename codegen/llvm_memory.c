@@ -20,7 +20,9 @@ LLVMValueRef emit_buffer(Emitter *emitter, const Node *buffer)
     LLVMTypeRef const pointer = LLVMPointerTypeInContext(emitter->context, 0);
     emit_in(emitter, emitter->entry);
     LLVMValueRef value;
-    if (buffer->payload.buffer->place == PLACE_LOCAL) {
+    if (emitter->target->gpu) {
+        value = gpu_buffer(emitter, buffer);
+    } else if (buffer->payload.buffer->place == PLACE_LOCAL) {
         LLVMValueRef const offset = emit_int(emit_int_type(emitter, 64, 1), buffer->payload.buffer->offset);
         value = LLVMBuildGEP2(emitter->builder, emit_int_type(emitter, 8, 1), LLVMGetParam(emitter->function, 4),
                               (LLVMValueRef[]){offset}, 1, "");
@@ -141,6 +143,11 @@ static LLVMValueRef emit_address(Emitter *emitter, const Node *buffer, Node *off
     return step_pointer(emitter, element, pointer, emit_int(emit_int_type(emitter, 64, 1), terms.constant));
 }
 
+LLVMValueRef emit_element(Emitter *emitter, const Node *buffer, Node *offset)
+{
+    return emit_address(emitter, buffer, offset, emit_memory_type(emitter, buffer->type.dtype, 1));
+}
+
 /* ---- whole bytes ---- */
 
 static int element_bytes(Dtype dtype)
@@ -171,10 +178,17 @@ static LLVMValueRef to_memory(Emitter *emitter, Dtype dtype, LLVMValueRef value)
 static void mark_invariant(Emitter *emitter, const Node *buffer, LLVMValueRef load)
 {
     for (const Node *memory = buffer; memory; memory = memory->payload.buffer->alias)
-        if (memory->payload.buffer->place == PLACE_LOCAL || map_has(&emitter->written, memory))
+        if (place_is_inner(memory->payload.buffer->place) || map_has(&emitter->written, memory))
             return;
     LLVMSetMetadata(load, LLVMGetMDKindIDInContext(emitter->context, "invariant.load", 14),
                     LLVMMetadataAsValue(emitter->context, LLVMMDNodeInContext2(emitter->context, NULL, 0)));
+}
+
+/* CPUs take vectors from any address; a GPU takes them from multiples of their size only. */
+static unsigned access_alignment(Emitter *emitter, Node *offset, int lanes, Dtype dtype)
+{
+    return emitter->target->gpu ? gpu_access_alignment(emitter, offset, lanes, element_bytes(dtype))
+                                : (unsigned)element_bytes(dtype);
 }
 
 /* Masked intrinsics want vectors; a single lane becomes a vector of one. */
@@ -388,7 +402,7 @@ LLVMValueRef emit_load(Emitter *emitter, const Node *node)
         return load_masked(emitter, address, dtype, node->type.lanes, mask, otherwise);
     LLVMValueRef const load =
         LLVMBuildLoad2(emitter->builder, emit_memory_type(emitter, dtype, node->type.lanes), address, "");
-    LLVMSetAlignment(load, (unsigned)element_bytes(dtype));
+    LLVMSetAlignment(load, access_alignment(emitter, node->inputs[1], node->type.lanes, dtype));
     if (node->op == OP_load)
         mark_invariant(emitter, buffer, load);
     return from_memory(emitter, dtype, load);
@@ -455,7 +469,8 @@ void emit_store(Emitter *emitter, const Node *node)
     LLVMValueRef const address = emit_address(emitter, buffer, node->inputs[1], emit_memory_type(emitter, dtype, 1));
     LLVMValueRef const stored = to_memory(emitter, dtype, value);
     if (!mask) {
-        LLVMSetAlignment(LLVMBuildStore(emitter->builder, stored, address), (unsigned)element_bytes(dtype));
+        LLVMSetAlignment(LLVMBuildStore(emitter->builder, stored, address),
+                         access_alignment(emitter, node->inputs[1], lanes, dtype));
         return;
     }
     LLVMValueRef const vector = as_vector(emitter, stored);
@@ -485,6 +500,8 @@ void emit_scatter(Emitter *emitter, const Node *node)
 
 void emit_prefetch(Emitter *emitter, const Node *node)
 {
+    if (emitter->target->gpu)
+        return; /* other warps run while one waits */
     LLVMTypeRef const pointer = LLVMPointerTypeInContext(emitter->context, 0),
                       word = LLVMInt32TypeInContext(emitter->context);
     const Dtype dtype = node->inputs[0]->type.dtype;

@@ -199,8 +199,11 @@ static LLVMValueRef float_compare(Emitter *emitter, LLVMRealPredicate predicate,
     return LLVMBuildFCmp(emitter->builder, predicate, a, b, "");
 }
 
+/* LLVM makes a call of libm's fmod of it, or, for a GPU, something that is only nearly it. */
 static LLVMValueRef float_rem(Emitter *emitter, const Operation *operation)
 {
+    if (emitter->target->gpu)
+        return emit_exact_rem(emitter, operation->in[0], operation->in[1]);
     return LLVMBuildFRem(emitter->builder, operation->in[0], operation->in[1], "");
 }
 

@@ -1,6 +1,7 @@
 /* LLVM module, passes and emission around one kernel. */
 #include "codegen/object.h"
 #include "codegen/llvm.h"
+#include "codegen/ptxas.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/IRReader.h>
@@ -17,7 +18,8 @@ enum { TRANSLATION_VERSION = 3 };
 /* Values in registers, common values once, loop invariants out: the little that is left to do after our own placement.
  * LLVM's vectorisers and unrollers stay off. (LLVM ends the process where instcombine would need a second round, unless
  * told not to.) Measured: a sixth of default<O2>'s time for the same inner loops. */
-static const char passes[] = "function(sroa,early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg)";
+static const char cpu_passes[] =
+    "function(sroa,early-cse,instcombine<no-verify-fixpoint>,loop-mssa(licm),gvn,simplifycfg)";
 
 /* LLVM's loop strength reduction merges our pointers into few and keeps vector loads early: register tiles then spill
  * and run at three quarters or less. Addresses are already split by loop (llvm_memory.c), so it is off. So is its
@@ -85,6 +87,12 @@ static LLVMTargetMachineRef machine_open(Ir *ir, const ObjectRequest *request)
                                    LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
 }
 
+/* A GPU has no flags and 32-bit registers: what is known of thread and block numbers makes divisions narrow. Everything
+ * else is as above. */
+static const char gpu_passes[] = "function(nvvm-intr-range,sroa,early-cse,instcombine<no-verify-fixpoint>,"
+                                 "correlated-propagation,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,"
+                                 "simplifycfg)";
+
 static bool optimize(Ir *ir, const ObjectRequest *request, LLVMModuleRef module, LLVMTargetMachineRef machine)
 {
     char *message = NULL;
@@ -92,7 +100,7 @@ static bool optimize(Ir *ir, const ObjectRequest *request, LLVMModuleRef module,
         return backend_error(ir, request, "LLVM rejects our module", message);
     LLVMDisposeMessage(message);
     LLVMPassBuilderOptionsRef const options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef const error = LLVMRunPasses(module, passes, machine, options);
+    LLVMErrorRef const error = LLVMRunPasses(module, request->target->gpu ? gpu_passes : cpu_passes, machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!error)
         return true;
@@ -100,6 +108,16 @@ static bool optimize(Ir *ir, const ObjectRequest *request, LLVMModuleRef module,
     char *const copy = LLVMCreateMessage(text);
     LLVMDisposeErrorMessage(text);
     return backend_error(ir, request, "passes failed", copy);
+}
+
+/* A device's object: its text, and what the assembler makes of it. */
+static bool assemble(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result)
+{
+    DeviceImage image = {.text = *result};
+    if (request->assembler && !ptxas_assemble(ir, arena, request->assembler, request, image.text, &image.binary))
+        return false;
+    *result = device_image_pack(arena, &image);
+    return true;
 }
 
 static bool emit(Ir *ir, Arena *arena, const ObjectRequest *request, LLVMModuleRef module, LLVMTargetMachineRef machine,
@@ -114,7 +132,8 @@ static bool emit(Ir *ir, Arena *arena, const ObjectRequest *request, LLVMModuleR
     }
     LLVMMemoryBufferRef memory = NULL;
     char *message = NULL;
-    const LLVMCodeGenFileType type = request->format == FORMAT_ASSEMBLY ? LLVMAssemblyFile : LLVMObjectFile;
+    const bool device = request->target->gpu != NULL;
+    const LLVMCodeGenFileType type = request->format == FORMAT_ASSEMBLY || device ? LLVMAssemblyFile : LLVMObjectFile;
     if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, type, &message, &memory))
         return backend_error(ir, request, "emission failed", message);
     result->bytes = LLVMGetBufferSize(memory);
@@ -122,7 +141,7 @@ static bool emit(Ir *ir, Arena *arena, const ObjectRequest *request, LLVMModuleR
     memcpy(data, LLVMGetBufferStart(memory), result->bytes);
     result->data = data;
     LLVMDisposeMemoryBuffer(memory);
-    return true;
+    return !device || request->format != FORMAT_OBJECT || assemble(ir, arena, request, result);
 }
 
 /* -1: emission failed, which the real emission will report. Emission changes a module, so a copy is emitted. */
@@ -142,9 +161,10 @@ static int count_spills(LLVMModuleRef module, LLVMTargetMachineRef machine)
 }
 
 /* Of the two orders of loads the one that keeps more vectors in registers. */
-static LLVMModuleRef choose_tile_order(LLVMModuleRef module, LLVMTargetMachineRef machine)
+static LLVMModuleRef choose_tile_order(LLVMModuleRef module, const TargetMachineInfo *target,
+                                       LLVMTargetMachineRef machine)
 {
-    const int spills = llvm_has_register_tile(module) ? count_spills(module, machine) : 0;
+    const int spills = !target->gpu && llvm_has_register_tile(module) ? count_spills(module, machine) : 0;
     if (spills <= 0)
         return module;
     LLVMModuleRef const ordered = LLVMCloneModule(module);
@@ -186,7 +206,7 @@ static LLVMModuleRef kernel_module(Ir *ir, const ObjectRequest *request, LLVMCon
     for_machine(module, request->target, machine);
     if (llvm_emit_kernel(ir, request->kernel, request->target, request->symbol, request->lines, module) &&
         optimize(ir, request, module, machine))
-        return choose_tile_order(module, machine);
+        return choose_tile_order(module, request->target, machine);
     LLVMDisposeModule(module);
     return NULL;
 }

@@ -26,9 +26,11 @@ typedef struct ObjectRequest {
     const LineTable *lines; /* may be NULL */
     ObjectFormat format;
     ObjectBytes bitcode; /* instead of a kernel: a module of LLVM, optimised, that says itself for which CPU it is */
+    const struct Assembler *assembler; /* of a device's text (codegen/ptxas.h); NULL: the object has no machine code */
 } ObjectRequest;
 
-/* Makes the request's object in `arena`. False after a diagnostic. The same request gives the same bytes. */
+/* Makes the request's object in `arena`; of a device, a packed DeviceImage (codegen/ptxas.h). False after a diagnostic.
+ * The same request gives the same bytes. */
 bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result);
 /* The same for a module given as LLVM's text: tables and entry functions. `name` is for messages. */
 bool object_from_text(Ir *ir, Arena *arena, const char *name, const TargetMachineInfo *target, const char *text,

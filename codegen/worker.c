@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* memfd_create, pipe2 */
 #include "codegen/worker.h"
 #include "codegen/descriptor.h"
+#include "codegen/ptxas.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +58,8 @@ static ObjectRequest job_request(const Pool *pool, const KernelJob *job)
                            .target = job->target,
                            .symbol = job->symbol,
                            .lines = pool->options->lines,
-                           .format = FORMAT_OBJECT};
+                           .format = FORMAT_OBJECT,
+                           .assembler = pool->options->assembler};
 }
 
 /* ---- in the worker ---- */
@@ -254,11 +256,14 @@ static void add_lines(Text *text, const LineTable *lines, const Block *block)
 }
 
 /* Everything that decides the object's bytes, as one text. */
-static const char *full_key(Arena *arena, const KernelJob *job, const LineTable *lines)
+static const char *full_key(Arena *arena, const KernelJob *job, const WorkerOptions *options)
 {
+    const LineTable *const lines = options->lines;
     Text text = {.arena = arena};
     text_add(&text, arena_format(arena, "%s\n%s %s %s\nsymbol %s\n", object_version(arena), job->target->triple,
                                  job->target->cpu, job->target->features, job->symbol));
+    if (job->target->gpu)
+        text_add(&text, arena_format(arena, "ptxas %s\n", options->assembler ? options->assembler->version : "none"));
     if (job->kernel && lines && lines->file && lines->line_of) {
         text_add(&text, arena_format(arena, "name %s\nfile %s %s\nlines %d", job->kernel->payload.kernel->name,
                                      lines->folder ? lines->folder : "", lines->file,
@@ -280,7 +285,7 @@ static void job_done(Pool *pool, int number, ObjectBytes object)
     pool->finished++;
     /* The fallback's object does not belong to the key of the schedule that crashed. */
     if (job->key && !job->fell_back && !job->from_cache)
-        cache_put(pool->options->cache, full_key(pool->ir->diagnostics->arena, job, pool->options->lines), object.data,
+        cache_put(pool->options->cache, full_key(pool->ir->diagnostics->arena, job, pool->options), object.data,
                   object.bytes);
     if (pool->options->progress)
         pool->options->progress(pool->options->context, pool->finished, pool->count);
@@ -488,7 +493,7 @@ static void take_from_cache(Pool *pool)
         job->from_cache = job->fell_back = false;
         if (job->key && pool->options->cache)
             object.data =
-                cache_get(pool->options->cache, arena, full_key(arena, job, pool->options->lines), &object.bytes);
+                cache_get(pool->options->cache, arena, full_key(arena, job, pool->options), &object.bytes);
         job->from_cache = object.data != NULL;
         if (object.data)
             job_done(pool, i, object);

@@ -26,6 +26,7 @@ typedef struct WorkerOptions {
     int workers;  /* processes; 0: compile in this process (no limits, no second chance), for debuggers */
     Cache *cache; /* may be NULL */
     const LineTable *lines;
+    const struct Assembler *assembler; /* of devices' kernels; NULL: their objects have no machine code */
     int cpu_seconds;      /* per kernel; 0: 120 */
     int64_t memory_bytes; /* per worker, beyond what this process uses; 0: 16 GiB */
     /* Another schedule for a kernel whose worker died, NULL for none: then the compile fails. */
