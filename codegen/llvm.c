@@ -309,34 +309,17 @@ static bool runs_at_least_once(const Node *node)
     return const_is_int(node->inputs[0], &lower) && const_is_int(node->inputs[1], &upper) && lower < upper;
 }
 
-/* A block of a GPU has one unit: its loop over units goes round once. */
-static void emit_only_unit(Emitter *emitter, const Node *node)
-{
-    LLVMBasicBlockRef const body = new_block(emitter, "unit"), after = new_block(emitter, "");
-    LLVMValueRef const number = emit_value(emitter, node->inputs[0]);
-    LLVMBuildBr(emitter->builder, body);
-    Scope *const scope = scope_open(emitter, SCOPE_LOOP, body, after);
-    emit_remember(emitter, node->axes[0], number, scope);
-    emit_block(emitter, node->blocks[0]);
-    LLVMBuildBr(emitter->builder, after);
-    scope_close(emitter, scope);
-    continue_in(emitter, after);
-}
-
-/* Guard, then a body that ends with the test for the next round. */
+/* Guard, then a body that ends with the test for the next round. A block of a GPU has one unit: one round. */
 static void emit_for(Emitter *emitter, const Node *node)
 {
-    if (emitter->target->gpu && node->inputs[0]->op == OP_begin && node->inputs[1]->op == OP_end) {
-        emit_only_unit(emitter, node);
-        return;
-    }
     LLVMBuilderRef const builder = emitter->builder;
     LLVMTypeRef const type = emit_int_type(emitter, 64, 1);
     LLVMValueRef const lower = emit_value(emitter, node->inputs[0]), upper = emit_value(emitter, node->inputs[1]);
     LLVMValueRef const step = emit_value(emitter, node->inputs[2]);
     LLVMBasicBlockRef const before = emitter->scope->block, body = new_block(emitter, node->axes[0]->payload.name),
                             after = new_block(emitter, "");
-    if (runs_at_least_once(node))
+    const bool once = emitter->target->gpu && node->inputs[0]->op == OP_begin && node->inputs[1]->op == OP_end;
+    if (once || runs_at_least_once(node))
         LLVMBuildBr(builder, body);
     else
         LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntSLT, lower, upper, ""), body, after);
@@ -346,8 +329,11 @@ static void emit_for(Emitter *emitter, const Node *node)
     emit_block(emitter, node->blocks[0]);
     emit_debug_line(emitter, node);
     LLVMValueRef const next = LLVMBuildNSWAdd(builder, variable, step, "");
-    LLVMAddIncoming(variable, (LLVMValueRef[]){lower, next}, (LLVMBasicBlockRef[]){before, scope->block}, 2);
-    LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntSLT, next, upper, ""), body, after);
+    LLVMAddIncoming(variable, (LLVMValueRef[]){lower, next}, (LLVMBasicBlockRef[]){before, scope->block}, once ? 1 : 2);
+    if (once)
+        LLVMBuildBr(builder, after);
+    else
+        LLVMBuildCondBr(builder, LLVMBuildICmp(builder, LLVMIntSLT, next, upper, ""), body, after);
     scope_close(emitter, scope);
     continue_in(emitter, after);
 }

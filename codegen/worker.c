@@ -492,8 +492,7 @@ static void take_from_cache(Pool *pool)
         ObjectBytes object = {0};
         job->from_cache = job->fell_back = false;
         if (job->key && pool->options->cache)
-            object.data =
-                cache_get(pool->options->cache, arena, full_key(arena, job, pool->options), &object.bytes);
+            object.data = cache_get(pool->options->cache, arena, full_key(arena, job, pool->options), &object.bytes);
         job->from_cache = object.data != NULL;
         if (object.data)
             job_done(pool, i, object);

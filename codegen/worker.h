@@ -27,8 +27,8 @@ typedef struct WorkerOptions {
     Cache *cache; /* may be NULL */
     const LineTable *lines;
     const struct Assembler *assembler; /* of devices' kernels; NULL: their objects have no machine code */
-    int cpu_seconds;      /* per kernel; 0: 120 */
-    int64_t memory_bytes; /* per worker, beyond what this process uses; 0: 16 GiB */
+    int cpu_seconds;                   /* per kernel; 0: 120 */
+    int64_t memory_bytes;              /* per worker, beyond what this process uses; 0: 16 GiB */
     /* Another schedule for a kernel whose worker died, NULL for none: then the compile fails. */
     Node *(*fallback)(void *context, const KernelJob *job);
     void (*progress)(void *context, int done, int total);
