@@ -5,6 +5,7 @@
 #include "codegen/lines.h"
 #include "codegen/link.h"
 #include "codegen/scratch.h"
+#include "codegen/standin.h"
 #include "codegen/worker.h"
 #include "ir/kernel.h"
 #include "ir/pack.h"
@@ -237,11 +238,19 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
         inputs[input_count++] = (LinkInput){.path = path};
     int export_count;
     const char *const *const exports = model_exports(program, &options->info, &export_count);
+    const TargetMachineInfo *const host = program_host(program);
+    const bool foreign = link_is_foreign(host->family->elf_machine);
+    LinkStandIn stand_ins[STAND_INS];
+    good = good && (!foreign || stand_ins_make(program->ir, host, stand_ins));
     const LinkJob job = {.inputs = inputs,
                          .input_count = input_count,
                          .exports = exports,
                          .export_count = export_count,
-                         .output = output};
+                         .output = output,
+                         .machine = host->family->elf_machine,
+                         .gnu = host->family->gnu,
+                         .stand_ins = stand_ins,
+                         .stand_in_count = foreign ? STAND_INS : 0};
     good = good && (kind == OUTPUT_SHARED   ? link_shared(diagnostics, &job)
                     : kind == OUTPUT_STATIC ? link_static(diagnostics, &job)
                                             : link_object(diagnostics, &job));

@@ -1,5 +1,5 @@
-/* ELF64 relocatable objects without an assembler: constant data streamed into a file, and local names for what must not
- * clash.
+/* Relocatable objects, ELF64 and ELF32, without an assembler: constant data streamed into a file, and local names for
+ * what must not clash.
  *
  * Writing 100 MB of weights needs the memory of one piece only, because the data comes from a callback that writes it.
  */
@@ -22,15 +22,15 @@ typedef struct ElfBlob {
 } ElfBlob;
 
 /* Blobs of 1 GiB and more go into a large section (".l" before the name), which the linker keeps out of the way of
- * code. */
+ * code. `machine` is ELF's e_machine and decides the class. False: input or output failed, or it is too large. */
 bool elf_write(FILE *file, int machine, const ElfBlob *blobs, int count);
 
 /* Makes every defined global symbol of the object at `path` local, except `keep[0..count)`: then objects of several
  * models can be linked into one program. Edits in place; false when the file cannot be read or is no little-endian
- * ELF64 object. */
+ * object. */
 bool elf_localize(const char *path, const char *const *keep, int count);
 
-/* Calls `visit` for each defined global symbol of an object in memory, in table order. False: no ELF64 object. */
+/* Calls `visit` for each defined global symbol of an object in memory, in table order. False: no such object. */
 bool elf_globals(const void *object, uint64_t bytes, void (*visit)(void *context, const char *name), void *context);
 
 #endif

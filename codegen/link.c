@@ -6,6 +6,7 @@
 #include "codegen/scratch.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gnu/libc-version.h>
@@ -18,16 +19,37 @@
 
 extern char **environ;
 
-/* First found wins: fastest first. DRIVER programs are compilers that call the linker themselves. */
+#if defined(__x86_64__)
+enum { OWN_MACHINE = EM_X86_64 };
+#elif defined(__aarch64__)
+enum { OWN_MACHINE = EM_AARCH64 };
+#else
+enum { OWN_MACHINE = EM_NONE };
+#endif
+
+/* First found wins: fastest first. DRIVER programs are compilers that call the linker themselves. A name that starts
+ * with '-' stands behind the machine's prefix, as in aarch64-linux-gnu-ld; `all` know every machine. */
 typedef enum LinkerStyle { STYLE_LINKER, STYLE_DRIVER } LinkerStyle;
 static const struct {
     const char *name;
     LinkerStyle style;
+    bool all;
 } linkers[] = {
-    {"ld.lld", STYLE_LINKER}, {"ld.lld-22", STYLE_LINKER}, {"ld.lld-19", STYLE_LINKER},
-    {"mold", STYLE_LINKER},   {"ld.bfd", STYLE_LINKER},    {"ld", STYLE_LINKER},
-    {"cc", STYLE_DRIVER},     {"gcc", STYLE_DRIVER},       {"clang", STYLE_DRIVER},
+    {"ld.lld", STYLE_LINKER, true}, {"ld.lld-22", STYLE_LINKER, true}, {"ld.lld-19", STYLE_LINKER, true},
+    {"mold", STYLE_LINKER, true},   {"ld.bfd", STYLE_LINKER, false},   {"ld", STYLE_LINKER, false},
+    {"cc", STYLE_DRIVER, false},    {"gcc", STYLE_DRIVER, false},      {"clang", STYLE_DRIVER, false},
+    {"-ld", STYLE_LINKER, true},    {"-gcc", STYLE_DRIVER, true},
 };
+
+bool link_is_foreign(int machine)
+{
+    return machine != 0 && machine != OWN_MACHINE;
+}
+
+static bool is_foreign(const LinkJob *job)
+{
+    return link_is_foreign(job->machine);
+}
 
 const char *program_find(Arena *arena, const char *name)
 {
@@ -46,17 +68,26 @@ const char *program_find(Arena *arena, const char *name)
     return NULL;
 }
 
-const char *link_find(Arena *arena)
+static const char *linker_find(Arena *arena, bool foreign, const char *gnu)
 {
     const char *const chosen = getenv("LATHE_LINKER");
     if (chosen && *chosen)
         return program_find(arena, chosen);
     for (size_t i = 0; i < sizeof linkers / sizeof *linkers; i++) {
-        const char *const found = program_find(arena, linkers[i].name);
+        const bool prefixed = linkers[i].name[0] == '-';
+        if ((foreign && !linkers[i].all) || (prefixed && !gnu))
+            continue;
+        const char *const name = prefixed ? arena_format(arena, "%s%s", gnu, linkers[i].name) : linkers[i].name;
+        const char *const found = program_find(arena, name);
         if (found)
             return found;
     }
     return NULL;
+}
+
+const char *link_find(Arena *arena)
+{
+    return linker_find(arena, false, NULL);
 }
 
 static LinkerStyle linker_style(const char *path)
@@ -151,19 +182,30 @@ static bool run(Diagnostics *diagnostics, const Scratch *scratch, const Argument
     return false;
 }
 
-static bool arguments_open(Arguments *arguments, Diagnostics *diagnostics)
+static bool no_linker(Diagnostics *diagnostics, const LinkJob *job)
+{
+    if (!is_foreign(job))
+        diag_error(diagnostics, EXIT_BACKEND, NULL, "no linker was found: looked for ld.lld, mold, ld and cc in PATH");
+    else
+        diag_error(diagnostics, EXIT_BACKEND, NULL,
+                   "no linker for this target was found: looked for ld.lld, mold%s%s%s in PATH; the linker of this "
+                   "machine knows this machine alone",
+                   job->gnu ? " and " : "", job->gnu ? job->gnu : "", job->gnu ? "-ld" : "");
+    diag_hint(diagnostics, is_foreign(job) ? "install lld, or set LATHE_LINKER to a linker that knows the target"
+                                           : "install lld or binutils, or set LATHE_LINKER to a linker");
+    return false;
+}
+
+static bool arguments_open(Arguments *arguments, Diagnostics *diagnostics, const LinkJob *job)
 {
     Arena *const arena = diagnostics->arena;
-    const char *const linker = link_find(arena);
+    const char *const linker = linker_find(arena, is_foreign(job), job->gnu);
     const char *const chosen = getenv("LATHE_LINKER");
     if (!linker && chosen && *chosen)
         return diag_error(diagnostics, EXIT_BACKEND, NULL, "LATHE_LINKER names \"%s\", which cannot be run",
                           diag_quote(arena, chosen, 200));
-    if (!linker) {
-        diag_error(diagnostics, EXIT_BACKEND, NULL, "no linker was found: looked for ld.lld, mold, ld and cc in PATH");
-        diag_hint(diagnostics, "install lld or binutils, or set LATHE_LINKER to a linker");
-        return false;
-    }
+    if (!linker)
+        return no_linker(diagnostics, job);
     *arguments = (Arguments){.arena = arena, .style = linker_style(linker)};
     argument(arguments, linker);
     return true;
@@ -193,8 +235,14 @@ static bool add_inputs(Diagnostics *diagnostics, const Scratch *scratch, const L
 /* The system's libc.so.6 and libm.so.6 as files: a linker without a driver does not know the folders. */
 static const char *library_find(Arena *arena, const char *name)
 {
-    static const char *const folders[] = {
-        "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/usr/lib", "/lib"};
+    static const char *const folders[] = {"/lib/x86_64-linux-gnu",
+                                          "/usr/lib/x86_64-linux-gnu",
+                                          "/lib/aarch64-linux-gnu",
+                                          "/usr/lib/aarch64-linux-gnu",
+                                          "/lib64",
+                                          "/usr/lib64",
+                                          "/usr/lib",
+                                          "/lib"};
     Dl_info info;
     if (dladdr((void *)(uintptr_t)&gnu_get_libc_version, &info) && info.dli_fname &&
         strstr(info.dli_fname, "libc.so")) {
@@ -209,6 +257,39 @@ static const char *library_find(Arena *arena, const char *name)
             return path;
     }
     return NULL;
+}
+
+/* Links one stand-in and names it as an input. */
+static bool add_stand_in(Diagnostics *diagnostics, const Scratch *scratch, const LinkStandIn *library,
+                         Arguments *arguments)
+{
+    Arena *const arena = arguments->arena;
+    Arguments own = {.arena = arena, .style = arguments->style};
+    const char *const made = scratch_path(scratch, library->name);
+    const char *const object = scratch_path(scratch, arena_format(arena, "%s.o", library->name));
+    if (!scratch_write(object, library->object.data, library->object.bytes))
+        return diag_error(diagnostics, EXIT_IO, NULL, "cannot write %s: %s", object, strerror(errno));
+    argument(&own, arguments->items[0]);
+    argument(&own, "-shared");
+    if (own.style == STYLE_DRIVER)
+        argument(&own, "-nostdlib");
+    option(&own, arena_format(arena, "-soname=%s", library->name));
+    argument(&own, "-o");
+    argument(&own, made);
+    argument(&own, object);
+    argument(arguments, made);
+    return run(diagnostics, scratch, &own);
+}
+
+static bool add_stand_ins(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, Arguments *arguments)
+{
+    option(arguments, "--as-needed");
+    if (arguments->style == STYLE_DRIVER)
+        argument(arguments, "-nostdlib");
+    for (int i = 0; i < job->stand_in_count; i++)
+        if (!add_stand_in(diagnostics, scratch, &job->stand_ins[i], arguments))
+            return false;
+    return true;
 }
 
 static void add_libraries(Arguments *arguments)
@@ -266,7 +347,7 @@ static bool start(Diagnostics *diagnostics, Scratch *scratch, const LinkJob *job
 static bool shared_into(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, const char *made)
 {
     Arguments arguments;
-    if (!arguments_open(&arguments, diagnostics))
+    if (!arguments_open(&arguments, diagnostics, job))
         return false;
     const char *const script = version_script(scratch, job);
     if (!script)
@@ -286,7 +367,10 @@ static bool shared_into(Diagnostics *diagnostics, const Scratch *scratch, const 
     argument(&arguments, made);
     if (!add_inputs(diagnostics, scratch, job, &arguments))
         return false;
-    add_libraries(&arguments);
+    if (!is_foreign(job))
+        add_libraries(&arguments);
+    else if (!add_stand_ins(diagnostics, scratch, job, &arguments))
+        return false;
     return run(diagnostics, scratch, &arguments);
 }
 
@@ -303,7 +387,7 @@ bool link_shared(Diagnostics *diagnostics, const LinkJob *job)
 static bool object_into(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, const char *made)
 {
     Arguments arguments;
-    if (!arguments_open(&arguments, diagnostics))
+    if (!arguments_open(&arguments, diagnostics, job))
         return false;
     argument(&arguments, "-r");
     if (arguments.style == STYLE_DRIVER)
@@ -315,7 +399,8 @@ static bool object_into(Diagnostics *diagnostics, const Scratch *scratch, const 
     if (!add_inputs(diagnostics, scratch, job, &arguments) || !run(diagnostics, scratch, &arguments))
         return false;
     if (!elf_localize(made, job->exports, job->export_count))
-        return diag_error(diagnostics, EXIT_BACKEND, NULL, "%s wrote an object that is not ELF64", arguments.items[0]);
+        return diag_error(diagnostics, EXIT_BACKEND, NULL, "%s wrote something that is no ELF object",
+                          arguments.items[0]);
     return true;
 }
 

@@ -3,7 +3,11 @@
  * The linker is a program of the system (ld.lld, mold, ld or cc; LATHE_LINKER names another), started with an argument
  * vector, never through a shell. Outputs are made beside their final name and renamed when complete; an output that
  * would be the same bytes is left untouched. The same inputs give the same bytes. A library needs libc (and libm when
- * it calls it) and nothing else. */
+ * it calls it) and nothing else.
+ *
+ * For another machine the linker must know that machine (ld.lld and mold know all, else GNU's cross tools), and no
+ * files of that machine are needed: stand-ins for its libc are linked on the way, so that the library names libc.so.6
+ * as what it needs and asks for no versions of its functions. */
 #ifndef LATHE_CODEGEN_LINK_H
 #define LATHE_CODEGEN_LINK_H
 
@@ -19,6 +23,12 @@ typedef struct LinkInput {
     size_t bytes;
 } LinkInput;
 
+/* A library of another machine in name: what the linked one says it needs. */
+typedef struct LinkStandIn {
+    const char *name; /* "libc.so.6" */
+    LinkInput object; /* defines what may be used of it */
+} LinkStandIn;
+
 typedef struct LinkJob {
     const LinkInput *inputs;
     int input_count;
@@ -26,7 +36,14 @@ typedef struct LinkJob {
     int export_count;
     const char *output;
     bool strip_debug;
+    int machine;                  /* ELF's e_machine of the inputs; 0: of this program */
+    const char *gnu;              /* how GNU's tools for that machine begin; NULL: there are none */
+    const LinkStandIn *stand_ins; /* for another machine */
+    int stand_in_count;
 } LinkJob;
+
+/* Is this another machine than the one that lathe runs on? Then stand_ins are needed. */
+bool link_is_foreign(int machine);
 
 /* Each reports what went wrong with exit code 5 (files) or 6 (linker) and then leaves no file behind. */
 bool link_shared(Diagnostics *diagnostics, const LinkJob *job);

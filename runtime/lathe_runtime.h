@@ -62,7 +62,7 @@ typedef struct lathe_level {
     uint64_t scratch;              /* bytes of scratch per worker that the level's kernels need */
 } lathe_level;
 
-/* CPU features, a bit each; cpu_features() detects them. Bits mean something within one family only: this is x86-64's meaning. */
+/* CPU features, a bit each; cpu_features() detects them. */
 enum {
     LATHE_CPU_SSE42 = 1 << 0, /* x86-64-v2 */
     LATHE_CPU_AVX2 = 1 << 1,  /* x86-64-v3: AVX2, FMA, BMI1/2, F16C, LZCNT, MOVBE and OS support */
@@ -73,10 +73,7 @@ enum {
     LATHE_CPU_AVX_VNNI = 1 << 6,
     LATHE_CPU_AVX512_BF16 = 1 << 7,
     LATHE_CPU_AVX512_FP16 = 1 << 8,
-};
-/* And ARM's, 64 and 32 bits. */
-enum {
-    LATHE_CPU_NEON = 1 << 0, /* armv7: with fused multiply-add (VFPv4), half precision conversions and integer division */
+    LATHE_CPU_NEON = 1 << 16, /* AArch64; 32-bit ARM: with fused multiply-add (VFPv4), half precision and integer division */
 };
 
 typedef struct lathe_program {

@@ -38,6 +38,7 @@ const TargetFamily null_family = {
     .system = SYSTEM_HOSTED,
     .pointer_bits = 64,
     .elf_machine = ELF_X86_64,
+    .gnu = "x86_64-linux-gnu",
     .runtime = "x86-64",
     .levels = levels,
     .level_count = sizeof levels / sizeof *levels,

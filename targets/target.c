@@ -1,5 +1,7 @@
 /* Lookup of targets by name. A family is a line of `families`, a device a row of targets/devices.c. */
 #include "targets/target.h"
+#include "targets/aarch64.h"
+#include "targets/arm.h"
 #include "targets/cuda.h"
 #include "targets/devices.h"
 #include "targets/null.h"
@@ -8,9 +10,7 @@
 #include <string.h>
 
 static const TargetFamily *const families[] = {
-    &x86_family,
-    &cuda_family,
-    &null_family,
+    &x86_family, &aarch64_family, &arm_family, &cuda_family, &null_family,
 };
 enum { FAMILIES = sizeof families / sizeof *families, NAME_LONGEST = 40 };
 

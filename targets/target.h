@@ -16,6 +16,7 @@ enum {
     TARGET_CPU_SSE42 = 1 << 0,
     TARGET_CPU_AVX2 = 1 << 1,
     TARGET_CPU_AVX512 = 1 << 2,
+    TARGET_CPU_NEON = 1 << 16,
 };
 
 /* What of the world outside the kernels a family has. It decides the form of the output, never how a kernel computes.
@@ -34,6 +35,7 @@ typedef struct TargetFamily {
     TargetSystem system;
     int pointer_bits;
     int elf_machine;     /* e_machine of object files */
+    const char *gnu;     /* how GNU's tools for it begin: "aarch64-linux-gnu"; NULL: there are none */
     const char *runtime; /* the bitcode linked into its libraries, as runtime/runtime.cmake names it */
     const struct TargetMachineInfo *levels;
     int level_count;                      /* best last */

@@ -72,6 +72,7 @@ const TargetFamily x86_family = {
     .system = SYSTEM_HOSTED,
     .pointer_bits = 64,
     .elf_machine = ELF_X86_64,
+    .gnu = "x86_64-linux-gnu",
     .runtime = "x86-64",
     .levels = x86_levels,
     .level_count = sizeof x86_levels / sizeof *x86_levels,

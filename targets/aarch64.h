@@ -1,0 +1,9 @@
+/* The AArch64 family. */
+#ifndef LATHE_TARGETS_AARCH64_H
+#define LATHE_TARGETS_AARCH64_H
+
+#include "targets/target.h"
+
+extern const TargetFamily aarch64_family;
+
+#endif
