@@ -2,8 +2,10 @@
 #include "codegen/compile.h"
 
 #include "codegen/elf.h"
+#include "codegen/images.h"
 #include "codegen/lines.h"
 #include "codegen/link.h"
+#include "codegen/ptxas.h"
 #include "codegen/scratch.h"
 #include "codegen/standin.h"
 #include "codegen/worker.h"
@@ -71,12 +73,13 @@ static int make_jobs(Program *program, KernelJob *jobs, int count, const LineTab
 static bool runtime_job(Program *program, KernelJob *job)
 {
     const TargetMachineInfo *const host = program_host(program);
-    const char *const runtime = host->family->runtime;
+    const TargetFamily *const family = program->levels[0]->family;
+    const char *const runtime = family->runtime;
     size_t bytes = 0;
     const void *const data = runtime ? runtime_bitcode(runtime, &bytes) : NULL;
     if (!data)
         return diag_error(program->ir->diagnostics, EXIT_UNSUPPORTED, NULL, "this program has no runtime for %s",
-                          host->family->name);
+                          family->name);
     const XXH128_hash_t hash = XXH3_128bits(data, bytes);
     *job = (KernelJob){.bitcode = {data, bytes},
                        .target = host,
@@ -195,18 +198,32 @@ static bool write_weights(void *context, FILE *file)
     return good && write_zeros(file, list->total - written);
 }
 
-static bool weights_file(const Program *program, const Scratch *scratch, const char **path)
+static bool is_device(const Program *program)
+{
+    return program->levels[0]->family->system == SYSTEM_DEVICE;
+}
+
+/* The object of the program's large constants; *path NULL: it has none. */
+static bool data_file(Program *program, const KernelJob *kernels, const Scratch *scratch, const char **path)
 {
     WeightList list = collect_weights(program);
-    const ElfBlob blob = {.section = ".rodata.lathe_weights",
-                          .symbol = weights_symbol,
-                          .bytes = (uint64_t)list.total,
-                          .alignment = 4096,
-                          .write = write_weights,
-                          .context = &list};
-    *path = scratch_path(scratch, "weights.o");
+    ElfBlob blobs[2];
+    int count = 0;
+    *path = NULL;
+    if (program->compilation->weight_bytes > 0)
+        blobs[count++] = (ElfBlob){.section = ".rodata.lathe_weights",
+                                   .symbol = weights_symbol,
+                                   .bytes = (uint64_t)list.total,
+                                   .alignment = 4096,
+                                   .write = write_weights,
+                                   .context = &list};
+    if (is_device(program))
+        blobs[count++] = images_collect(program, kernels);
+    if (count == 0)
+        return true;
+    *path = scratch_path(scratch, "data.o");
     FILE *const file = fopen(*path, "wb");
-    bool good = file != NULL && elf_write(file, program_host(program)->family->elf_machine, &blob, 1);
+    bool good = file != NULL && elf_write(file, program_host(program)->family->elf_machine, blobs, count);
     if (file)
         good = fclose(file) == 0 && good;
     return good || diag_error(program->ir->diagnostics, EXIT_IO, NULL, "weights cannot be written to %s: %s", *path,
@@ -223,18 +240,19 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
     const bool weights = program->compilation->weight_bytes > 0;
     ObjectBytes tables;
     Scratch scratch;
-    if (!model_object(program, &options->info, weights ? weights_symbol : NULL, FORMAT_OBJECT, &tables))
-        return false;
     if (!scratch_open(&scratch, arena, output))
         return diag_error(diagnostics, EXIT_IO, NULL, "%s: %s", output, strerror(errno));
     LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + 2);
-    int input_count = 0;
-    inputs[input_count++] = (LinkInput){.data = tables.data, .bytes = tables.bytes};
-    for (int i = 0; i < count; i++)
-        inputs[input_count++] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
     const char *path;
-    bool good = !weights || weights_file(program, &scratch, &path);
-    if (good && weights)
+    bool good = data_file(program, jobs + 1, &scratch, &path) &&
+                model_object(program, &options->info, weights ? weights_symbol : NULL, FORMAT_OBJECT, &tables);
+    int input_count = 0;
+    if (good)
+        inputs[input_count++] = (LinkInput){.data = tables.data, .bytes = tables.bytes};
+    for (int i = 0; i < count && good; i++)
+        if (!jobs[i].target->gpu)
+            inputs[input_count++] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
+    if (good && path)
         inputs[input_count++] = (LinkInput){.path = path};
     int export_count;
     const char *const *const exports = model_exports(program, &options->info, &export_count);
@@ -271,9 +289,17 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
         return false;
     const int count = make_jobs(program, jobs, 1, lines);
     Progress progress = {options, program};
+    Assembler assembler;
+    const bool assembles = is_device(program) && ptxas_find(ir->arena, &assembler);
+    if (is_device(program) && !assembles)
+        diag_warning(
+            ir->diagnostics, NULL,
+            "ptxas was not found (PATH, LATHE_PTXAS): the library carries PTX alone, which the driver compiles "
+            "whenever the model is opened");
     const WorkerOptions workers = {.workers = options->workers,
                                    .cache = options->cache,
                                    .lines = lines,
+                                   .assembler = assembles ? &assembler : NULL,
                                    .fallback = progress_fallback,
                                    .progress = progress_report,
                                    .context = &progress};
@@ -304,6 +330,8 @@ bool build_text(Program *program, const BuildOptions *options, ObjectFormat form
                 fwrite(bytes.data, 1, bytes.bytes, file) != bytes.bytes)
                 return false;
         }
+    if (is_device(program) && format == FORMAT_ASSEMBLY)
+        return true; /* the device's text alone, which an assembler takes */
     return model_object(program, &options->info, program->compilation->weight_bytes ? weights_symbol : NULL, format,
                         &bytes) &&
            fwrite(bytes.data, 1, bytes.bytes, file) == bytes.bytes;

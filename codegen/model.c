@@ -3,7 +3,9 @@
  * tests/codegen/test_model.c runs a model through them. */
 #include "codegen/model.h"
 
+#include "codegen/images.h"
 #include "codegen/text.h"
+#include "ir/kernel.h"
 #include "runtime/lathe_model.h"
 #include "runtime/lathe_runtime.h"
 
@@ -14,10 +16,11 @@ static const char types[] = "%tensor = type { ptr, i32, i32, i32, i32, ptr, ptr,
                             "%buffer = type { i32, i32, i64 }\n"
                             "%launch = type { i32, i32, i32, i32, i32, i32, i32, [8 x i32], i32, i32, i32, ptr, ptr }\n"
                             "%check = type { i32, i32, ptr }\n"
-                            "%level = type { ptr, i64, ptr, i64 }\n"
+                            "%image = type { ptr, ptr, ptr, i32, i32 }\n"
+                            "%level = type { ptr, i64, ptr, i64, ptr }\n"
                             "%program = type { i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr,\n"
-                            "  ptr, ptr, i32, ptr, ptr, ptr, i64 }\n"
+                            "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr }\n"
                             "%model = type { i32, i32, ptr, ptr, ptr, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, i64, i64, ptr, ptr, ptr }\n"
                             "@lathe_rt_api = external hidden constant i8\n"
@@ -168,10 +171,63 @@ static void write_checks(Writer *writer)
     array_end(writer);
 }
 
+static bool is_device(const Program *program)
+{
+    return program->levels[0]->gpu != NULL;
+}
+
+/* Before the kernels are compiled (the text of the tables, for reading) there is nothing to point to. */
+static const char *image_at(const Writer *writer, int64_t offset)
+{
+    return offset < 0 ? "null"
+                      : arena_format(writer->program->ir->arena, "getelementptr (i8, ptr @%s, i64 %lld)", images_symbol,
+                                     (long long)offset);
+}
+
+static void write_images(Writer *writer, int level)
+{
+    const Program *const program = writer->program;
+    text_add(&writer->body, "@images%d = internal constant [%d x %%image] [", level, program->kernel_count);
+    for (int i = 0; i < program->kernel_count; i++) {
+        const Node *const kernel = program->kernels[i].scheduled[level];
+        const ProgramImage none = {-1, -1};
+        const ProgramImage image = program->images ? program->images[i * program->level_count + level] : none;
+        const int threads = kernel->payload.kernel->threads;
+        text_add(&writer->body, "%s\n  %%image { ptr %s, ptr %s, ptr %s, i32 %d, i32 %lld }", i ? "," : "",
+                 string(writer, program->kernels[i].symbol[level]), image_at(writer, image.binary),
+                 image_at(writer, image.text), threads ? threads : 1,
+                 (long long)kernel_shared_bytes(program->ir, kernel));
+    }
+    array_end(writer);
+}
+
+static void write_level_rows(Writer *writer)
+{
+    const Program *const program = writer->program;
+    array_begin(writer, "levels", program->level_count, "%level");
+    for (int level = 0; level < program->level_count; level++) {
+        const TargetMachineInfo *const target = program->levels[level];
+        const uint64_t features = target->gpu ? (uint64_t)target->gpu->sm : target->cpu_mask;
+        text_add(&writer->body, "%s%%level { ptr %s, i64 %llu, ", level ? ", " : "", string(writer, target->name),
+                 (unsigned long long)features);
+        if (is_device(program))
+            text_add(&writer->body, "ptr null, i64 0, ptr @images%d }", level);
+        else
+            text_add(&writer->body, "ptr @kernels%d, i64 %lld, ptr null }", level, (long long)program->scratch[level]);
+    }
+    array_end(writer);
+}
+
 static void write_levels(Writer *writer)
 {
     const Program *const program = writer->program;
+    if (is_device(program) && program->images)
+        text_add(&writer->strings, "@%s = external hidden constant i8\n", images_symbol);
     for (int level = 0; level < program->level_count; level++) {
+        if (is_device(program)) {
+            write_images(writer, level);
+            continue;
+        }
         for (int i = 0; i < program->kernel_count; i++)
             text_add(&writer->strings, "declare hidden void @%s(ptr, ptr, i64, i64, ptr, ptr)\n",
                      program->kernels[i].symbol[level]);
@@ -180,12 +236,7 @@ static void write_levels(Writer *writer)
             text_add(&writer->body, "%sptr @%s", i ? ", " : "", program->kernels[i].symbol[level]);
         array_end(writer);
     }
-    array_begin(writer, "levels", program->level_count, "%level");
-    for (int level = 0; level < program->level_count; level++)
-        text_add(&writer->body, "%s%%level { ptr %s, i64 %llu, ptr @kernels%d, i64 %lld }", level ? ", " : "",
-                 string(writer, program->levels[level]->name), (unsigned long long)program->levels[level]->cpu_mask,
-                 level, (long long)program->scratch[level]);
-    array_end(writer);
+    write_level_rows(writer);
     text_add(&writer->body, "@level_names = internal constant [%d x ptr] [", program->level_count);
     for (int level = 0; level < program->level_count; level++)
         text_add(&writer->body, "%sptr %s", level ? ", " : "", string(writer, program->levels[level]->name));
@@ -208,6 +259,8 @@ static void write_program(Writer *writer, const char *weights)
     const int slots = program->compilation->slot_count ? program->compilation->slot_count : 1;
     if (program->instantiate)
         text_add(&writer->strings, "declare hidden void @lathe_instantiate(ptr, ptr, i64, i64, ptr, ptr)\n");
+    if (is_device(program))
+        text_add(&writer->strings, "@lathe_rt_cuda = external hidden constant i8\n");
     if (weights)
         text_add(&writer->strings, "@%s = external hidden constant i8\n", weights);
     text_add(&writer->body,
@@ -223,9 +276,9 @@ static void write_program(Writer *writer, const char *weights)
              program->instantiate ? "@lathe_instantiate" : "null");
     text_add(&writer->body,
              "  ptr @buffer_refs, ptr @value_refs, ptr @dep_refs, ptr @slot_bytes, ptr @slot_offsets, i32 %d, ptr "
-             "@checks, ptr @levels, ptr %s%s, i64 %lld }\n",
+             "@checks, ptr @levels, ptr %s%s, i64 %lld, ptr %s }\n",
              program->arena_bytes_value, weights ? "@" : "null", weights ? weights : "",
-             (long long)program->compilation->weight_bytes);
+             (long long)program->compilation->weight_bytes, is_device(program) ? "@lathe_rt_cuda" : "null");
 }
 
 static void write_model(Writer *writer)

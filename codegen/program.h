@@ -44,6 +44,11 @@ typedef struct ProgramCheck {
     const char *message;
 } ProgramCheck;
 
+/* A kernel of a device: first bytes of its machine code and of its text in the library's constant; -1: it has none. */
+typedef struct ProgramImage {
+    int64_t binary, text;
+} ProgramImage;
+
 /* A growing list of ints in an arena. */
 typedef struct IntList {
     int *items;
@@ -76,7 +81,8 @@ typedef struct Program {
     int *slot_bytes_value;
     int arena_bytes_value;
     int64_t scratch[LEVELS_MAX];
-    Node *instantiate; /* scheduled kernel, or NULL when all values are constants */
+    ProgramImage *images; /* kernel_count x level_count, for devices, once they are compiled (codegen/images.h) */
+    Node *instantiate;    /* scheduled kernel, or NULL when all values are constants */
 
     /* private to program.c */
     NodeMap value_of, buffer_of;

@@ -27,6 +27,8 @@ static int tensors_take(Context *context, const void *const *inputs, void *const
     const lathe_program *program = context->program;
     if ((inputs == NULL && program->input_count > 0) || (outputs == NULL && program->output_count > 0))
         return context_fail(context, LATHE_E_NULL, "the array of %s is NULL", inputs == NULL ? "inputs" : "outputs");
+    if (context->tensor_on_device != NULL)
+        memset(context->tensor_on_device, 0, (program->input_count + program->output_count) * sizeof *context->tensor_on_device);
     for (uint32_t i = 0; i < program->input_count; i++)
         context->tensors[i] = (void *)(uintptr_t)inputs[i];
     for (uint32_t i = 0; i < program->output_count; i++)

@@ -76,6 +76,8 @@ int check_symbol_elements(Context *context)
             continue;
         if (data == NULL)
             return context_fail(context, LATHE_E_NULL, "input '%s' is NULL", info->name);
+        if (context->tensor_on_device != NULL && context->tensor_on_device[symbol->input])
+            return context_fail(context, LATHE_E_DEVICE, "input '%s' gives a size and must be in host memory", info->name);
         int32_t narrow;
         if (info->bits == 64) {
             memcpy(&context->symbols[i], data + (size_t)symbol->position * 8, 8);
@@ -158,7 +160,12 @@ static int check_dl_tensor(Context *context, const Role *role, const lathe_tenso
     const lathe_tensor_info *info = role->info;
     if (tensor == NULL)
         return info->optional ? LATHE_OK : context_fail(context, LATHE_E_NULL, "%s '%s' is NULL", role->kind, info->name);
-    if (tensor->device.device_type != DEVICE_HOST && tensor->device.device_type != DEVICE_HOST_PINNED)
+    const bool host = tensor->device.device_type == DEVICE_HOST || tensor->device.device_type == DEVICE_HOST_PINNED;
+    const lathe_device *device = context->program->device;
+    if (!host && device != NULL && !device->holds(context, tensor))
+        return context_fail(context, LATHE_E_DEVICE, "%s '%s' is on device %i of type %i, which the model does not run on", role->kind,
+                            info->name, (int64_t)tensor->device.device_id, (int64_t)tensor->device.device_type);
+    if (!host && device == NULL)
         return context_fail(context, LATHE_E_DEVICE, "%s '%s' is on device type %i but must be in host memory (%i)", role->kind,
                             info->name, (int64_t)tensor->device.device_type, (int64_t)DEVICE_HOST);
     const int32_t dtype = dtype_of_tensor(tensor);
@@ -193,6 +200,9 @@ static int check_dl(Context *context, uint32_t first, uint32_t expected, lathe_t
         const int code = check_dl_tensor(context, &role, tensor);
         if (code != LATHE_OK)
             return code;
+        if (context->tensor_on_device != NULL)
+            context->tensor_on_device[first + i] = tensor != NULL && tensor->device.device_type != DEVICE_HOST &&
+                                                   tensor->device.device_type != DEVICE_HOST_PINNED;
         unsigned char *data = tensor != NULL ? tensor->data : NULL;
         context->tensors[first + i] = data != NULL ? data + tensor->byte_offset : NULL;
     }

@@ -5,6 +5,7 @@
 enum {
     HUGE_PAGE = 2 << 20,
     SCRATCH_ALIGN = 2 * CACHE_LINE, /* neighbouring lines are fetched in pairs */
+    OPTIONS_LEAST = offsetof(lathe_options, device), /* the first version's */
     OPTIONS_MOST = 4096,            /* no version of the options will be larger: more is not a size */
 };
 
@@ -29,7 +30,7 @@ static int options_read(const lathe_options *given, lathe_options *options, char
     *options = (lathe_options){.size = sizeof *options};
     if (given == NULL)
         return LATHE_OK;
-    bool known = given->size >= sizeof *options && given->size <= OPTIONS_MOST;
+    bool known = given->size >= OPTIONS_LEAST && given->size <= OPTIONS_MOST;
     for (size_t i = sizeof *options; known && i < given->size; i++)
         known = ((const unsigned char *)given)[i] == 0;
     if (!known) {
@@ -37,9 +38,11 @@ static int options_read(const lathe_options *given, lathe_options *options, char
                     (int64_t)sizeof *options);
         return LATHE_E_ABI;
     }
-    *options = *given;
+    memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
     const char *reason = options->threads < 0                                     ? "options: the number of threads is negative"
                          : options->flags != 0                                    ? "options: flags must be 0"
+                         : options->device < 0                                    ? "options: the number of the device is negative"
+                         : options->reserved != 0                                 ? "options: reserved must be 0"
                          : options->pool != NULL && options->parallel_for != NULL ? "options: a pool and parallel_for exclude each other"
                                                                                   : NULL;
     text_format(why, why_size, "%s", reason ? reason : "");
@@ -112,6 +115,8 @@ static void context_layout(Context *context, Block *block)
     context->errors = block_take(block, context->threads, CACHE_LINE);
     context->seats = block_take(block, context->threads, sizeof *context->seats);
     context->tensors = block_take(block, tensors, sizeof *context->tensors);
+    if (program->device != NULL)
+        context->tensor_on_device = block_take(block, tensors, sizeof *context->tensor_on_device);
     context->symbols = block_take(block, program->symbol_count, sizeof *context->symbols);
     context->patches = block_take(block, context->patch_count, sizeof *context->patches);
 }
@@ -134,7 +139,8 @@ static void patches_fill(Context *context)
 static int context_memory(Context *context)
 {
     context_count(context);
-    context->scratch_stride = (context->level->scratch + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+    const uint64_t scratch = context->program->device == NULL ? context->level->scratch : 0; /* threads of a device have their own */
+    context->scratch_stride = (scratch + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
     Block block = {NULL, 0};
     context_layout(context, &block);
     context->memory = memory_aligned(block.used);
@@ -209,7 +215,8 @@ int context_plan(Context *context, Plan **result)
         if (code != LATHE_OK)
             return code;
     }
-    return arena_reserve(context, plan->arena_bytes);
+    return context->program->device != NULL ? context->program->device->reserve(context, plan)
+                                            : arena_reserve(context, plan->arena_bytes);
 }
 
 /* --- open and close --------------------------------------------------------------------------------------------------------- */
@@ -231,10 +238,16 @@ static int context_open(Context *context, const Instance *instance, const lathe_
 {
     context->level_index = instance->level;
     context->level = &context->program->levels[instance->level];
-    context->threads = threads_wanted(options);
-    context->parallel_for = options->parallel_for;
-    context->parallel_pool = options->parallel_pool;
-    int code = context_memory(context);
+    context->weights = context->program->weights;
+    context->threads = 1;
+    if (context->program->device == NULL) {
+        context->threads = threads_wanted(options);
+        context->parallel_for = options->parallel_for;
+        context->parallel_pool = options->parallel_pool;
+    }
+    int code = context->program->device != NULL ? context->program->device->open(context, options) : LATHE_OK;
+    if (code == LATHE_OK)
+        code = context_memory(context);
     atomic_store(&context->plan, &context->plans[0]);
     if (code == LATHE_OK && context->program->instantiate == NULL) {
         Plan *plan;
@@ -257,7 +270,10 @@ static void context_close(Context *context)
         plan_close(&context->plans[i]);
     free(context->times);
     free(context->totals);
-    free(context->arena);
+    if (context->program->device != NULL)
+        context->program->device->close(context);
+    else
+        free(context->arena);
     free(context->memory);
     instance_release(context->model);
     context->magic = 0;
@@ -302,7 +318,7 @@ lathe_context *lathe_rt_open(const lathe_model_v1 *model, const lathe_options *g
         context = context_make(model, &options, &code, why, sizeof why);
     if (error != NULL)
         *error = code;
-    if (given != NULL && given->size >= sizeof *given)
+    if (given != NULL && given->size >= OPTIONS_LEAST)
         text_format(given->message, given->message_size, "%s", why);
     return context;
 }

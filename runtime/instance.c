@@ -39,9 +39,13 @@ static uint64_t features_wanted(const lathe_program *program)
     return known ? features & allowed : features;
 }
 
+/* A device's contexts choose for themselves, each for its own device. */
 static int level_select(const lathe_program *program, uint32_t *level, char *message, size_t size)
 {
     const uint64_t features = features_wanted(program);
+    *level = 0;
+    if (program->device != NULL)
+        return LATHE_OK;
     for (*level = 0; *level < program->level_count; ++*level) {
         const uint64_t needs = program->levels[*level].features;
         if ((needs & ~features) == 0 && cpu_enable(needs))
@@ -50,6 +54,16 @@ static int level_select(const lathe_program *program, uint32_t *level, char *mes
     text_format(message, size, "model '%s' needs a CPU with %s or better", program->name,
                 program->level_count > 0 ? program->levels[program->level_count - 1].name : "a level that it was not compiled for");
     return LATHE_E_CPU;
+}
+
+Instance *instance_enter(const lathe_model_v1 *model)
+{
+    return instance_lock(model);
+}
+
+void instance_leave(const lathe_model_v1 *model, Instance *instance)
+{
+    instance_unlock(model, instance);
 }
 
 static Instance *instance_open(const lathe_program *program, int *error, char *message, size_t size)

@@ -6,6 +6,7 @@
  * threads.c   pool of threads, sleeping and waking                    check.c  is what the caller handed in what the model takes?
  * cpu_*.c     features and floating-point mode, a file per family     limits.c how many threads this process may use
  * text.c      messages                                                profile.c times of launches
+ * *_cuda.c    models for NVIDIA GPUs: driver, model on a device, runs
  * libc.h      what is used of libc, without its headers               divide_armv7.c what LLVM calls on 32-bit ARM */
 #ifndef LATHE_RUNTIME_INTERNAL_H
 #define LATHE_RUNTIME_INTERNAL_H
@@ -96,9 +97,14 @@ void pool_grow(lathe_pool *pool, int threads);  /* only under the lock of the in
 
 typedef struct Instance {
     int references;
-    uint32_t level;    /* index into program->levels */
+    uint32_t level;    /* index into program->levels; of a device's model every context has its own */
     lathe_pool *pool;  /* made when the first context wants more than one thread */
+    void *devices;     /* what the contexts on the same device share: see model_cuda.c */
 } Instance;
+
+/* Sole use of the instance, which somebody else holds a reference to. */
+Instance *instance_enter(const lathe_model_v1 *model);
+void instance_leave(const lathe_model_v1 *model, Instance *instance);
 
 /* Takes the model's instance, making it if there is none. NULL: *error and message. */
 Instance *instance_acquire(const lathe_model_v1 *model, int *error, char *message, size_t size);
@@ -181,6 +187,15 @@ typedef struct Totals {
 
 #define CONTEXT_MAGIC UINT64_C(0x74786f636568746c)
 
+/* A model for a device goes the same road as one for the CPU, up to these calls. Each answers with a code and the context's text. */
+struct lathe_device {
+    int (*open)(struct lathe_context *context, const lathe_options *options); /* sets level, weights */
+    void (*close)(struct lathe_context *context);                             /* also after a failed open */
+    int (*reserve)(struct lathe_context *context, const Plan *plan);          /* context->arena holds the plan's */
+    int (*run)(struct lathe_context *context, Plan *plan);
+    bool (*holds)(const struct lathe_context *context, const lathe_tensor *tensor); /* is it in memory that kernels can reach? */
+};
+
 struct lathe_context {
     uint64_t magic;
     const lathe_model_v1 *model;
@@ -194,8 +209,11 @@ struct lathe_context {
     void *parallel_pool;
     _Atomic uint32_t busy;     /* a call is inside */
 
+    const unsigned char *weights; /* as kernels see them, like arena */
     unsigned char *arena;
     uint64_t arena_size;
+    void *on_device;           /* of program->device */
+    bool *tensor_on_device;    /* like tensors, NULL for the CPU: the address is the device's */
     unsigned char *scratch;    /* threads times scratch_stride */
     uint64_t scratch_stride;
     int32_t *errors;           /* per walker, a cache line apart */
@@ -248,6 +266,7 @@ void tensor_type(int32_t dtype, lathe_tensor *tensor);   /* sets the DLPack type
 /* --- run.c ------------------------------------------------------------------------------------------------------------------ */
 
 int run_plan(Context *context, Plan *plan); /* context->tensors are checked and the plan is bound */
+void run_patch(Context *context, Plan *plan); /* the plan's pointers to tensors become those of context->tensors */
 PoolWork run_help;                          /* a worker of a pool joins the run of a context */
 
 void profile_fold(Context *context); /* after a run: the walkers' times into the totals */

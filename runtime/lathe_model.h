@@ -28,7 +28,11 @@ enum {
     LATHE_E_MEMORY = -8,    /* not enough memory */
     LATHE_E_INDEX = -9,     /* an index that was computed while running is out of range; the outputs hold nothing useful */
     LATHE_E_ABI = -10,      /* a struct is of another version */
-    LATHE_E_STATE = -11     /* the context is in use by another thread, or the object is not open */
+    LATHE_E_STATE = -11,    /* the context is in use by another thread, or the object is not open */
+    LATHE_E_DRIVER = -12,   /* models for a GPU: the driver is not there, too old, or does not start */
+    LATHE_E_NO_DEVICE = -13, /* models for a GPU: there is no GPU of this number */
+    LATHE_E_IMAGE = -14,    /* models for a GPU: nothing in the model is code that this GPU and driver take */
+    LATHE_E_LAUNCH = -15    /* models for a GPU: the driver reports an error while running */
 };
 
 /* A tensor in the caller's memory, with the layout of DLPack's DLTensor. Where dlpack.h was included before, it is DLTensor;
@@ -39,7 +43,7 @@ typedef DLTensor lathe_tensor;
 typedef struct lathe_tensor {
     void *data;
     struct {
-        int32_t device_type; /* 1: host memory */
+        int32_t device_type; /* 1: host memory; 2: memory of a CUDA device, for a model that runs there */
         int32_t device_id;
     } device;
     int32_t ndim;
@@ -68,6 +72,10 @@ typedef struct lathe_options {
     lathe_pool *pool;    /* threads made by pool_open of any model; NULL: none. Not together with parallel_for. */
     char *message;       /* where open writes the reason of a failure; may be NULL */
     size_t message_size; /* bytes at message */
+    /* What follows is newer: a caller whose size ends here gets zeros. Only models for a GPU look at it. */
+    int32_t device;      /* number of the GPU */
+    int32_t reserved;    /* 0 */
+    void *stream;        /* a CUstream of that GPU's primary context that runs are put on; NULL: one of the context's own */
 } lathe_options;
 
 /* An input or output. */

@@ -10,7 +10,7 @@
 
 #include "runtime/lathe_model.h" /* lathe_tensor_info, lathe_symbol, lathe_model_v1 */
 
-#define LATHE_RUNTIME_ABI 2
+#define LATHE_RUNTIME_ABI 3
 #define LATHE_LEVELS_MAX 8
 
 /* One kernel: computes units [begin, end) of its launch.
@@ -55,12 +55,26 @@ typedef struct lathe_check {
     const char *message;
 } lathe_check;
 
+/* A kernel for a GPU as data. Its parameters: one address per buffer, one int64 per dim, the address of an int32 error word. A unit is
+ * a block of `threads` threads with `shared` bytes of dynamic shared memory. */
+typedef struct lathe_image {
+    const char *entry;
+    const void *binary; /* machine code of the level (a cubin), or NULL */
+    const char *text;   /* PTX that the driver compiles, or NULL */
+    uint32_t threads, shared;
+} lathe_image;
+
 typedef struct lathe_level {
-    const char *name;              /* "x86-64-v4", ... */
-    uint64_t features;             /* LATHE_CPU_* bits that the CPU must have */
-    lathe_kernel *const *kernels;  /* kernel_count entries */
+    const char *name;              /* "x86-64-v4", "sm_80", ... */
+    uint64_t features;             /* LATHE_CPU_* bits that the CPU must have; of a GPU: compute capability times ten */
+    lathe_kernel *const *kernels;  /* kernel_count entries; NULL: for a GPU */
     uint64_t scratch;              /* bytes of scratch per worker that the level's kernels need */
+    const lathe_image *images;     /* kernel_count entries; NULL: for a CPU */
 } lathe_level;
+
+/* What runs a program elsewhere than on this CPU (runtime/internal.h). */
+typedef struct lathe_device lathe_device;
+extern const lathe_device lathe_rt_cuda;
 
 /* CPU features, a bit each; cpu_features() detects them. */
 enum {
@@ -97,6 +111,7 @@ typedef struct lathe_program {
     const lathe_level *levels;        /* best first */
     const void *weights;
     uint64_t weights_bytes;
+    const lathe_device *device;       /* NULL: this CPU */
 } lathe_program;
 
 /* What generated code calls. A generated `<prefix>_open(options, error)` is lathe_rt_open(&<prefix>_model, options, error);

@@ -21,6 +21,7 @@ enum {
     LIBC_ADVICE_HUGE_PAGES = 14, /* MADV_HUGEPAGE */
     LIBC_SIGNALS_REPLACE = 2,    /* SIG_SETMASK */
     LIBC_HARDWARE = 16,          /* AT_HWCAP */
+    LIBC_BIND_NOW = 2,           /* RTLD_NOW */
 };
 
 /* Numbers of system calls. */
@@ -72,6 +73,9 @@ ptrdiff_t read(int file, void *bytes, size_t count);
 int close(int file);
 long syscall(long number, ...);
 int getpid(void);
+
+void *dlopen(const char *path, int flags);
+void *dlsym(void *handle, const char *name);
 
 int clock_gettime(int clock, libc_time *now);
 int nanosleep(const libc_time *duration, libc_time *left);

@@ -121,7 +121,7 @@ static void calls_fill(const Context *context, Plan *plan)
     for (uint32_t i = 0; i < program->launch_count; i++) {
         const lathe_launch *launch = &program->launches[i];
         plan->calls[i] = (Call){
-            .kernel = context->level->kernels[launch->kernel],
+            .kernel = context->level->kernels != NULL ? context->level->kernels[launch->kernel] : NULL,
             .buffers = plan->pointers + launch->buffers_first,
             .dims = plan->dims + launch->dims_first,
             .units = plan->values[launch->units_value[context->level_index]],
@@ -137,7 +137,7 @@ void plan_bind_arena(Context *context, Plan *plan)
     for (uint32_t i = 0; i < context->pointer_count; i++) {
         const lathe_buffer *buffer = &program->buffers[program->buffer_refs[i]];
         if (buffer->place == LATHE_PLACE_WEIGHTS)
-            plan->pointers[i] = (unsigned char *)(uintptr_t)program->weights + buffer->offset;
+            plan->pointers[i] = (unsigned char *)(uintptr_t)context->weights + buffer->offset;
         else if (buffer->place == LATHE_PLACE_ARENA)
             plan->pointers[i] = (void *)((uintptr_t)context->arena + plan->slot_offsets[buffer->index] + buffer->offset);
     }

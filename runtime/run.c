@@ -270,13 +270,20 @@ static void run_alone(Context *context, Plan *plan)
     }
 }
 
-int run_plan(Context *context, Plan *plan)
+void run_patch(Context *context, Plan *plan)
 {
     for (uint32_t i = 0; i < context->patch_count; i++) {
         const Patch *patch = &context->patches[i];
         unsigned char *data = context->tensors[patch->tensor];
         plan->pointers[patch->pointer] = data != NULL ? data + patch->offset : NULL;
     }
+}
+
+int run_plan(Context *context, Plan *plan)
+{
+    if (context->program->device != NULL)
+        return context->program->device->run(context, plan);
+    run_patch(context, plan);
     atomic_store_explicit(&context->failure, 0, memory_order_relaxed);
 
     const uint32_t saved = float_mode_enter();

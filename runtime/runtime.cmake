@@ -5,12 +5,15 @@ file(GLOB runtime_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.c)
 file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h)
 # name_<family>.c is for that family alone.
 set(runtime_common ${runtime_sources})
-list(FILTER runtime_common EXCLUDE REGEX "_(x86|aarch64|armv7)\\.c$")
+list(FILTER runtime_common EXCLUDE REGEX "_(x86|aarch64|armv7|cuda)\\.c$")
 foreach(family x86 aarch64 armv7)
   set(runtime_${family} ${runtime_sources})
   list(FILTER runtime_${family} INCLUDE REGEX "_${family}\\.c$")
   list(APPEND runtime_${family} ${runtime_common})
 endforeach()
+# A model for a GPU has the host's runtime and these.
+set(runtime_cuda ${runtime_sources})
+list(FILTER runtime_cuda INCLUDE REGEX "_cuda\\.c$")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(runtime_host aarch64)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^arm")
@@ -20,7 +23,7 @@ else()
 endif()
 
 find_package(Threads REQUIRED)
-add_library(lathe_runtime STATIC ${runtime_${runtime_host}})
+add_library(lathe_runtime STATIC ${runtime_${runtime_host}} ${runtime_cuda})
 target_include_directories(lathe_runtime PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(lathe_runtime PUBLIC Threads::Threads)
 
@@ -56,6 +59,8 @@ function(lathe_bitcode family)
 endfunction()
 
 lathe_bitcode(x86-64 TRIPLE x86_64-unknown-linux-gnu SOURCES ${runtime_x86} KEEP lathe_rt_*
+  OPTIONS -march=x86-64 -mtune=generic -fPIC -fcf-protection=none)
+lathe_bitcode(cuda-x86-64 TRIPLE x86_64-unknown-linux-gnu SOURCES ${runtime_x86} ${runtime_cuda} KEEP lathe_rt_*
   OPTIONS -march=x86-64 -mtune=generic -fPIC -fcf-protection=none)
 lathe_bitcode(aarch64 TRIPLE aarch64-unknown-linux-gnu SOURCES ${runtime_aarch64} KEEP lathe_rt_*
   OPTIONS -march=armv8-a -mno-outline-atomics -fPIC)

@@ -67,6 +67,10 @@ static const char *const code_texts[] = {
     [-LATHE_E_INDEX] = "an index is out of range",
     [-LATHE_E_ABI] = "a struct is of another version",
     [-LATHE_E_STATE] = "the object is in use or not open",
+    [-LATHE_E_DRIVER] = "the CUDA driver is missing, too old or does not start",
+    [-LATHE_E_NO_DEVICE] = "there is no such GPU",
+    [-LATHE_E_IMAGE] = "the model has no code for this GPU and driver",
+    [-LATHE_E_LAUNCH] = "the CUDA driver reports an error",
 };
 
 const char *text_of_code(int code)

@@ -53,6 +53,7 @@ const TargetFamily cuda_family = {
     .system = SYSTEM_DEVICE,
     .pointer_bits = 64,
     .elf_machine = ELF_CUDA,
+    .runtime = "cuda-x86-64",
     .levels = levels,
     .level_count = sizeof levels / sizeof *levels,
     .host = &x86_levels[0],

@@ -3,6 +3,7 @@
 #define LIBC_NUMBERS_ONLY
 #include "runtime/libc.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -21,6 +22,7 @@ _Static_assert(LIBC_FUTEX_WAKE_PRIVATE == FUTEX_WAKE_PRIVATE, "");
 _Static_assert(LIBC_ADVICE_HUGE_PAGES == MADV_HUGEPAGE, "");
 _Static_assert(LIBC_SIGNALS_REPLACE == SIG_SETMASK, "");
 _Static_assert(LIBC_HARDWARE == AT_HWCAP, "");
+_Static_assert(LIBC_BIND_NOW == RTLD_NOW, "");
 _Static_assert(LIBC_CALL_FUTEX == SYS_futex, "");
 _Static_assert(LIBC_CALL_AFFINITY == SYS_sched_getaffinity, "");
 #ifdef __x86_64__

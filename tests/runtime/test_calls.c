@@ -306,10 +306,10 @@ Test(calls, bad_options_and_models_are_refused)
 
 Test(calls, every_code_has_a_text)
 {
-    for (int code = LATHE_E_STATE; code <= LATHE_OK; code++)
+    for (int code = LATHE_E_LAUNCH; code <= LATHE_OK; code++)
         cr_expect_str_neq(api->code_text(code), "unknown code");
     cr_expect_str_eq(api->code_text(1), "unknown code");
-    cr_expect_str_eq(api->code_text(LATHE_E_STATE - 1), "unknown code");
+    cr_expect_str_eq(api->code_text(LATHE_E_LAUNCH - 1), "unknown code");
     cr_expect_str_eq(api->code_text(INT32_MIN), "unknown code");
 }
 
