@@ -1,7 +1,8 @@
 # lathe_proof: models held against the interpreter (tests/codegen/proof.h), for plain programs and Criterion tests of this folder.
 add_library(lathe_proof STATIC
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_memory.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_model.c
-  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_kernel.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_plan.c)
+  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_kernel.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_plan.c
+  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_cases.c)
 target_include_directories(lathe_proof PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(lathe_proof PUBLIC lathe_codegen lathe_frontend lathe_passes lathe_ir lathe_targets ${CMAKE_DL_LIBS})
 
