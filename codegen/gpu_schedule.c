@@ -1,8 +1,24 @@
 /* The choice among the GPU templates: see gpu.h. */
 #include "codegen/gpu.h"
 
+#include "ir/kernel.h"
+
+/* All but `gpu loops` choose their own order. */
+static bool has_order(const Node *kernel)
+{
+    const Block *const stages = kernel_stages(kernel);
+    for (int i = 0; i < stages->count; i++)
+        if (stage_ordered(stages->nodes[i]))
+            return true;
+    return false;
+}
+
 Node *gpu_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options)
 {
-    (void)options;
-    return gpu_loops_schedule(ir, kernel, target);
+    Node *scheduled = NULL;
+    if (options->level > 0 && !has_order(kernel))
+        scheduled = gpu_contract_schedule(ir, kernel, target, options);
+    if (!scheduled && options->level > 0 && !has_order(kernel))
+        scheduled = gpu_row_schedule(ir, kernel, target);
+    return scheduled ? scheduled : gpu_loops_schedule(ir, kernel, target);
 }

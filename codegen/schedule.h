@@ -11,6 +11,7 @@
 
 typedef struct ScheduleOptions {
     int level;      /* -O: at 0 only `loops` */
+    MathMode math;  /* which bits a schedule may change */
     Tuning *tuning; /* NULL: none */
 } ScheduleOptions;
 

@@ -192,6 +192,7 @@ bool pipeline_start(Pipeline *pipeline, const Options *options)
                         : option_is(options, OPTION_MATH, "fast") ? MATH_FAST
                                                                   : MATH_DEFAULT;
     build->schedule.level = compilation->level;
+    build->schedule.math = compilation->math;
     build->workers = jobs ? (int)jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);
     build->cache = open_cache(pipeline);
     if (!option_given(options, OPTION_QUIET)) {

@@ -85,6 +85,7 @@ typedef struct ProofOptions {
     const char *only;   /* kernels whose name holds this text, or NULL */
     int64_t work;       /* what the interpreter may do for one run of a kernel */
     int rounds;         /* how many kinds of values */
+    uint64_t seed;      /* of the order of threads and blocks on a GPU */
 } ProofOptions;
 
 /* An empty compilation: a test makes proof->compilation.graph in proof->ir. */

@@ -39,7 +39,7 @@ bool proof_import(Proof *proof, const char *path, const ProofOptions *options)
 bool proof_program(Proof *proof)
 {
     const PassOptions passes = {.fuel = -1, .verify = true, .stream = stderr};
-    ScheduleOptions standard = {.level = proof->compilation.level};
+    ScheduleOptions standard = {.level = proof->compilation.level, .math = proof->compilation.math};
     ScheduleFunction *const schedule = proof->schedule ? proof->schedule : kernel_schedule;
     const bool good = passes_run(&proof->compilation, &passes) &&
                       program_build(&proof->compilation, proof->levels, proof->level_count, schedule,
