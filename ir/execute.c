@@ -153,7 +153,8 @@ static void storage_close(Storage *storage)
 static int32_t run_chunks(Execution *execution, const Code *code, void *const *buffers, const uint64_t *bytes,
                           const int64_t *dims, int64_t units)
 {
-    int64_t chunks = execution->options.chunks > 1 ? execution->options.chunks : 1;
+    /* A kernel of threads is one launch: its blocks are watched against each other. */
+    int64_t chunks = execution->options.chunks > 1 && !code->threads ? execution->options.chunks : 1;
     if (chunks > units)
         chunks = units;
     const int64_t size = chunks ? units / chunks : 0,

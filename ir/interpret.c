@@ -1,48 +1,41 @@
 /* Running code: one loop over instructions. Registers, locals and their written-bits are one block of memory per run.
  */
-#include "ir/machine.h"
+#include "ir/run.h"
 #include "ir/scalar.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A buffer as one run sees it. */
-typedef struct View {
-    uint8_t *data;
-    uint64_t elements;
-    uint8_t *written; /* a bit per element, or NULL */
-} View;
-
-typedef struct Run {
-    const Code *code;
-    uint8_t *frame;
-    View *views;
-    int64_t work;
-    bool limited;
-    int32_t *error;
-} Run;
-
 /* ---- failures ---- */
 
-static int32_t fail_access(const Run *run, const Instruction *instruction, int64_t offset, int32_t result)
+int32_t run_fail(const Code *code, int32_t result, const char *format, ...)
 {
-    const CodeBuffer *const buffer = &run->code->buffers[instruction->buffer];
-    const Buffer *const payload = buffer->node->payload.buffer;
-    const bool range = result == INTERPRET_RANGE;
-    snprintf(run->code->message, CODE_MESSAGE_BYTES,
-             "kernel %.100s: %s of %d elements at offset %lld of buffer %.60s %s %llu elements",
-             run->code->name ? run->code->name : "?", op_name(instruction->node->op),
-             instruction->opcode == CODE_GATHER || instruction->opcode == CODE_SCATTER ? 1 : instruction->lanes,
-             (long long)offset, payload->name ? payload->name : "?", range ? "of" : "reads what was never written, of",
-             (unsigned long long)run->views[instruction->buffer].elements);
+    const int used = snprintf(code->message, CODE_MESSAGE_BYTES, "kernel %.100s: ", code->name ? code->name : "?");
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(code->message + used, (size_t)(CODE_MESSAGE_BYTES - used), format, arguments);
+    va_end(arguments);
     return result;
 }
 
-static int32_t fail(const Code *code, int32_t result, const char *text)
+int32_t run_fail_access(const Run *run, const Instruction *instruction, int64_t offset, int32_t result)
 {
-    snprintf(code->message, CODE_MESSAGE_BYTES, "kernel %.100s: %s", code->name ? code->name : "?", text);
-    return result;
+    const CodeBuffer *const buffer = &run->code->buffers[instruction->buffer];
+    const Buffer *const payload = buffer->node->payload.buffer;
+    char thread[64] = "";
+    if (run->group)
+        snprintf(thread, sizeof thread, " (thread %d of block %lld)", run->thread, (long long)run->group->block);
+    return run_fail(run->code, result, "%s of %d elements at offset %lld of buffer %.60s %s %llu elements%s",
+                    op_name(instruction->node->op),
+                    instruction->opcode == CODE_GATHER || instruction->opcode == CODE_SCATTER ? 1 : instruction->lanes,
+                    (long long)offset, payload->name ? payload->name : "?",
+                    result == INTERPRET_RANGE ? "of"
+                    : run->views[instruction->buffer].shared
+                        ? "reads what was never written, or by another thread with no barrier between, of"
+                        : "reads what was never written, of",
+                    (unsigned long long)run->views[instruction->buffer].elements, thread);
 }
 
 /* ---- elements in memory ---- */
@@ -151,15 +144,20 @@ static int32_t access_lanes(const Run *run, const Instruction *instruction, bool
         }
         int64_t offset = indexed ? offsets[i] : first;
         if (!indexed && __builtin_add_overflow(first, i, &offset))
-            return fail_access(run, instruction, first, INTERPRET_RANGE);
+            return run_fail_access(run, instruction, first, INTERPRET_RANGE);
         if (offset < 0 || (uint64_t)offset >= view->elements)
-            return fail_access(run, instruction, offset, INTERPRET_RANGE);
+            return run_fail_access(run, instruction, offset, INTERPRET_RANGE);
+        if (view->cells) {
+            const int32_t result = (is_store ? race_write : race_read)(run, view, instruction, (uint64_t)offset);
+            if (result)
+                return result;
+        }
         if (is_store) {
             element_put(view, (uint64_t)offset, lane, dtype, bytes);
             mark_written(view, (uint64_t)offset);
         } else {
             if (!is_written(view, (uint64_t)offset))
-                return fail_access(run, instruction, offset, INTERPRET_UNWRITTEN);
+                return run_fail_access(run, instruction, offset, INTERPRET_UNWRITTEN);
             element_get(lane, view, (uint64_t)offset, dtype, bytes);
         }
     }
@@ -171,10 +169,10 @@ static int32_t load_row(const Run *run, const Instruction *instruction)
     const View *const view = &run->views[instruction->buffer];
     const Dtype dtype = (Dtype)instruction->immediate;
     const int64_t offset = *(const int64_t *)(run->frame + instruction->a);
-    if (instruction->b != NO_REGISTER || view->written || is_packed(dtype) || dtype == DTYPE_BOOL)
+    if (instruction->b != NO_REGISTER || view->written || view->cells || is_packed(dtype) || dtype == DTYPE_BOOL)
         return access_lanes(run, instruction, false);
     if (!row_is_inside(view, offset, instruction->lanes))
-        return fail_access(run, instruction, offset, INTERPRET_RANGE);
+        return run_fail_access(run, instruction, offset, INTERPRET_RANGE);
     const int bytes = row_bytes(dtype);
     if (instruction->lanes == 1)
         element_get(run->frame + instruction->to, view, (uint64_t)offset, dtype, bytes);
@@ -189,10 +187,10 @@ static int32_t store_row(const Run *run, const Instruction *instruction)
     const View *const view = &run->views[instruction->buffer];
     const Dtype dtype = (Dtype)instruction->immediate;
     const int64_t offset = *(const int64_t *)(run->frame + instruction->a);
-    if (instruction->c != NO_REGISTER || view->written || is_packed(dtype))
+    if (instruction->c != NO_REGISTER || view->written || view->cells || is_packed(dtype))
         return access_lanes(run, instruction, true);
     if (!row_is_inside(view, offset, instruction->lanes))
-        return fail_access(run, instruction, offset, INTERPRET_RANGE);
+        return run_fail_access(run, instruction, offset, INTERPRET_RANGE);
     const int bytes = row_bytes(dtype);
     if (instruction->lanes == 1)
         element_put(view, (uint64_t)offset, run->frame + instruction->b, dtype, bytes);
@@ -225,10 +223,10 @@ typedef float Real __attribute__((may_alias));
 #define FLOAT_AT(place)  (*(Real *)(frame + (place)))
 #define UINT64_AT(place) ((uint64_t)INT64_AT(place))
 
-static int32_t run_instructions(Run *run)
+int32_t run_instructions(Run *run)
 {
     uint8_t *const frame = run->frame;
-    const Instruction *at = run->code->instructions;
+    const Instruction *at = run->at;
     for (;; at++) {
         int32_t result = INTERPRET_OK;
         switch ((Opcode)at->opcode) {
@@ -245,7 +243,7 @@ static int32_t run_instructions(Run *run)
             break;
         case CODE_FOR:
             if (INT64_AT(at->c) <= 0)
-                return fail(run->code, INTERPRET_STEP, "the step of a loop is not positive");
+                return run_fail(run->code, INTERPRET_STEP, "the step of a loop is not positive");
             INT64_AT(at->to) = INT64_AT(at->a);
             if (INT64_AT(at->to) >= INT64_AT(at->b))
                 at += at->jump - 1;
@@ -256,7 +254,7 @@ static int32_t run_instructions(Run *run)
             if (__builtin_add_overflow(INT64_AT(at->to), INT64_AT(at->c), &next) || next >= INT64_AT(at->b))
                 break;
             if (run->work < 0 && run->limited)
-                return fail(run->code, INTERPRET_LIMIT, "more work than allowed");
+                return run_fail(run->code, INTERPRET_LIMIT, "more work than allowed");
             INT64_AT(at->to) = next;
             at += at->jump - 1;
             break;
@@ -264,7 +262,7 @@ static int32_t run_instructions(Run *run)
         case CODE_AGAIN:
             run->work -= at->immediate;
             if (run->work < 0 && run->limited)
-                return fail(run->code, INTERPRET_LIMIT, "more work than allowed");
+                return run_fail(run->code, INTERPRET_LIMIT, "more work than allowed");
             at += at->jump - 1;
             break;
         case CODE_JUMP:
@@ -293,6 +291,20 @@ static int32_t run_instructions(Run *run)
         case CODE_CHECK:
             if (!frame[at->a] && *run->error == 0)
                 *run->error = (int32_t)at->immediate;
+            break;
+        case CODE_BARRIER:
+        case CODE_SHUFFLE:
+        case CODE_MMA:
+            run->at = at;
+            return RUN_WAITS;
+        case CODE_COPY_ASYNC:
+            result = threads_copy(run, at);
+            break;
+        case CODE_COMMIT:
+            run->group->threads[run->thread].closed++;
+            break;
+        case CODE_WAIT:
+            threads_wait(run, at->immediate);
             break;
         case CODE_ADD_64:
             INT64_AT(at->to) = (int64_t)(UINT64_AT(at->a) + UINT64_AT(at->b));
@@ -337,71 +349,81 @@ static int32_t run_instructions(Run *run)
 
 /* ---- runs ---- */
 
-static size_t align64(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
 /* Bits of watched locals, one after the other, whole 64-byte lines each. */
 static uint64_t written_bytes(const Code *code)
 {
     uint64_t bytes = 0;
     for (int i = code->parameter_count; i < code->buffer_count; i++)
-        bytes += align64((uint64_t)code->buffers[i].elements / 8 + 1);
+        bytes += code->buffers[i].shared ? 0 : run_align((uint64_t)code->buffers[i].elements / 8 + 1);
     return bytes;
 }
 
 /* No view reaches beyond what fits 64-bit arithmetic on bits. */
-static uint64_t elements_of(uint64_t bytes, int bits)
+uint64_t run_elements(uint64_t bytes, int bits)
 {
     return bits >= 8                 ? bytes / ((uint64_t)bits / 8)
            : bytes > UINT64_MAX / 16 ? UINT64_MAX / 16
                                      : bytes * (8 / (uint64_t)bits);
 }
 
-static void open_views(Run *run, void *const *buffers, const uint64_t *buffer_bytes, uint8_t *locals, uint8_t *written)
+size_t run_bytes(const Code *code, const RunOptions *options)
+{
+    const size_t fixed = run_align(code->frame_bytes) + run_align((size_t)code->buffer_count * sizeof(View)) +
+                         (options->detect_unwritten ? written_bytes(code) : 0);
+    return (uint64_t)code->local_bytes > SIZE_MAX - fixed - 64 ? SIZE_MAX
+                                                               : run_align(fixed + (size_t)code->local_bytes);
+}
+
+void run_open(Run *run, uint8_t *memory, void *const *buffers, const uint64_t *buffer_bytes, const RunOptions *options)
 {
     const Code *const code = run->code;
+    run->frame = memory;
+    run->views = (View *)(memory + run_align(code->frame_bytes));
+    run->written = (uint8_t *)run->views + run_align((size_t)code->buffer_count * sizeof(View));
+    run->written_bytes = options->detect_unwritten ? written_bytes(code) : 0;
+    run->locals = run->written + run->written_bytes;
+    uint8_t *written = run->written_bytes ? run->written : NULL;
     for (int i = 0; i < code->buffer_count; i++) {
         const CodeBuffer *const buffer = &code->buffers[i];
-        if (!buffer->local) {
-            run->views[i] = (View){buffers[i], elements_of(buffer_bytes[i], buffer->bits), NULL};
+        run->views[i] = buffer->local
+                            ? (View){.data = run->locals + buffer->offset, .elements = (uint64_t)buffer->elements}
+                            : (View){.data = buffers[i], .elements = run_elements(buffer_bytes[i], buffer->bits)};
+        if (!buffer->local || buffer->shared || !written)
             continue;
-        }
-        run->views[i] = (View){locals + buffer->offset, (uint64_t)buffer->elements, written};
-        if (written)
-            written += align64((uint64_t)buffer->elements / 8 + 1);
+        run->views[i].written = written;
+        written += run_align((uint64_t)buffer->elements / 8 + 1);
     }
+}
+
+void run_begin(Run *run, const int64_t *dims, int64_t begin, int64_t end)
+{
+    const Code *const code = run->code;
+    memcpy(run->frame, code->image, code->image_bytes);
+    memcpy(run->frame + code->begin, &begin, sizeof begin);
+    memcpy(run->frame + code->end, &end, sizeof end);
+    if (code->dim_count)
+        memcpy(run->frame + code->dims, dims, (size_t)code->dim_count * sizeof *dims);
+    memset(run->written, 0, run->written_bytes);
+    memset(run->locals, 0xff, (size_t)code->local_bytes); /* NaN, so that what is read unwritten shows */
+    run->at = code->instructions;
 }
 
 int32_t code_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims,
                  int64_t begin, int64_t end, int32_t *error, const RunOptions *options, int64_t *work_done)
 {
-    const size_t views_bytes = align64((size_t)code->buffer_count * sizeof(View));
-    const size_t shadow = options->detect_unwritten ? written_bytes(code) : 0;
-    const size_t fixed = code->frame_bytes + views_bytes + shadow + 64;
-    if ((uint64_t)code->local_bytes > SIZE_MAX - fixed)
-        return fail(code, INTERPRET_MEMORY, "no memory for its locals");
-    uint8_t *const block = malloc(fixed + (size_t)code->local_bytes);
+    if (code->threads)
+        return threads_run(code, buffers, buffer_bytes, dims, begin, end, error, options, work_done);
+    const size_t bytes = run_bytes(code, options);
+    uint8_t *const block = bytes < SIZE_MAX - 64 ? malloc(bytes + 64) : NULL;
     if (!block)
-        return fail(code, INTERPRET_MEMORY, "no memory for its registers and locals");
-    uint8_t *const frame = (uint8_t *)align64((uintptr_t)block), *const views = frame + code->frame_bytes;
-    uint8_t *const written = views + views_bytes, *const locals = written + shadow;
+        return run_fail(code, INTERPRET_MEMORY, "no memory for its registers and locals");
     int32_t ignored = 0;
     Run run = {.code = code,
-               .frame = frame,
-               .views = (View *)views,
                .work = options->work_limit - code->work,
                .limited = options->work_limit > 0,
                .error = error ? error : &ignored};
-    memcpy(frame, code->image, code->image_bytes);
-    memcpy(frame + code->begin, &begin, sizeof begin);
-    memcpy(frame + code->end, &end, sizeof end);
-    if (code->dim_count)
-        memcpy(frame + code->dims, dims, (size_t)code->dim_count * sizeof *dims);
-    memset(written, 0, shadow);
-    memset(locals, 0xff, (size_t)code->local_bytes); /* NaN, so that what is read unwritten shows */
-    open_views(&run, buffers, buffer_bytes, locals, shadow ? written : NULL);
+    run_open(&run, (uint8_t *)run_align((uintptr_t)block), buffers, buffer_bytes, options);
+    run_begin(&run, dims, begin, end);
     const int32_t result = run_instructions(&run);
     *work_done = options->work_limit - run.work;
     free(block);

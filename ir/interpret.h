@@ -17,6 +17,9 @@ enum {
     INTERPRET_STEP = -4,      /* a loop whose step is not positive */
     INTERPRET_MEMORY = -5,    /* no memory for registers, locals or buffers */
     INTERPRET_MODULE = -6,    /* the module cannot run: a kernel without body, an extent that has no value */
+    INTERPRET_RACE = -7,      /* two threads touch an element and no barrier stands between, or two blocks */
+    INTERPRET_POISONED = -8,  /* an asynchronous copy to the element is still under way */
+    INTERPRET_DIVERGED = -9, /* not all threads of a block come to a barrier, not all lanes to an operation of a warp */
 };
 
 typedef struct RunOptions {
@@ -24,6 +27,8 @@ typedef struct RunOptions {
     int64_t *work_done;    /* interpret_module with a limit: where to add what was done of it; may be NULL */
     bool detect_unwritten; /* keep a bit per element of local buffers */
     int chunks;            /* interpret_module: into how many chunks each kernel is cut at most; 0: one */
+    uint64_t seed;         /* of the order in which the threads and blocks of a kernel of threads run */
+    bool ignore_races;     /* do not watch memory that threads or blocks share, nor asynchronous copies */
 } RunOptions;
 
 typedef struct Code Code;
@@ -31,9 +36,9 @@ typedef struct Code Code;
 /* Translates the body of a scheduled kernel; the code belongs to the Ir's arena. BUG when the body breaks the rules of
  * core.def. */
 Code *interpret_compile(Ir *ir, Node *kernel);
-/* Runs units begin..end-1. buffers and buffer_bytes: one per buffer among the kernel's inputs, dims: one per symbol
- * among them, in order. *error: set to the code of the first failing `check` if it was 0. Returns INTERPRET_OK or how
- * the run ended early. */
+/* Runs units begin..end-1; of a kernel of threads these are blocks of one launch. buffers and buffer_bytes: one per
+ * buffer among the kernel's inputs, dims: one per symbol among them, in order. *error: set to the code of the first
+ * failing `check` if it was 0. Returns INTERPRET_OK or how the run ended early. */
 int32_t interpret_run(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims,
                       int64_t begin, int64_t end, int32_t *error);
 int32_t interpret_run_with(const Code *code, void *const *buffers, const uint64_t *buffer_bytes, const int64_t *dims,

@@ -25,6 +25,13 @@ typedef enum Opcode {
     CODE_STORE,  /* buffer at a = b, c mask (or none) */
     CODE_SCATTER,
     CODE_CHECK, /* error code immediate unless a */
+    /* Threads of a block. The first three wait for others: see ir/threads.c. */
+    CODE_BARRIER,
+    CODE_SHUFFLE,    /* to = a of the lane with mask immediate, `lanes` bytes */
+    CODE_MMA,        /* to = row immediate of mma.def of fragments a, b, c */
+    CODE_COPY_ASYNC, /* `lanes` elements of buffer at a = those of buffer `immediate` at b, zeros unless c (or none) */
+    CODE_COMMIT,
+    CODE_WAIT, /* immediate: groups that may stay open */
     /* Scalars that index arithmetic and loops are made of, done in place instead of through a row of one lane. */
     CODE_ADD_64,
     CODE_SUB_64,
@@ -56,8 +63,10 @@ typedef struct Instruction {
 typedef struct CodeBuffer {
     const Node *node;
     int bits;
-    bool local;
-    int64_t elements, offset; /* of locals: extent, and bytes into the locals' block */
+    bool local;               /* declared by the kernel, shared ones included */
+    bool shared;              /* by the threads of a block */
+    bool stored;              /* the kernel writes it */
+    int64_t elements, offset; /* of locals: extent, and bytes into the locals' (or the shared ones') block */
 } CodeBuffer;
 
 struct Code {
@@ -67,14 +76,16 @@ struct Code {
     const uint8_t *image;
     uint32_t image_bytes, frame_bytes;
     uint32_t begin, end, dims; /* registers; dims lie one after the other, 8 bytes each */
+    uint32_t thread;           /* register; NO_REGISTER when nothing asks for it */
+    int threads;               /* of a block; 0: a kernel of a CPU */
     int dim_count;
     CodeBuffer *buffers; /* parameters first, then locals */
     int buffer_count, parameter_count;
-    int64_t local_bytes;
+    int64_t local_bytes, shared_bytes;
     int64_t work; /* of one pass through everything */
     char *message;
 };
-enum { CODE_MESSAGE_BYTES = 320 };
+enum { CODE_MESSAGE_BYTES = 480 };
 
 /* A register before it has its place in the frame. A view names part of another register. */
 typedef struct Register {

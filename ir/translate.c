@@ -147,13 +147,45 @@ static void leave_certainty(Scope *scope)
     scope->certain = false;
 }
 
+static void translate_copy(Translator *translator, const Node *node)
+{
+    const uint16_t to = buffer_number(translator, node->inputs[0]), from = buffer_number(translator, node->inputs[2]);
+    translator->buffer_list[to].stored = true;
+    Instruction *const copy = instruction_emit(translator, &translator->scope->code, CODE_COPY_ASYNC, node);
+    copy->buffer = to;
+    copy->immediate = from;
+    copy->lanes = (int32_t)node->payload.integer;
+    copy->a = value_of(translator, node->inputs[1]);
+    copy->b = value_of(translator, node->inputs[3]);
+    copy->c = node->input_count == 5 ? value_of(translator, node->inputs[4]) : NO_REGISTER;
+}
+
+static void translate_warp(Translator *translator, Node *node)
+{
+    Scope *const scope = translator->scope;
+    uint32_t operands[3] = {NO_REGISTER, NO_REGISTER, NO_REGISTER};
+    for (uint32_t i = 0; i < node->input_count && i < 3; i++)
+        operands[i] = value_of(translator, node->inputs[i]);
+    const uint32_t value = register_new(translator, value_bytes(node), scope);
+    Instruction *const instruction =
+        instruction_emit(translator, &scope->code, node->op == OP_mma ? CODE_MMA : CODE_SHUFFLE, node);
+    instruction->immediate = node->payload.integer;
+    instruction->lanes = value_bytes(node);
+    instruction->to = value;
+    instruction->a = operands[0];
+    instruction->b = operands[1];
+    instruction->c = operands[2];
+    value_remember(translator, scope, node, value);
+}
+
 static void translate(Translator *translator, Node *node)
 {
     Scope *const scope = translator->scope;
     if (node->op == OP_prefetch)
         return;
     for (uint32_t i = access_first_value(node); i < node->input_count; i++)
-        value_need(translator, node->inputs[i]);
+        if (node->inputs[i]->op != OP_buffer)
+            value_need(translator, node->inputs[i]);
     switch (node->op) {
     case OP_for:
     case OP_loop:
@@ -200,6 +232,22 @@ static void translate(Translator *translator, Node *node)
     case OP_scatter:
         access_store(translator, scope, node);
         return;
+    case OP_barrier:
+        instruction_emit(translator, &scope->code, CODE_BARRIER, node);
+        return;
+    case OP_copy_commit:
+        instruction_emit(translator, &scope->code, CODE_COMMIT, node);
+        return;
+    case OP_copy_wait:
+        instruction_emit(translator, &scope->code, CODE_WAIT, node)->immediate = node->payload.integer;
+        return;
+    case OP_copy_async:
+        translate_copy(translator, node);
+        return;
+    case OP_shuffle:
+    case OP_mma:
+        translate_warp(translator, node);
+        return;
     default:
         BUG("%s stands in the body of kernel %s", op_name(node->op), translator->kernel->payload.kernel->name);
     }
@@ -238,6 +286,13 @@ static void add_parameters(Translator *translator, Code *code)
         const uint32_t number = register_pinned(translator, 8, root);
         *places[i] = translator->registers[number].place;
         value_remember(translator, root, node, number);
+    }
+    code->thread = NO_REGISTER;
+    code->threads = kernel->payload.kernel->threads;
+    if (code->threads) {
+        const uint32_t number = register_pinned(translator, 8, root);
+        code->thread = translator->registers[number].place;
+        value_remember(translator, root, thread_make(translator->ir, code->threads), number);
     }
     for (uint32_t i = 0; i < kernel->input_count; i++) {
         if (kernel->inputs[i]->op != OP_symbol)
@@ -295,6 +350,7 @@ Code *interpret_compile(Ir *ir, Node *kernel)
         arena_copy(ir->arena, translator.buffer_list, (size_t)translator.buffer_count * sizeof *translator.buffer_list);
     code->buffer_count = translator.buffer_count;
     code->local_bytes = translator.local_bytes;
+    code->shared_bytes = translator.shared_bytes;
     code->message = arena_alloc(ir->arena, CODE_MESSAGE_BYTES);
     arena_close(scratch);
     return code;

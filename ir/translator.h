@@ -34,7 +34,7 @@ typedef struct Translator {
     int register_count, register_capacity;
     CodeBuffer *buffer_list;
     int buffer_count, buffer_capacity;
-    int64_t local_bytes;
+    int64_t local_bytes, shared_bytes;
     uint8_t *image;
     size_t image_bytes, image_capacity;
     Node **stack; /* nodes being computed */
@@ -45,6 +45,7 @@ uint32_t register_new(Translator *translator, int bytes, Scope *scope);
 /* A register with a fixed place at the end of the image, zero to begin with. */
 uint32_t register_pinned(Translator *translator, int bytes, Scope *root);
 Instruction *instruction_emit(Translator *translator, Listing *listing, Opcode opcode, const Node *node);
+uint16_t buffer_number(Translator *translator, Node *node);
 uint16_t buffer_add(Translator *translator, const Node *node, bool local);
 
 /* `number` is the value of `node` until `scope` ends. */

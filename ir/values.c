@@ -128,19 +128,21 @@ static uint16_t buffer_local(Translator *translator, Node *node)
     int64_t bits, bytes;
     if (!const_is_int(layout_elements(translator->ir, node), &buffer->elements) || buffer->elements < 0)
         BUG("kernel %s: the extents of a local buffer are not constant", translator->kernel->payload.kernel->name);
-    buffer->offset = translator->local_bytes;
+    buffer->shared = node->payload.buffer->place == PLACE_SHARED;
+    int64_t *const total = buffer->shared ? &translator->shared_bytes : &translator->local_bytes;
+    buffer->offset = *total;
     if (__builtin_mul_overflow(buffer->elements, buffer->bits, &bits) || __builtin_add_overflow(bits, 511, &bytes) ||
-        __builtin_add_overflow(translator->local_bytes, bytes / 512 * 64, &translator->local_bytes))
+        __builtin_add_overflow(*total, bytes / 512 * 64, total))
         BUG("kernel %s: local buffers exceed 64 bits", translator->kernel->payload.kernel->name);
     return number;
 }
 
-static uint16_t buffer_number(Translator *translator, Node *node)
+uint16_t buffer_number(Translator *translator, Node *node)
 {
     const uintptr_t stored = (uintptr_t)map_get(&translator->buffers, node);
     if (stored)
         return (uint16_t)(stored - 1);
-    if (node->op != OP_buffer || node->payload.buffer->place != PLACE_LOCAL)
+    if (node->op != OP_buffer || !place_is_inner(node->payload.buffer->place))
         BUG("kernel %s accesses a buffer that is not a parameter", translator->kernel->payload.kernel->name);
     return buffer_local(translator, node);
 }
@@ -327,6 +329,7 @@ void access_store(Translator *translator, Scope *scope, const Node *node)
     if (masked)
         access_require(node, node->inputs[3], lanes, DTYPE_BOOL);
     const uint16_t buffer = buffer_number(translator, node->inputs[0]);
+    translator->buffer_list[buffer].stored = true;
     Instruction *const store =
         instruction_emit(translator, &scope->code, node->op == OP_scatter ? CODE_SCATTER : CODE_STORE, node);
     store->buffer = buffer;
