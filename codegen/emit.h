@@ -8,6 +8,7 @@
 #define LATHE_CODEGEN_EMIT_H
 
 #include "codegen/llvm.h"
+#include "codegen/signature.h"
 #include "ir/map.h"
 
 #include <llvm-c/DebugInfo.h>
@@ -33,6 +34,8 @@ typedef struct Emitter {
     Arena *arena; /* of this kernel's translation */
     const Node *kernel;
     const TargetMachineInfo *target;
+    KernelSignature signature;
+    int index_bits; /* of index arithmetic: 32 where codegen/indexwidth.c proves that they are enough */
     LLVMModuleRef module;
     LLVMContextRef context;
     LLVMBuilderRef builder;
@@ -58,8 +61,12 @@ Value *emit_remember(Emitter *emitter, const Node *node, LLVMValueRef value, Sco
 Scope *emit_scope_of(Emitter *emitter, Node *node);    /* of a node that has a value */
 Scope *emit_hoist(Emitter *emitter, Scope *available); /* where a pure value goes whose operands are in `available` */
 
+/* ---- llvm_function.c ---- */
+void emit_declare(Emitter *emitter, const char *symbol); /* sets emitter->function, still without a body */
+
 /* ---- llvm_type.c: types and small instructions ---- */
 LLVMTypeRef emit_int_type(Emitter *emitter, int bits, int lanes);
+LLVMTypeRef emit_index_type(Emitter *emitter, int lanes);
 LLVMTypeRef emit_type(Emitter *emitter, Dtype dtype, int lanes);        /* of a value */
 LLVMTypeRef emit_memory_type(Emitter *emitter, Dtype dtype, int lanes); /* of whole-byte elements in memory */
 LLVMValueRef emit_constant(Emitter *emitter, Dtype dtype, int lanes, uint64_t bits);

@@ -1,6 +1,7 @@
 /* Kernels to LLVM functions: scopes, on-demand emission of pure nodes, ordered nodes. See emit.h for the idea. */
 #include "codegen/emit.h"
 
+#include "codegen/indexwidth.h"
 #include "ir/kernel.h"
 
 #include <string.h>
@@ -87,20 +88,31 @@ Scope *emit_hoist(Emitter *emitter, Scope *available)
 
 /* ---- pure nodes ---- */
 
+/* The first unit, or the one after the last. A kernel that is called once for everything knows them. */
+static LLVMValueRef emit_unit(Emitter *emitter, bool is_end)
+{
+    LLVMTypeRef const type = emit_index_type(emitter, 1);
+    int64_t units = 0;
+    emit_in(emitter, emitter->entry);
+    if (!emitter->signature.whole)
+        return LLVMBuildTrunc(emitter->builder, LLVMGetParam(emitter->function, is_end ? 3 : 2), type, "");
+    if (!const_is_int(emitter->kernel->payload.kernel->units, &units))
+        BUG("kernel %s runs as a whole and has symbolic units", emitter->kernel->payload.kernel->name);
+    return emit_int(type, is_end ? units : 0);
+}
+
 static LLVMValueRef emit_leaf(Emitter *emitter, const Node *node)
 {
     if (node->op == OP_const)
         return emit_constant(emitter, node->type.dtype, node->type.lanes, node->payload.bits);
     if (emitter->target->gpu && node->op != OP_iota)
         return gpu_leaf(emitter, node);
-    if (node->op == OP_begin)
-        return LLVMGetParam(emitter->function, 2);
-    if (node->op == OP_end)
-        return LLVMGetParam(emitter->function, 3);
+    if (node->op == OP_begin || node->op == OP_end)
+        return emit_unit(emitter, node->op == OP_end);
     if (node->op == OP_iota) {
         LLVMValueRef lanes[1024];
         for (int i = 0; i < node->type.lanes; i++)
-            lanes[i] = emit_int(emit_int_type(emitter, 64, 1), i);
+            lanes[i] = emit_int(emit_index_type(emitter, 1), i);
         return node->type.lanes > 1 ? LLVMConstVector(lanes, (unsigned)node->type.lanes) : lanes[0];
     }
     return NULL;
@@ -121,7 +133,7 @@ static LLVMValueRef emit_symbol(Emitter *emitter, const Node *node)
     LLVMValueRef const value = LLVMBuildLoad2(emitter->builder, type, address, node->payload.name);
     LLVMSetMetadata(value, LLVMGetMDKindIDInContext(emitter->context, "invariant.load", 14),
                     LLVMMetadataAsValue(emitter->context, LLVMMDNodeInContext2(emitter->context, NULL, 0)));
-    return value;
+    return LLVMBuildTrunc(emitter->builder, value, emit_index_type(emitter, 1), "");
 }
 
 static LLVMValueRef emit_slice(Emitter *emitter, const Node *node, LLVMValueRef vector)
@@ -313,7 +325,7 @@ static bool runs_at_least_once(const Node *node)
 static void emit_for(Emitter *emitter, const Node *node)
 {
     LLVMBuilderRef const builder = emitter->builder;
-    LLVMTypeRef const type = emit_int_type(emitter, 64, 1);
+    LLVMTypeRef const type = emit_index_type(emitter, 1);
     LLVMValueRef const lower = emit_value(emitter, node->inputs[0]), upper = emit_value(emitter, node->inputs[1]);
     LLVMValueRef const step = emit_value(emitter, node->inputs[2]);
     LLVMBasicBlockRef const before = emitter->scope->block, body = new_block(emitter, node->axes[0]->payload.name),
@@ -414,7 +426,9 @@ static void emit_check(Emitter *emitter, const Node *node)
     LLVMBasicBlockRef const failed = new_block(emitter, "failed"), after = new_block(emitter, "");
     LLVMBuildCondBr(builder, emit_condition(emitter, node->inputs[0]), after, failed);
     LLVMPositionBuilderAtEnd(builder, failed);
-    LLVMValueRef const word = emitter->target->gpu ? gpu_error_word(emitter) : LLVMGetParam(emitter->function, 5);
+    LLVMValueRef const word = emitter->target->gpu
+                                  ? gpu_error_word(emitter)
+                                  : LLVMGetParam(emitter->function, (unsigned)emitter->signature.error);
     LLVMValueRef const old = LLVMBuildLoad2(builder, type, word, "");
     LLVMSetOrdering(old, LLVMAtomicOrderingMonotonic);
     LLVMSetAlignment(old, 4);
@@ -473,7 +487,7 @@ static void emit_ordered(Emitter *emitter, Node *node)
     }
 }
 
-/* Blocks nest as deep as a template makes loops; scope_open refuses more than NESTING_MAX. */
+/* Blocks nest as deep as a template makes loops (NESTING_MAX). */
 void emit_block(Emitter *emitter, const Block *block)
 {
     for (int i = 0; i < block->count; i++) {
@@ -483,44 +497,6 @@ void emit_block(Emitter *emitter, const Block *block)
 }
 
 /* ---- functions ---- */
-
-static void function_attribute(Emitter *emitter, const char *key, const char *value)
-{
-    LLVMAddAttributeAtIndex(
-        emitter->function, LLVMAttributeFunctionIndex,
-        LLVMCreateStringAttribute(emitter->context, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
-}
-
-static void enum_attribute(Emitter *emitter, LLVMAttributeIndex index, const char *name, uint64_t value)
-{
-    const unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
-    if (kind)
-        LLVMAddAttributeAtIndex(emitter->function, index, LLVMCreateEnumAttribute(emitter->context, kind, value));
-}
-
-static void declare_function(Emitter *emitter, const char *symbol)
-{
-    LLVMContextRef const context = emitter->context;
-    LLVMTypeRef const pointer = LLVMPointerTypeInContext(context, 0), index = LLVMInt64TypeInContext(context);
-    LLVMTypeRef parameters[] = {pointer, pointer, index, index, pointer, pointer};
-    LLVMTypeRef const type = LLVMFunctionType(LLVMVoidTypeInContext(context), parameters, 6, 0);
-    emitter->function = LLVMAddFunction(emitter->module, symbol, type);
-    LLVMSetVisibility(emitter->function, LLVMHiddenVisibility);
-    const bool wide = emitter->target->vector_bytes >= 64;
-    function_attribute(emitter, "target-cpu", emitter->target->cpu);
-    function_attribute(emitter, "target-features", emitter->target->features);
-    function_attribute(emitter, "prefer-vector-width", wide ? "512" : "256");
-    function_attribute(emitter, "min-legal-vector-width", wide ? "512" : "256");
-    function_attribute(emitter, "frame-pointer", "none");
-    function_attribute(emitter, "no-builtins", "true"); /* a loop of ours never becomes a call of memset */
-    enum_attribute(emitter, LLVMAttributeFunctionIndex, "nounwind", 0);
-    for (unsigned i = 1; i <= 2; i++) { /* tables of buffers and dims: nobody writes them */
-        enum_attribute(emitter, i, "noalias", 0);
-        enum_attribute(emitter, i, "readonly", 0);
-    }
-    enum_attribute(emitter, 5, "noalias", 0); /* scratch */
-    enum_attribute(emitter, 5, "align", 64);
-}
 
 static void find_parameters(Emitter *emitter)
 {
@@ -549,7 +525,7 @@ static void emit_function(Emitter *emitter, const char *symbol)
     if (emitter->target->gpu)
         gpu_declare(emitter, symbol);
     else
-        declare_function(emitter, symbol);
+        emit_declare(emitter, symbol);
     emit_debug_open(emitter, symbol);
     emitter->entry = new_block(emitter, "entry");
     LLVMBasicBlockRef const start = new_block(emitter, "");
@@ -575,6 +551,8 @@ bool llvm_emit_kernel(Ir *ir, const Node *kernel, const TargetMachineInfo *targe
         .arena = arena,
         .kernel = kernel,
         .target = target,
+        .signature = kernel_signature(kernel, target),
+        .index_bits = index_width(ir, kernel, target),
         .module = module,
         .context = context,
         .builder = LLVMCreateBuilderInContext(context),

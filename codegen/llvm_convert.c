@@ -359,12 +359,14 @@ LLVMValueRef emit_extend(Emitter *emitter, LLVMValueRef byte, Dtype to)
     return LLVMBuildAShr(emitter->builder, up, emit_int(type, 8 - bits), "");
 }
 
+/* Indices convert as integers of their width; where that is 32 bits the values are known to fit. */
 LLVMValueRef emit_cast(Emitter *emitter, LLVMValueRef value, Dtype from, Dtype to)
 {
+    const Dtype index = emitter->index_bits == 32 ? DTYPE_I32 : DTYPE_I64;
     if (from == to)
         return value;
-    from = from == DTYPE_INDEX ? DTYPE_I64 : from;
-    to = to == DTYPE_INDEX ? DTYPE_I64 : to;
+    from = from == DTYPE_INDEX ? index : from;
+    to = to == DTYPE_INDEX ? index : to;
     if (is_small_integer(from))
         from = dtype_is_signed(from) ? DTYPE_I8 : DTYPE_U8;
     if (is_small_float(from)) {

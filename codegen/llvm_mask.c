@@ -78,7 +78,7 @@ LLVMValueRef emit_masked(Emitter *emitter, const char *name, LLVMTypeRef value_t
 
 static LLVMValueRef address_of_part(Emitter *emitter, LLVMValueRef address, int bytes)
 {
-    LLVMValueRef const offset = emit_int(LLVMInt64TypeInContext(emitter->context), bytes);
+    LLVMValueRef const offset = emit_int(emit_index_type(emitter, 1), bytes);
     return LLVMBuildGEP2(emitter->builder, LLVMInt8TypeInContext(emitter->context), address,
                          (LLVMValueRef *)(uintptr_t)&offset, 1, "");
 }

@@ -23,14 +23,17 @@ LLVMValueRef emit_buffer(Emitter *emitter, const Node *buffer)
     if (emitter->target->gpu) {
         value = gpu_buffer(emitter, buffer);
     } else if (buffer->payload.buffer->place == PLACE_LOCAL) {
-        LLVMValueRef const offset = emit_int(emit_int_type(emitter, 64, 1), buffer->payload.buffer->offset);
-        value = LLVMBuildGEP2(emitter->builder, emit_int_type(emitter, 8, 1), LLVMGetParam(emitter->function, 4),
-                              (LLVMValueRef[]){offset}, 1, "");
+        LLVMValueRef const offset = emit_int(emit_index_type(emitter, 1), buffer->payload.buffer->offset);
+        LLVMValueRef const scratch = LLVMGetParam(emitter->function, (unsigned)emitter->signature.scratch);
+        value = LLVMBuildGEP2(emitter->builder, emit_int_type(emitter, 8, 1), scratch, (LLVMValueRef[]){offset}, 1, "");
     } else {
         const uintptr_t position = (uintptr_t)map_get(&emitter->parameters, buffer);
         if (!position)
             BUG("a buffer that kernel %s uses is no parameter", emitter->kernel->payload.kernel->name);
-        LLVMValueRef const index = emit_int(emit_int_type(emitter, 64, 1), (int64_t)position - 1);
+        if (emitter->signature.whole)
+            return emit_remember(emitter, buffer, LLVMGetParam(emitter->function, (unsigned)position - 1), function)
+                ->value;
+        LLVMValueRef const index = emit_int(emit_index_type(emitter, 1), (int64_t)position - 1);
         LLVMValueRef const slot = LLVMBuildGEP2(emitter->builder, pointer, LLVMGetParam(emitter->function, 0),
                                                 (LLVMValueRef[]){index}, 1, "");
         const Name name = buffer->payload.buffer->name;
@@ -140,7 +143,7 @@ static LLVMValueRef emit_address(Emitter *emitter, const Node *buffer, Node *off
     LLVMValueRef const pointer = shared_pointer(emitter, buffer, element, &terms);
     if (terms.constant == 0)
         return pointer;
-    return step_pointer(emitter, element, pointer, emit_int(emit_int_type(emitter, 64, 1), terms.constant));
+    return step_pointer(emitter, element, pointer, emit_int(emit_index_type(emitter, 1), terms.constant));
 }
 
 LLVMValueRef emit_element(Emitter *emitter, const Node *buffer, Node *offset)

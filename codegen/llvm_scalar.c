@@ -1,5 +1,6 @@
 /* Scalar operations: every row of scalar.def that a kernel may hold, defined for all inputs as ir/scalar.h says. */
 #include "codegen/emit.h"
+#include "codegen/soft.h"
 #include "ir/scalar.h"
 
 #include <math.h>
@@ -39,6 +40,11 @@ static bool is_constant(const Operation *operation, int i, int64_t *value)
 
 /* ---- integers ---- */
 
+static int bits_of(const Emitter *emitter, const Operation *operation)
+{
+    return operation->dtype == DTYPE_INDEX ? emitter->index_bits : dtype_info[operation->dtype].bits;
+}
+
 /* The divisor with 0 (and, signed, -1 under the least value) replaced by 1; the dividend then is the quotient, wrapped.
  */
 static LLVMValueRef safe_divisor(Emitter *emitter, const Operation *operation)
@@ -49,7 +55,7 @@ static LLVMValueRef safe_divisor(Emitter *emitter, const Operation *operation)
         return operation->in[1];
     LLVMValueRef unsafe = compare(emitter, LLVMIntEQ, operation->in[1], emit_int(operation->type, 0));
     if (dtype_is_signed(operation->dtype)) {
-        const int bits = dtype_info[operation->dtype].bits;
+        const int bits = bits_of(emitter, operation);
         LLVMValueRef const least = emit_int(operation->type, (int64_t)(UINT64_C(1) << (bits - 1)));
         LLVMValueRef const overflow =
             LLVMBuildAnd(builder, compare(emitter, LLVMIntEQ, operation->in[0], least),
@@ -172,7 +178,7 @@ static LLVMValueRef integer_not(Emitter *emitter, const Operation *operation)
 /* A shift by too much is poison in LLVM, also where a select drops it: the amount is made small first. */
 static LLVMValueRef integer_shl(Emitter *emitter, const Operation *operation)
 {
-    const int bits = dtype_info[operation->dtype].bits;
+    const int bits = bits_of(emitter, operation);
     LLVMValueRef const inside = compare(emitter, LLVMIntULT, operation->in[1], emit_int(operation->type, bits));
     LLVMValueRef const amount =
         LLVMBuildAnd(emitter->builder, operation->in[1], emit_int(operation->type, bits - 1), "");
@@ -182,7 +188,7 @@ static LLVMValueRef integer_shl(Emitter *emitter, const Operation *operation)
 
 static LLVMValueRef integer_shr(Emitter *emitter, const Operation *operation)
 {
-    const int bits = dtype_info[operation->dtype].bits;
+    const int bits = bits_of(emitter, operation);
     LLVMValueRef const last = emit_int(operation->type, bits - 1);
     LLVMValueRef const inside = compare(emitter, LLVMIntULT, operation->in[1], emit_int(operation->type, bits));
     if (dtype_is_signed(operation->dtype))
@@ -202,7 +208,7 @@ static LLVMValueRef float_compare(Emitter *emitter, LLVMRealPredicate predicate,
 /* LLVM makes a call of libm's fmod of it, or, for a GPU, something that is only nearly it. */
 static LLVMValueRef float_rem(Emitter *emitter, const Operation *operation)
 {
-    if (emitter->target->gpu)
+    if (emitter->target->gpu || (emitter->target->lacks & TARGET_LACKS_LIBM))
         return emit_exact_rem(emitter, operation->in[0], operation->in[1]);
     return LLVMBuildFRem(emitter->builder, operation->in[0], operation->in[1], "");
 }
@@ -267,6 +273,23 @@ static LLVMValueRef range_extremum(Emitter *emitter, const Operation *operation,
     return parts[0];
 }
 
+/* Where LLVM would call the C library. Equal values have the same bits but for zeros, whose signs are joined. */
+static LLVMValueRef extremum_of_comparisons(Emitter *emitter, const Operation *operation, bool is_max)
+{
+    LLVMBuilderRef const builder = emitter->builder;
+    LLVMValueRef const a = operation->in[0], b = operation->in[1];
+    LLVMTypeRef const bits =
+        emit_int_type(emitter, operation->dtype == DTYPE_F64 ? 64 : 32, emit_lanes(operation->in[0]));
+    LLVMValueRef const a_bits = LLVMBuildBitCast(builder, a, bits, ""), b_bits = LLVMBuildBitCast(builder, b, bits, "");
+    LLVMValueRef const joined =
+        is_max ? LLVMBuildAnd(builder, a_bits, b_bits, "") : LLVMBuildOr(builder, a_bits, b_bits, "");
+    LLVMValueRef const better = float_compare(emitter, is_max ? LLVMRealOGT : LLVMRealOLT, a, b);
+    LLVMValueRef const value =
+        choose(emitter, float_compare(emitter, LLVMRealOEQ, a, b),
+               LLVMBuildBitCast(builder, joined, operation->type, ""), choose(emitter, better, a, b));
+    return choose(emitter, float_compare(emitter, LLVMRealUNO, a, b), LLVMBuildFAdd(builder, a, b, ""), value);
+}
+
 /* Against a constant one machine instruction is enough: `c > x ? c : x` gives x when x is NaN, and zeros need care only
  * when both sides can be zeros of different sign. */
 static LLVMValueRef float_extremum(Emitter *emitter, const Operation *operation, bool is_max)
@@ -284,6 +307,8 @@ static LLVMValueRef float_extremum(Emitter *emitter, const Operation *operation,
         const bool fix_zero = is_max && constant == 0 && !signbit(constant);
         return fix_zero ? LLVMBuildFAdd(emitter->builder, result, emit_real(operation->type, 0), "") : result;
     }
+    if (emitter->target->lacks & (operation->dtype == DTYPE_F64 ? TARGET_LACKS_F64 : TARGET_LACKS_F32))
+        return extremum_of_comparisons(emitter, operation, is_max);
     LLVMValueRef const value = range_extremum(emitter, operation, is_max);
     return value ? value : intrinsic_of(emitter, is_max ? "llvm.maximum" : "llvm.minimum", operation, 2);
 }
@@ -361,8 +386,34 @@ static const Row rows[OP_SCALAR_END - OP_SCALAR_FIRST] = {
 };
 #undef ROW
 
+/* Lane by lane through a function of ours (codegen/soft.h). */
+static LLVMValueRef soft_operation(Emitter *emitter, const Operation *operation, const char *name)
+{
+    const int lanes = emit_lanes(operation->in[0]), arity = scalar_arity(operation->op);
+    LLVMTypeRef const type = emit_type(emitter, operation->dtype, 1);
+    LLVMTypeRef function_type = LLVMFunctionType(type, (LLVMTypeRef[]){type, type, type}, (unsigned)arity, 0);
+    LLVMValueRef function = LLVMGetNamedFunction(emitter->module, name);
+    if (!function) {
+        function = LLVMAddFunction(emitter->module, name, function_type);
+        LLVMSetVisibility(function, LLVMHiddenVisibility);
+    }
+    LLVMValueRef result = LLVMGetPoison(operation->type);
+    for (int lane = 0; lane < lanes; lane++) {
+        LLVMValueRef in[3] = {NULL};
+        for (int i = 0; i < arity; i++)
+            in[i] = emit_lane(emitter, operation->in[i], lane);
+        LLVMValueRef const value = LLVMBuildCall2(emitter->builder, function_type, function, in, (unsigned)arity, "");
+        LLVMValueRef const index = emit_int(LLVMInt32TypeInContext(emitter->context), lane);
+        result = lanes == 1 ? value : LLVMBuildInsertElement(emitter->builder, result, value, index, "");
+    }
+    return result;
+}
+
 static LLVMValueRef float_operation(Emitter *emitter, const Operation *operation, const Row *row)
 {
+    const char *const soft = soft_function(emitter->target, operation->op, operation->dtype);
+    if (soft)
+        return soft_operation(emitter, operation, soft);
     if (row->float_opcode)
         return LLVMBuildBinOp(emitter->builder, row->float_opcode, operation->in[0], operation->in[1], "");
     if (row->float_intrinsic)

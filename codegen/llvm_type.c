@@ -12,6 +12,11 @@ LLVMTypeRef emit_int_type(Emitter *emitter, int bits, int lanes)
     return lanes > 1 ? LLVMVectorType(element, (unsigned)lanes) : element;
 }
 
+LLVMTypeRef emit_index_type(Emitter *emitter, int lanes)
+{
+    return emit_int_type(emitter, emitter->index_bits, lanes);
+}
+
 static LLVMTypeRef element_type(Emitter *emitter, Dtype dtype, int bool_bits)
 {
     const DtypeInfo *const info = &dtype_info[dtype];
@@ -21,7 +26,10 @@ static LLVMTypeRef element_type(Emitter *emitter, Dtype dtype, int bool_bits)
         return LLVMDoubleTypeInContext(emitter->context);
     if (info->kind == CLASS_NONE || info->kind == CLASS_STRING)
         BUG("a kernel holds a value of type %s", info->name);
-    const int bits = info->kind == CLASS_BOOL ? bool_bits : info->bits < 8 ? 8 : info->bits;
+    const int bits = dtype == DTYPE_INDEX       ? emitter->index_bits
+                     : info->kind == CLASS_BOOL ? bool_bits
+                     : info->bits < 8           ? 8
+                                                : info->bits;
     return LLVMIntTypeInContext(emitter->context, (unsigned)bits);
 }
 

@@ -10,6 +10,7 @@
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Changes when the same kernel would give other machine code: cached objects of older versions are then not found. */
@@ -83,8 +84,9 @@ static LLVMTargetMachineRef machine_open(Ir *ir, const ObjectRequest *request)
         backend_error(ir, request, "LLVM has no such target", message);
         return NULL;
     }
-    return LLVMCreateTargetMachine(target, request->target->triple, request->target->cpu, request->target->features,
-                                   LLVMCodeGenLevelDefault, LLVMRelocPIC, LLVMCodeModelDefault);
+    return LLVMCreateTargetMachine(
+        target, request->target->triple, request->target->cpu, request->target->features, LLVMCodeGenLevelDefault,
+        request->target->family->system == SYSTEM_FREESTANDING ? LLVMRelocStatic : LLVMRelocPIC, LLVMCodeModelDefault);
 }
 
 /* A GPU has no flags and 32-bit registers: what is known of thread and block numbers makes divisions narrow. Everything
@@ -120,9 +122,65 @@ static bool assemble(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectB
     return true;
 }
 
+/* ---- stack ---- */
+
+typedef struct Frames {
+    Arena *arena;
+    const char *lines; /* assembler: one symbol per function */
+} Frames;
+
+/* "stack frame size (24) exceeds limit (0) in function 'name'" */
+static void take_frame(LLVMDiagnosticInfoRef info, void *context)
+{
+    Frames *const frames = context;
+    char *const text = LLVMGetDiagInfoDescription(info);
+    const char *const size = strstr(text, "stack frame size ("), *const name = strchr(text, '\'');
+    if (size && name)
+        frames->lines = arena_format(frames->arena, "%s.set \"%.*s%s\", %d\n", frames->lines,
+                                     (int)strcspn(name + 1, "'"), name + 1, OBJECT_FRAME, atoi(strchr(size, '(') + 1));
+    LLVMDisposeMessage(text);
+}
+
+static void ignore_frame(LLVMDiagnosticInfoRef info, void *context)
+{
+    (void)info;
+    (void)context;
+}
+
+/* LLVM tells frame sizes while it emits, so a copy is emitted first; then each becomes a symbol of the object. */
+static void record_frames(Arena *arena, LLVMModuleRef module, LLVMTargetMachineRef machine)
+{
+    LLVMContextRef const context = LLVMGetModuleContext(module);
+    Frames frames = {arena, ""};
+    LLVMAttributeRef const limit = LLVMCreateStringAttribute(context, "warn-stack-size", 15, "0", 1);
+    for (LLVMValueRef function = LLVMGetFirstFunction(module); function; function = LLVMGetNextFunction(function))
+        if (!LLVMIsDeclaration(function))
+            LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex, limit);
+    LLVMModuleRef const copy = LLVMCloneModule(module);
+    LLVMMemoryBufferRef memory = NULL;
+    char *message = NULL;
+    LLVMContextSetDiagnosticHandler(context, take_frame, &frames);
+    if (!LLVMTargetMachineEmitToMemoryBuffer(machine, copy, LLVMObjectFile, &message, &memory))
+        LLVMDisposeMemoryBuffer(memory);
+    LLVMDisposeMessage(message);
+    LLVMDisposeModule(copy);
+    LLVMContextSetDiagnosticHandler(context, ignore_frame, NULL);
+    LLVMAppendModuleInlineAsm(module, frames.lines, strlen(frames.lines));
+    /* No float is passed between functions of different objects: the float ABI of the rest of the program is free. */
+    static const char any_float_abi[] = ".eabi_attribute 28, 3\n";
+    LLVMAppendModuleInlineAsm(module, any_float_abi, sizeof any_float_abi - 1);
+}
+
+static bool wants_frames(const ObjectRequest *request)
+{
+    return request->target->family->system == SYSTEM_FREESTANDING && request->format == FORMAT_OBJECT;
+}
+
 static bool emit(Ir *ir, Arena *arena, const ObjectRequest *request, LLVMModuleRef module, LLVMTargetMachineRef machine,
                  ObjectBytes *result)
 {
+    if (wants_frames(request))
+        record_frames(arena, module, machine);
     if (request->format == FORMAT_LLVM) {
         char *const text = LLVMPrintModuleToString(module);
         result->bytes = strlen(text);

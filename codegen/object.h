@@ -29,6 +29,10 @@ typedef struct ObjectRequest {
     const struct Assembler *assembler; /* of a device's text (codegen/ptxas.h); NULL: the object has no machine code */
 } ObjectRequest;
 
+/* Objects of freestanding families have an absolute symbol for each function that uses stack: its name and this, with
+ * the bytes that one call takes, without what it calls. */
+#define OBJECT_FRAME ".frame"
+
 /* Makes the request's object in `arena`; of a device, a packed DeviceImage (codegen/ptxas.h). False after a diagnostic.
  * The same request gives the same bytes. */
 bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result);

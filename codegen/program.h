@@ -57,6 +57,16 @@ typedef struct IntList {
 
 void int_list_push(Arena *arena, IntList *list, int item);
 
+/* What a model takes of a microcontroller, in bytes. The first two are known before machine code is made. */
+typedef struct Footprint {
+    int64_t ram, weights;     /* the memory of a context (workspace); constants of the model */
+    int64_t flash, code;      /* all that the library adds to read-only memory; of it what is no weight */
+    int64_t stack;            /* below the caller of the deepest entry */
+    int64_t scratch_offset;   /* within the workspace, behind intermediate results */
+    bool workspace_is_static; /* the workspace is part of the library */
+
+} Footprint;
+
 typedef struct Program {
     Ir *ir;
     const Compilation *compilation;
@@ -83,6 +93,7 @@ typedef struct Program {
     int64_t scratch[LEVELS_MAX];
     ProgramImage *images; /* kernel_count x level_count, for devices, once they are compiled (codegen/images.h) */
     Node *instantiate;    /* scheduled kernel, or NULL when all values are constants */
+    Footprint footprint;  /* SYSTEM_FREESTANDING */
 
     /* private to program.c */
     NodeMap value_of, buffer_of;

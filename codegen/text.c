@@ -48,8 +48,12 @@ void text_add(Text *text, const char *format, ...)
 
 void text_add_escaped(Text *text, const char *bytes)
 {
+    text_add_bytes(text, bytes, strlen(bytes));
+}
+
+void text_add_bytes(Text *text, const char *bytes, size_t length)
+{
     static const char hex[] = "0123456789ABCDEF";
-    const size_t length = strlen(bytes);
     reserve(text, length * 3 + 1);
     for (size_t i = 0; i < length; i++) {
         const unsigned char c = (unsigned char)bytes[i];

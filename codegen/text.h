@@ -15,5 +15,6 @@ void text_close(Text *text);
 void text_add(Text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* `bytes` as the inside of an LLVM c"..." string. */
 void text_add_escaped(Text *text, const char *bytes);
+void text_add_bytes(Text *text, const char *bytes, size_t length);
 
 #endif

@@ -2,6 +2,7 @@
 #include "targets/target.h"
 #include "targets/aarch64.h"
 #include "targets/arm.h"
+#include "targets/cortexm.h"
 #include "targets/cuda.h"
 #include "targets/devices.h"
 #include "targets/null.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 
 static const TargetFamily *const families[] = {
-    &x86_family, &aarch64_family, &arm_family, &cuda_family, &null_family,
+    &x86_family, &aarch64_family, &arm_family, &cortexm_family, &cuda_family, &null_family,
 };
 enum { FAMILIES = sizeof families / sizeof *families, NAME_LONGEST = 40 };
 

@@ -19,6 +19,14 @@ enum {
     TARGET_CPU_NEON = 1 << 16,
 };
 
+/* What a machine does not have, so that kernels do without or call a function of their own for it. */
+enum {
+    TARGET_LACKS_F32 = 1 << 0,      /* instructions for f32: every operation is a call */
+    TARGET_LACKS_ROUNDING = 1 << 1, /* floor, ceil, trunc and round of f32 */
+    TARGET_LACKS_F64 = 1 << 2,      /* instructions for f64 */
+    TARGET_LACKS_LIBM = 1 << 3,     /* a C library with mathematical functions */
+};
+
 /* What of the world outside the kernels a family has. It decides the form of the output, never how a kernel computes.
  */
 typedef enum TargetSystem {
@@ -72,6 +80,7 @@ typedef struct TargetMachineInfo {
     bool gather;          /* 32- and 64-bit elements can be gathered by one instruction */
     int64_t l1, l2, l3;   /* bytes of data cache; l3 is one core's share */
     uint64_t cpu_mask;    /* TARGET_CPU_*; of the family's own */
+    unsigned lacks;       /* TARGET_LACKS_* */
     const TargetGpu *gpu; /* NULL: a CPU */
 } TargetMachineInfo;
 
