@@ -2,6 +2,7 @@
 #include "codegen/compile.h"
 
 #include "codegen/elf.h"
+#include "codegen/embedded.h"
 #include "codegen/images.h"
 #include "codegen/lines.h"
 #include "codegen/link.h"
@@ -26,7 +27,8 @@ bool build_program(const Compilation *compilation, const BuildOptions *options, 
 {
     ScheduleOptions schedule = options->schedule;
     breadcrumb("schedule", NULL);
-    return program_build(compilation, options->levels, options->level_count, kernel_schedule, &schedule, program);
+    return program_build(compilation, options->levels, options->level_count, kernel_schedule, &schedule, program) &&
+           (!embedded(program) || embedded_prepare(program, &options->info, &options->embedded));
 }
 
 /* ---- machine code ---- */
@@ -89,24 +91,23 @@ static bool runtime_job(Program *program, KernelJob *job)
     return true;
 }
 
-static Node *fallback(void *context, const KernelJob *job)
-{
-    const Program *const program = context;
-    for (int i = 0; i < program->kernel_count; i++)
-        for (int level = 0; level < program->level_count; level++)
-            if (program->kernels[i].scheduled[level] == job->kernel)
-                return kernel_schedule_plain(program->ir, program->kernels[i].stages, job->target);
-    return NULL;
-}
-
 typedef struct Progress {
     const BuildOptions *options;
     Program *program;
 } Progress;
 
-static Node *progress_fallback(void *context, const KernelJob *job)
+/* The schedule of -O0. */
+static Node *fallback(void *context, const KernelJob *job)
 {
-    return fallback(((Progress *)context)->program, job);
+    const Progress *const progress = context;
+    const Program *const program = progress->program;
+    ScheduleOptions plain = progress->options->schedule;
+    plain.level = 0;
+    for (int i = 0; i < program->kernel_count; i++)
+        for (int level = 0; level < program->level_count; level++)
+            if (program->kernels[i].scheduled[level] == job->kernel)
+                return kernel_schedule(&plain, program->ir, program->kernels[i].stages, job->target);
+    return NULL;
 }
 
 static void progress_report(void *context, int done, int total)
@@ -276,6 +277,53 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
     return good;
 }
 
+/* The constants of a microcontroller's library fit into memory: they are part of the object with its entries. */
+static bool weights_bytes(const Program *program, const void **bytes)
+{
+    WeightList list = collect_weights(program);
+    char *data = NULL;
+    size_t size = 0;
+    FILE *const file = open_memstream(&data, &size);
+    bool good = file && write_weights(&list, file);
+    if (file)
+        good = fclose(file) == 0 && good;
+    *bytes = good ? arena_copy(program->ir->arena, data, size + 1) : NULL;
+    free(data);
+    return good || diag_error(program->ir->diagnostics, EXIT_LIMIT, NULL, "the constants do not fit into memory");
+}
+
+static bool link_embedded(Program *program, const BuildOptions *options, OutputKind kind, const char *output,
+                          const KernelJob *jobs, int count)
+{
+    Arena *const arena = program->ir->arena;
+    ObjectBytes *const objects = NEW_ARRAY(arena, ObjectBytes, (size_t)count + 1);
+    LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + 1);
+    const void *weights;
+    for (int i = 0; i < count; i++) {
+        objects[i] = jobs[i].object;
+        program->kernels[i].scheduled[0] = jobs[i].kernel; /* the plain one, if the first could not be compiled */
+    }
+    if (!weights_bytes(program, &weights) ||
+        !embedded_object(program, &options->info, weights, objects, count, FORMAT_OBJECT, &objects[count]) ||
+        !embedded_stack(program, &options->info, objects, count))
+        return false;
+    for (int i = 0; i <= count; i++)
+        inputs[i] = (LinkInput){.data = objects[i].data, .bytes = objects[i].bytes};
+    int export_count;
+    const char *const *const exports = model_exports(program, &options->info, &export_count);
+    LinkJob job = {.inputs = inputs,
+                   .input_count = count + 1,
+                   .exports = exports,
+                   .export_count = export_count,
+                   .output = output,
+                   .bare = true};
+    ObjectBytes made = {0};
+    job.made = &made;
+    return (kind == OUTPUT_STATIC ? link_static(program->ir->diagnostics, &job)
+                                  : link_object(program->ir->diagnostics, &job)) &&
+           embedded_sizes(program, &made, &options->embedded);
+}
+
 bool build_output(Program *program, const BuildOptions *options, OutputKind kind, const char *output, BuildFacts *facts)
 {
     Ir *const ir = program->ir;
@@ -285,9 +333,10 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
     if (lines)
         table.context = kernel_lines(ir->arena, options->lines_text);
     /* The runtime first: it takes longest. */
-    if (!runtime_job(program, &jobs[0]))
+    const int first = embedded(program) ? 0 : 1;
+    if (first && !runtime_job(program, &jobs[0]))
         return false;
-    const int count = make_jobs(program, jobs, 1, lines);
+    const int count = make_jobs(program, jobs, first, lines);
     Progress progress = {options, program};
     Assembler assembler;
     const bool assembles = is_device(program) && ptxas_find(ir->arena, &assembler);
@@ -300,19 +349,21 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
                                    .cache = options->cache,
                                    .lines = lines,
                                    .assembler = assembles ? &assembler : NULL,
-                                   .fallback = progress_fallback,
+                                   .fallback = fallback,
                                    .progress = progress_report,
                                    .context = &progress};
     breadcrumb("codegen", NULL);
-    *facts = (BuildFacts){.kernels = count - 1};
+    *facts = (BuildFacts){.kernels = count - first};
     if (!compile_kernels(ir, jobs, count, &workers))
         return false;
-    for (int i = 1; i < count; i++) {
+    for (int i = first; i < count; i++) {
         facts->from_cache += jobs[i].from_cache;
         facts->fell_back += jobs[i].fell_back;
         facts->code_bytes += (int64_t)jobs[i].object.bytes;
     }
     breadcrumb("link", NULL);
+    if (embedded(program))
+        return link_embedded(program, options, kind, output, jobs, count);
     return link_all(program, options, kind, output, jobs, count);
 }
 
@@ -332,7 +383,11 @@ bool build_text(Program *program, const BuildOptions *options, ObjectFormat form
         }
     if (is_device(program) && format == FORMAT_ASSEMBLY)
         return true; /* the device's text alone, which an assembler takes */
-    return model_object(program, &options->info, program->compilation->weight_bytes ? weights_symbol : NULL, format,
-                        &bytes) &&
-           fwrite(bytes.data, 1, bytes.bytes, file) == bytes.bytes;
+    const void *weights = NULL;
+    const bool entries = embedded(program)
+                             ? weights_bytes(program, &weights) &&
+                                   embedded_object(program, &options->info, weights, NULL, 0, format, &bytes)
+                             : model_object(program, &options->info,
+                                            program->compilation->weight_bytes ? weights_symbol : NULL, format, &bytes);
+    return entries && fwrite(bytes.data, 1, bytes.bytes, file) == bytes.bytes;
 }

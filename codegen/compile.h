@@ -3,6 +3,7 @@
 #define LATHE_CODEGEN_COMPILE_H
 
 #include "codegen/cache.h"
+#include "codegen/embedded.h"
 #include "codegen/model.h"
 #include "codegen/schedule.h"
 
@@ -11,6 +12,7 @@ typedef enum OutputKind { OUTPUT_SHARED, OUTPUT_STATIC, OUTPUT_OBJECT } OutputKi
 typedef struct BuildOptions {
     ScheduleOptions schedule;
     ModelInfo info;
+    EmbeddedOptions embedded;
     const TargetMachineInfo *const *levels; /* best first */
     int level_count;
     int workers;

@@ -7,6 +7,7 @@
  * tables and a loop over them, and need no memory for arguments. */
 #include "codegen/embedded.h"
 
+#include "codegen/objectfacts.h"
 #include "codegen/signature.h"
 #include "codegen/soft.h"
 #include "codegen/text.h"
@@ -53,12 +54,12 @@ static int64_t round_up(int64_t value, int64_t unit)
     return (value + unit - 1) / unit * unit;
 }
 
-bool embedded_prepare(Program *program, const ModelInfo *info, bool workspace_is_static)
+bool embedded_prepare(Program *program, const ModelInfo *info, const EmbeddedOptions *options)
 {
     if (!refuse_symbols(program))
         return false;
     Footprint *const footprint = &program->footprint;
-    footprint->workspace_is_static = workspace_is_static;
+    footprint->workspace_is_static = options->workspace_is_static;
     footprint->scratch_offset = round_up(program->compilation->arena_bytes, WORKSPACE_ALIGNMENT);
     footprint->ram = round_up(footprint->scratch_offset + program->scratch[0], WORKSPACE_ALIGNMENT);
     if (footprint->ram == 0)
@@ -249,18 +250,129 @@ static void add_run(Writer *writer)
     text_add(text, "}\n");
 }
 
-bool embedded_object(const Program *program, const ModelInfo *info, const void *weights, const char *const *undefined,
-                     int undefined_count, ObjectFormat format, ObjectBytes *result)
+/* ---- names that objects miss ---- */
+
+typedef struct Names {
+    Arena *arena;
+    const char **items;
+    int count, capacity;
+} Names;
+
+static void take_name(void *context, const char *name)
+{
+    Names *const names = context;
+    for (int i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return;
+    if (names->count == names->capacity) {
+        names->capacity = names->capacity * 2 + 16;
+        const char **const items = NEW_ARRAY(names->arena, const char *, (size_t)names->capacity);
+        if (names->count)
+            memcpy(items, names->items, (size_t)names->count * sizeof *items);
+        names->items = items;
+    }
+    names->items[names->count++] = name;
+}
+
+bool embedded_object(const Program *program, const ModelInfo *info, const void *weights, const ObjectBytes *kernels,
+                     int count, ObjectFormat format, ObjectBytes *result)
 {
     Writer writer = {.program = program, .info = info};
+    Names names = {.arena = program->ir->arena};
+    for (int i = 0; i < count; i++)
+        object_undefined(&kernels[i], take_name, &names);
     text_open(&writer.text);
     add_weights(&writer, weights);
     add_declarations(&writer);
     add_init(&writer);
     add_run(&writer);
-    soft_add(&writer.text, undefined, undefined_count);
+    soft_add(&writer.text, names.items, names.count);
     const bool made =
         object_from_text(program->ir, program->ir->arena, "model", machine(program), writer.text.data, format, result);
     text_close(&writer.text);
     return made;
+}
+
+/* ---- stack ---- */
+
+/* The most that a function of the compiler's own library takes, with what it calls: measured for libgcc 12.2, ARMv6-M,
+ * which has the largest frames (docs/targets.md), and rounded up. Other libraries may differ. */
+typedef struct HelperRow {
+    const char *begins; /* the first row that fits counts */
+    int64_t bytes;
+} HelperRow;
+
+static const HelperRow helpers[] = {
+    {"__aeabi_f2d", 32},   {"__aeabi_d2f", 48},    {"__aeabi_f2lz", 96}, {"__aeabi_f2ulz", 96}, {"__aeabi_f", 64},
+    {"__aeabi_d2lz", 160}, {"__aeabi_d2ulz", 160}, {"__aeabi_d", 128},   {"__aeabi_cf", 64},    {"__aeabi_cd", 128},
+    {"__aeabi_h", 64},     {"__aeabi_i2", 64},     {"__aeabi_ui2", 64},  {"__aeabi_l2", 96},    {"__aeabi_ul2", 96},
+    {"__aeabi_l", 96},     {"__aeabi_ul", 96},     {"__aeabi_i", 32},    {"__aeabi_u", 32},     {"__aeabi_mem", 32},
+    {"memcpy", 32},        {"memset", 32},         {"memmove", 32},
+};
+
+static int64_t helper_bytes(const char *name)
+{
+    for (size_t i = 0; i < sizeof helpers / sizeof *helpers; i++)
+        if (strncmp(name, helpers[i].begins, strlen(helpers[i].begins)) == 0)
+            return helpers[i].bytes;
+    return -1;
+}
+
+typedef struct Depth {
+    const Program *program;
+    const ObjectBytes *entries; /* they hold the soft functions */
+    const char *kernel;
+    int64_t bytes;
+    bool good;
+} Depth;
+
+/* The deepest of what an object calls. A soft function calls helpers of f64 at most. */
+static void take_depth(void *context, const char *name)
+{
+    Depth *const depth = context;
+    const int64_t soft = strncmp(name, "lathe_soft_", 11) == 0
+                             ? object_frame(depth->entries, name) + helper_bytes("__aeabi_d")
+                             : helper_bytes(name);
+    if (soft < 0)
+        depth->good = diag_error(depth->program->ir->diagnostics, EXIT_UNSUPPORTED, NULL,
+                                 "kernel %s needs the function %s, which programs of %s are not sure to have",
+                                 depth->kernel, name, machine(depth->program)->name);
+    depth->bytes = soft > depth->bytes ? soft : depth->bytes;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+bool embedded_stack(Program *program, const ModelInfo *info, const ObjectBytes *objects, int count)
+{
+    Arena *const arena = program->ir->arena;
+    int64_t deepest = 0;
+    bool good = true;
+    for (int i = 0; i < count; i++) {
+        Depth depth = {
+            .program = program, .entries = &objects[count], .kernel = program->kernels[i].name, .good = true};
+        object_undefined(&objects[i], take_depth, &depth);
+        deepest = larger(deepest, object_frame(&objects[i], program->kernels[i].symbol[0]) + depth.bytes);
+        good = good && depth.good;
+    }
+    const int64_t run = object_frame(&objects[count], arena_format(arena, "%s_run", info->prefix));
+    program->footprint.stack =
+        larger(run + deepest, object_frame(&objects[count], arena_format(arena, "%s_init", info->prefix)));
+    return good;
+}
+
+/* ---- sizes ---- */
+
+bool embedded_sizes(Program *program, const ObjectBytes *linked, const EmbeddedOptions *options)
+{
+    Footprint *const footprint = &program->footprint;
+    ObjectFacts facts;
+    if (!object_facts(linked, &facts))
+        BUG("the linked object is no ELF32 object");
+    footprint->flash = facts.read_only;
+    footprint->code = facts.read_only - footprint->weights;
+    (void)options;
+    return true;
 }

@@ -7,18 +7,23 @@
 
 enum { WORKSPACE_ALIGNMENT = 8 };
 
+typedef struct EmbeddedOptions {
+    bool workspace_is_static;
+    int64_t max_ram, max_flash; /* bytes; 0: no limit */
+} EmbeddedOptions;
+
 /* Is the program for such a machine? */
 bool embedded(const Program *program);
 /* Lays out the workspace and gives the kernels names that begin with the model's prefix. False after a diagnostic: a
- * symbolic size. */
-bool embedded_prepare(Program *program, const ModelInfo *info, bool workspace_is_static);
-/* The object with constants and entry functions. `undefined` are the names that the kernels' objects do not define. */
-bool embedded_object(const Program *program, const ModelInfo *info, const void *weights, const char *const *undefined,
-                     int undefined_count, ObjectFormat format, ObjectBytes *result);
-/* Fills flash, code and stack of the footprint from the objects of the kernels and of the entries (the last). False
- * after a diagnostic: a kernel needs a function that no library of a microcontroller is sure to have. */
-bool embedded_measure(Program *program, const ObjectBytes *objects, int count);
-/* Names that an object uses and does not define, added to `names`; the text stays that of the object. */
-int embedded_undefined(const ObjectBytes *object, const char **names, int count, int most);
+ * symbolic size, or more memory than there is. */
+bool embedded_prepare(Program *program, const ModelInfo *info, const EmbeddedOptions *options);
+/* The object with constants, entry functions and what of codegen/soft.h the kernels' objects ask for. */
+bool embedded_object(const Program *program, const ModelInfo *info, const void *weights, const ObjectBytes *kernels,
+                     int count, ObjectFormat format, ObjectBytes *result);
+/* Fills the footprint's stack from the objects of the kernels and, behind them, that of the entries. False after a
+ * diagnostic: a kernel needs a function that a microcontroller's program is not sure to have. */
+bool embedded_stack(Program *program, const ModelInfo *info, const ObjectBytes *objects, int count);
+/* Fills flash and code from the linked object. False after a diagnostic: more than there is. */
+bool embedded_sizes(Program *program, const ObjectBytes *linked, const EmbeddedOptions *options);
 
 #endif

@@ -1,8 +1,10 @@
 /* The generated C header: see CONVENTIONS "Generated C header" for its shape. */
 #include "codegen/model.h"
 
+#include "codegen/embedded.h"
 #include "codegen/text.h"
 #include "runtime/embed.h"
+#include "runtime/lathe_model.h"
 
 #include <string.h>
 
@@ -191,9 +193,71 @@ static void write_functions(Text *text, const Program *program, const char *pref
                  prefix, prefix);
 }
 
+/* ---- microcontrollers ---- */
+
+/* The codes of runtime/lathe_model.h that entries without a runtime can give. */
+static void write_codes(Text *text)
+{
+    text_add(text,
+             "#if !defined(LATHE_MODEL_H) && !defined(LATHE_CODES)\n#define LATHE_CODES\nenum {\n"
+             "    LATHE_OK = %d,\n"
+             "    LATHE_E_NULL = %d,     /* a pointer that must not be NULL is NULL */\n"
+             "    LATHE_E_ARGUMENT = %d, /* memory or a tensor is not aligned */\n"
+             "    LATHE_E_MEMORY = %d,   /* the memory is too small */\n"
+             "    LATHE_E_INDEX = %d     /* an index that was computed while running is out of range; the outputs hold "
+             "nothing useful */\n};\n#endif\n\n",
+             LATHE_OK, LATHE_E_NULL, LATHE_E_ARGUMENT, LATHE_E_MEMORY, LATHE_E_INDEX);
+}
+
+static void write_footprint(Text *text, const Footprint *footprint, const char *prefix, const char *macro)
+{
+    text_add(text,
+             "/* Bytes. RAM: the workspace%s%s%s; inputs and outputs come on top. FLASH: code and constants of this "
+             "library. STACK: what its functions\n"
+             " * take below their caller. Functions of the compiler's own library (__aeabi_*) count in STACK, not in "
+             "FLASH. */\n",
+             footprint->workspace_is_static ? ", which is the library's own" : " that ",
+             footprint->workspace_is_static ? "" : prefix, footprint->workspace_is_static ? "" : "_init wants");
+    text_add(text, "#define %s_RAM_SIZE %lld\n#define %s_RAM_ALIGNMENT %d\n", macro, (long long)footprint->ram, macro,
+             WORKSPACE_ALIGNMENT);
+    text_add(text, "#define %s_FLASH_SIZE %lld\n#define %s_WEIGHT_BYTES %lld\n#define %s_STACK_SIZE %lld\n", macro,
+             (long long)footprint->flash, macro, (long long)footprint->weights, macro, (long long)footprint->stack);
+}
+
+static void write_embedded_functions(Text *text, const Program *program, const char *prefix, const char *macro,
+                                     const char **names)
+{
+    const Module *const module = program->module;
+    text_add(text, "typedef struct %s_context %s_context;\n", prefix, prefix);
+    if (program->footprint.workspace_is_static)
+        text_add(
+            text,
+            "/* The library has its own memory: %s_init(NULL, 0, NULL). There is one context, and it needs no end. "
+            "*/\n",
+            prefix);
+    else
+        text_add(
+            text,
+            "/* memory: %s_RAM_SIZE bytes or more at a multiple of %s_RAM_ALIGNMENT, the context's until it is not "
+            "used any more; there may be\n * several contexts. NULL with *error (may be NULL) set to a LATHE_E_* "
+            "code. */\n",
+            macro, macro);
+    text_add(text, "%s_context *%s_init(void *memory, size_t size, int *error);\n", prefix, prefix);
+    text_add(text,
+             "/* Row-major tensors that do not overlap. 0 or a negative LATHE_E_*; one call at a time per context. "
+             "*/\n");
+    text_add(text, "int %s_run(%s_context *context", prefix, prefix);
+    for (int i = 0; i < module->input_count; i++)
+        text_add(text, ", const %s *%s", c_type(module->inputs[i]->type.dtype), names[i]);
+    for (int i = 0; i < module->output_count; i++)
+        text_add(text, ", %s *%s", c_type(module->outputs[i]->type.dtype), names[module->input_count + i]);
+    text_add(text, ");\n");
+}
+
 const char *model_header(const Program *program, const ModelInfo *info)
 {
     Arena *const arena = program->ir->arena;
+    const bool bare = embedded(program);
     const Module *const module = program->module;
     const char *const prefix = info->prefix, *const macro = upper(arena, prefix);
     const char **const names = tensor_names(arena, module);
@@ -206,11 +270,18 @@ const char *model_header(const Program *program, const ModelInfo *info)
     for (int i = 0; i < module->output_count; i++)
         text_add(&text, " * output %s: %s\n", names[module->input_count + i],
                  shape_text(arena, module->outputs[i]->type));
-    text_add(&text, " */\n#ifndef %s_H\n#define %s_H\n\n%s\n", macro, macro, lathe_model_header);
+    text_add(&text, " */\n#ifndef %s_H\n#define %s_H\n\n%s\n", macro, macro,
+             bare ? "#include <stddef.h>\n#include <stdint.h>\n" : lathe_model_header);
     text_add(&text, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n#define %s_ABI 1\n", macro);
-    text_add(&text, "#define %s_ARENA_BYTES %lld /* intermediate results of one context; 0: depends on the dims */\n",
-             macro, (long long)(program->instantiate ? 0 : program->compilation->arena_bytes));
-    text_add(&text, "#define %s_WEIGHT_BYTES %lld\n", macro, (long long)program->compilation->weight_bytes);
+    if (bare) {
+        write_codes(&text);
+        write_footprint(&text, &program->footprint, prefix, macro);
+    } else {
+        text_add(&text,
+                 "#define %s_ARENA_BYTES %lld /* intermediate results of one context; 0: depends on the dims */\n",
+                 macro, (long long)(program->instantiate ? 0 : program->compilation->arena_bytes));
+        text_add(&text, "#define %s_WEIGHT_BYTES %lld\n", macro, (long long)program->compilation->weight_bytes);
+    }
     for (int i = 0; i < module->input_count; i++)
         tensor_macros(&text, arena, macro, names[i], module->inputs[i]->type);
     for (int i = 0; i < module->output_count; i++)
@@ -218,11 +289,15 @@ const char *model_header(const Program *program, const ModelInfo *info)
     text_add(&text, "\n");
     if (program->instantiate)
         write_dims(&text, arena, program, prefix);
-    write_functions(&text, program, prefix, names);
-    text_add(&text,
-             "/* For generic hosts: names, types, shapes and functions of the model. */\nextern const lathe_model_v1 "
-             "%s_model;\n",
-             prefix);
+    if (bare)
+        write_embedded_functions(&text, program, prefix, macro, names);
+    else
+        write_functions(&text, program, prefix, names);
+    if (!bare)
+        text_add(&text,
+                 "/* For generic hosts: names, types, shapes and functions of the model. */\nextern const "
+                 "lathe_model_v1 %s_model;\n",
+                 prefix);
     text_add(&text, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
     const char *const copy = arena_copy(arena, text.data, text.length + 1);
     text_close(&text);

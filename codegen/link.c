@@ -3,6 +3,7 @@
 #include "codegen/link.h"
 #include "codegen/archive.h"
 #include "codegen/elf.h"
+#include "codegen/object.h"
 #include "codegen/scratch.h"
 
 #include <dlfcn.h>
@@ -383,6 +384,30 @@ bool link_shared(Diagnostics *diagnostics, const LinkJob *job)
     return finish(diagnostics, &scratch, job, made, shared_into(diagnostics, &scratch, job, made));
 }
 
+/* Nothing unwinds through our functions, and every one of them would take 8 bytes of flash to say so. */
+static bool leave_out_unwinding(const Scratch *scratch, Arguments *arguments)
+{
+    static const char script[] = "SECTIONS { /DISCARD/ : { *(.ARM.exidx*) *(.rel.ARM.exidx*) } }\n";
+    const char *const path = scratch_path(scratch, "sections");
+    argument(arguments, "-T");
+    argument(arguments, path);
+    return scratch_write(path, script, sizeof script - 1);
+}
+
+static bool read_made(Diagnostics *diagnostics, const LinkJob *job, const char *path)
+{
+    FILE *const file = fopen(path, "rbe");
+    long bytes = -1;
+    if (file && fseek(file, 0, SEEK_END) == 0)
+        bytes = ftell(file);
+    char *const data = bytes >= 0 ? arena_alloc(diagnostics->arena, (size_t)bytes + 1) : NULL;
+    const bool good = data && fseek(file, 0, SEEK_SET) == 0 && fread(data, 1, (size_t)bytes, file) == (size_t)bytes;
+    if (file)
+        fclose(file);
+    *job->made = (ObjectBytes){data, good ? (size_t)bytes : 0};
+    return good || diag_error(diagnostics, EXIT_IO, NULL, "cannot read %s: %s", path, strerror(errno));
+}
+
 /* One object with only the exports visible, so that the objects of several models can stand in one program. */
 static bool object_into(Diagnostics *diagnostics, const Scratch *scratch, const LinkJob *job, const char *made)
 {
@@ -394,10 +419,14 @@ static bool object_into(Diagnostics *diagnostics, const Scratch *scratch, const 
         argument(&arguments, "-nostdlib");
     if (job->strip_debug)
         option(&arguments, "--strip-debug");
+    if (job->bare && !leave_out_unwinding(scratch, &arguments))
+        return diag_error(diagnostics, EXIT_IO, NULL, "cannot write the linker's script: %s", strerror(errno));
     argument(&arguments, "-o");
     argument(&arguments, made);
     if (!add_inputs(diagnostics, scratch, job, &arguments) || !run(diagnostics, scratch, &arguments))
         return false;
+    if (job->bare)
+        return read_made(diagnostics, job, made);
     if (!elf_localize(made, job->exports, job->export_count))
         return diag_error(diagnostics, EXIT_BACKEND, NULL, "%s wrote something that is no ELF object",
                           arguments.items[0]);

@@ -40,6 +40,8 @@ typedef struct LinkJob {
     const char *gnu;              /* how GNU's tools for that machine begin; NULL: there are none */
     const LinkStandIn *stand_ins; /* for another machine */
     int stand_in_count;
+    bool bare;                    /* for a machine without an operating system: no unwind tables */
+    struct ObjectBytes *made; /* bare: gets a copy of the linked object, in the diagnostics' arena */
 } LinkJob;
 
 /* Is this another machine than the one that lathe runs on? Then stand_ins are needed. */

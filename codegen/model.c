@@ -347,6 +347,11 @@ const char *const *model_exports(const Program *program, const ModelInfo *info, 
     Arena *const arena = program->ir->arena;
     const char **const names = NEW_ARRAY(arena, const char *, 6);
     *count = 0;
+    if (program->levels[0]->family->system == SYSTEM_FREESTANDING) {
+        names[(*count)++] = arena_format(arena, "%s_init", info->prefix);
+        names[(*count)++] = arena_format(arena, "%s_run", info->prefix);
+        return names;
+    }
     names[(*count)++] = arena_format(arena, "%s_open", info->prefix);
     names[(*count)++] = arena_format(arena, "%s_close", info->prefix);
     names[(*count)++] = arena_format(arena, "%s_run", info->prefix);

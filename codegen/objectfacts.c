@@ -73,9 +73,6 @@ bool object_facts(const ObjectBytes *object, ObjectFacts *facts)
         if (section->sh_flags & SHF_ALLOC)
             *(section->sh_flags & SHF_WRITE ? &facts->writable : &facts->read_only) += section->sh_size;
     }
-    for (uint64_t i = 1; i < image.symbol_count; i++)
-        if (is_frame(&image, &image.symbols[i]) && image.symbols[i].st_value > facts->deepest_frame)
-            facts->deepest_frame = image.symbols[i].st_value;
     return true;
 }
 
@@ -86,6 +83,17 @@ bool object_undefined(const ObjectBytes *object, void (*visit)(void *context, co
         return false;
     for (uint64_t i = 1; i < image.symbol_count; i++)
         if (image.symbols[i].st_shndx == SHN_UNDEF && *symbol_name(&image, &image.symbols[i]))
+            visit(context, symbol_name(&image, &image.symbols[i]));
+    return true;
+}
+
+bool object_globals(const ObjectBytes *object, void (*visit)(void *context, const char *name), void *context)
+{
+    Image image;
+    if (!image_open(&image, object))
+        return false;
+    for (uint64_t i = 1; i < image.symbol_count; i++)
+        if (image.symbols[i].st_shndx != SHN_UNDEF && ELF32_ST_BIND(image.symbols[i].st_info) != STB_LOCAL)
             visit(context, symbol_name(&image, &image.symbols[i]));
     return true;
 }

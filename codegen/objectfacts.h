@@ -6,13 +6,14 @@
 
 typedef struct ObjectFacts {
     int64_t read_only, writable; /* bytes of sections that are loaded; of those that the program may write */
-    int64_t deepest_frame;       /* of its functions, by OBJECT_FRAME symbols; each counted alone */
 } ObjectFacts;
 
 /* False: no little-endian ELF32 object. */
 bool object_facts(const ObjectBytes *object, ObjectFacts *facts);
 /* Calls `visit` for every name that is used and not defined; the text is the object's. */
 bool object_undefined(const ObjectBytes *object, void (*visit)(void *context, const char *name), void *context);
+/* ... and for every name that other objects may use. */
+bool object_globals(const ObjectBytes *object, void (*visit)(void *context, const char *name), void *context);
 /* The bytes of the frame of `function`; 0: none is recorded. */
 int64_t object_frame(const ObjectBytes *object, const char *function);
 

@@ -168,12 +168,26 @@ static Node *recorded(Tuning *tuning, Ir *ir, Node *kernel, const TargetMachineI
     return scheduled;
 }
 
+bool schedule_apart(const TargetMachineInfo *target, MathMode math)
+{
+    return (target->lacks & TARGET_LACKS_F32) && math != MATH_EXACT;
+}
+
+/* Small code before all: one loop nest per stage. */
+static Node *schedule_bare(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options)
+{
+    const LoopsSchedule schedule = {.lanes = 1, .apart = schedule_apart(target, options->math)};
+    return loops_schedule(ir, kernel, &schedule);
+}
+
 Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineInfo *target)
 {
     const ScheduleOptions *const options = context;
     Node *scheduled = NULL;
     if (target->gpu)
         return gpu_schedule(ir, kernel, target, options);
+    if (target->family->system == SYSTEM_FREESTANDING)
+        return schedule_bare(ir, kernel, target, options);
     if (options->level > 0 && options->tuning)
         scheduled = recorded(options->tuning, ir, kernel, target);
     for (int i = options->level > 0 && !has_order(kernel) ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)

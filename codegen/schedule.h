@@ -13,11 +13,14 @@ typedef struct ScheduleOptions {
     int level;      /* -O: at 0 only `loops` */
     MathMode math;  /* which bits a schedule may change */
     Tuning *tuning; /* NULL: none */
+    MathMode math;
 } ScheduleOptions;
 
 /* Templates in order of preference; the first that matches wins, `loops` matches everything. `context` is a
  * ScheduleOptions. */
 ScheduleFunction kernel_schedule;
+/* Are products and sums of contractions rounded apart? Where fma is a long function, unless every bit is to stay. */
+bool schedule_apart(const TargetMachineInfo *target, MathMode math);
 /* The plain schedule, for kernels whose better one could not be compiled. */
 Node *kernel_schedule_plain(Ir *ir, Node *kernel, const TargetMachineInfo *target);
 

@@ -38,12 +38,13 @@ typedef struct StagePlan {
     int unit_axes; /* how many of them the units count */
     Node *lane;    /* NULL: every axis is a plain loop; else the innermost loop, inside those that run in order */
     int lanes;
+    bool apart;
 } StagePlan;
 
 /* The first `shared` axes are bound outside. */
 static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *schedule, int shared)
 {
-    StagePlan plan = {.lanes = 1};
+    StagePlan plan = {.lanes = 1, .apart = schedule->apart};
     int lane = -1;
     if (schedule->lanes > 1 && dtype_info[stage_buffer(stage)->type.dtype].bits >= 8 &&
         !has_lane_fold(ir, stage_value(stage)))
@@ -79,6 +80,7 @@ static void emit_lanes(Ir *ir, const Node *kernel, Block *block, const Node *sta
     StageEmitter emitter = stage_emitter(ir, kernel, body);
     emitter.lane_axis = plan->lane;
     emitter.lanes = lanes;
+    emitter.apart = plan->apart;
     if (masked) {
         Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, lanes)});
         emitter.mask = scalar2(ir, OP_lt, index_add(ir, iota, plan->lane), splat_make(ir, to, lanes));
@@ -91,6 +93,7 @@ static void emit_stage_rows(Ir *ir, const Node *kernel, Block *block, const Node
 {
     if (!plan->lane) {
         StageEmitter emitter = stage_emitter(ir, kernel, block);
+        emitter.apart = plan->apart;
         stage_emit_store(&emitter, stage_buffer(stage), stage_indices(stage), stage_emit(&emitter, stage_value(stage)));
         return;
     }
@@ -189,6 +192,8 @@ Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
         for (int i = 0; i < stages->count; i++)
             emit_stage(ir, kernel, inside, stages->nodes[i], schedule, rows.axis_count, NULL);
     }
-    return kernel_with_body(ir, kernel, body, units, arena_format(ir->arena, "loops lanes=%d", schedule->lanes),
-                            kernel->payload.kernel->scratch);
+    return kernel_with_body(
+        ir, kernel, body, units,
+        arena_format(ir->arena, "loops lanes=%d%s", schedule->lanes, schedule->apart ? " apart" : ""),
+        kernel->payload.kernel->scratch);
 }

@@ -7,6 +7,7 @@
 
 typedef struct LoopsSchedule {
     int lanes; /* most elements of the innermost output axis at once: 1 scalar, 8, 16; up to 1024 for the interpreter */
+    bool apart;    /* products and sums of contractions rounded apart, for machines without fma */
     bool any_tail; /* a tail of any length as one vector (interpreter); otherwise tails are halved down to 1 */
 } LoopsSchedule;
 
@@ -25,6 +26,7 @@ typedef struct StageEmitter {
     Node *lane_base;    /* the value of lane_axis at lane 0; NULL: the axis itself, a loop's variable */
     int lanes;          /* of values that depend on lane_axis */
     Node *mask;         /* lanes (or, scalar, whether) memory may be touched; NULL: all */
+    bool apart;         /* see LoopsSchedule */
     const Node *kernel; /* tells which buffers are written */
     struct StageMemo *memo;
 } StageEmitter;

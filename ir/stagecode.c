@@ -329,8 +329,8 @@ static Node *emit_contract(StageEmitter *emitter, Node *node)
     Node *const b = cast_make(ir, stage_emit(&inner, node->inputs[1]), dtype);
     Node *const before = body_get(ir, inner.block, total);
     body_set(ir, inner.block, total,
-             dtype_is_float(dtype) ? scalar3(ir, OP_fma, a, b, before)
-                                   : scalar2(ir, OP_add, before, scalar2(ir, OP_mul, a, b)));
+             dtype_is_float(dtype) && !emitter->apart ? scalar3(ir, OP_fma, a, b, before)
+                                                      : scalar2(ir, OP_add, before, scalar2(ir, OP_mul, a, b)));
     return body_get(ir, emitter->block, total);
 }
 

@@ -284,6 +284,12 @@ static void free_copy(Chooser *chooser, const Node *kernel)
     source->payload.buffer->layout = (Layout){0};
 }
 
+/* Panels fill the last one with zeros, which flash has no room for. */
+static bool wants_panels(const Compilation *compilation)
+{
+    return !compilation->target || compilation->target->family->system != SYSTEM_FREESTANDING;
+}
+
 bool pass_layout(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
@@ -306,7 +312,7 @@ bool pass_layout(PassContext *context)
         Node *kernel = module->body->nodes[i];
         if (contract_match(ir, kernel, &roles)) {
             const Layout panels = roles.weight ? panel_layout(&roles) : (Layout){0};
-            if (roles.weight)
+            if (roles.weight && wants_panels(context->compilation))
                 kernel = lay_out_weight(&chooser, kernel, roles.weight, &panels);
         } else {
             kernel = lay_out_other_weights(&chooser, kernel);

@@ -9,12 +9,12 @@
 
 #include <stdlib.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, BARE_ALIGNMENT = 8 };
 
 typedef struct Life {
     Node *buffer; /* a root with PLACE_TEMP */
     int first, last;
-    Node *bytes; /* index: 64-byte multiple */
+    Node *bytes; /* index: a multiple of the alignment */
     int64_t size;
     int64_t offset;
     int slot;
@@ -29,16 +29,25 @@ typedef struct Planner {
     int64_t weight_bytes;
 } Planner;
 
-static Node *buffer_bytes(Ir *ir, Node *buffer)
+/* Lines of a cache, or what any element wants where memory is scarce. */
+static int alignment(const Compilation *compilation)
 {
+    const TargetMachineInfo *const target = compilation->target;
+    return target && target->family->system == SYSTEM_FREESTANDING ? BARE_ALIGNMENT : ALIGNMENT;
+}
+
+static Node *buffer_bytes(const Planner *planner, Node *buffer)
+{
+    Ir *const ir = planner->ir;
+    const int unit = alignment(planner->compilation);
     Node *const bits = index_mul(ir, layout_elements(ir, buffer), index_const(ir, dtype_info[buffer->type.dtype].bits));
-    return index_mul(ir, index_ceildiv(ir, bits, index_const(ir, 8 * ALIGNMENT)), index_const(ir, ALIGNMENT));
+    return index_mul(ir, index_ceildiv(ir, bits, index_const(ir, 8 * unit)), index_const(ir, unit));
 }
 
 static bool place_weight(Planner *planner, Node *buffer)
 {
     int64_t bytes;
-    if (!const_is_int(buffer_bytes(planner->ir, buffer), &bytes) || bytes < 0 || bytes > (int64_t)1 << 40)
+    if (!const_is_int(buffer_bytes(planner, buffer), &bytes) || bytes < 0 || bytes > (int64_t)1 << 40)
         return diag_error(planner->ir->diagnostics, EXIT_LIMIT, NULL, "constant \"%s\" is too large",
                           buffer->payload.buffer->name);
     buffer->payload.buffer->offset = planner->weight_bytes;
@@ -71,7 +80,7 @@ static bool touch(Planner *planner, Node *buffer, int when)
         planner->capacity = capacity;
     }
     Life *const life = &planner->lives[planner->count++];
-    *life = (Life){.buffer = root, .first = when, .last = when, .bytes = buffer_bytes(planner->ir, root)};
+    *life = (Life){.buffer = root, .first = when, .last = when, .bytes = buffer_bytes(planner, root)};
     if (!const_is_int(life->bytes, &life->size))
         life->size = -1;
     map_set(&planner->number, root, (void *)(intptr_t)planner->count);

@@ -37,7 +37,7 @@ static bool ends_with(const char *text, const char *ending)
 }
 
 /* What --emit names, else what the output's name says, else a shared library. */
-static void wanted(const Options *options, const char *output, bool *want)
+static void wanted(const Options *options, const char *output, bool bare, bool *want)
 {
     const char *const *names;
     const int count = option_list(options, OPTION_EMIT, &names);
@@ -49,7 +49,7 @@ static void wanted(const Options *options, const char *output, bool *want)
             want[row] = true;
             return;
         }
-    want[0] = want[0] || count == 0;
+    want[bare ? 1 : 0] = want[bare ? 1 : 0] || count == 0; /* a microcontroller has no shared libraries */
 }
 
 /* The file of one kind: the output itself when its name fits or it is the only one, else beside it. */
@@ -228,7 +228,7 @@ static bool check_outputs(Compile *compile)
                           option_count(options, OPTION_OUTPUT));
     if (!compile->output)
         return none || diag_error(options->diagnostics, EXIT_USAGE, NULL, "compile needs -o OUT");
-    wanted(options, compile->output, compile->want);
+    wanted(options, compile->output, pipeline_bare(&compile->pipeline), compile->want);
     for (int row = 0; row < EMIT_ROWS; row++) {
         compile->kinds += compile->want[row];
         compile->library = compile->library || (compile->want[row] && emit_rows[row].library);

@@ -141,12 +141,13 @@ static bool choose_levels(Pipeline *pipeline)
 }
 
 /* What the command line can say and this version cannot do is refused, never ignored. */
-static bool refuse_unsupported(const Options *options)
+static bool refuse_unsupported(const Pipeline *pipeline)
 {
+    const Options *const options = pipeline->options;
     if (option_given(options, OPTION_FEATURES))
         return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL,
                           "--features is not supported: choose a level with --cpu");
-    if (!option_is(options, OPTION_COMPILE_THREADS, "pthread"))
+    if (!option_is(options, OPTION_COMPILE_THREADS, "pthread") && !pipeline_bare(pipeline))
         return diag_error(options->diagnostics, EXIT_UNSUPPORTED, NULL,
                           "--threads %s is not supported: the caller of a compiled model chooses when it opens it",
                           option_text(options, OPTION_COMPILE_THREADS));
@@ -199,7 +200,7 @@ bool pipeline_start(Pipeline *pipeline, const Options *options)
         build->progress = report_progress;
         build->context = pipeline;
     }
-    return refuse_unsupported(options) && choose_levels(pipeline);
+    return choose_levels(pipeline) && refuse_unsupported(pipeline) && pipeline_bare_options(pipeline);
 }
 
 /* From the name of the file alone, so that it does not matter from where it is named. Names of the runtime's own stay

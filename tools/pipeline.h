@@ -38,6 +38,11 @@ bool pipeline_output(Pipeline *pipeline, OutputKind kind, const char *output, Bu
 const char *pipeline_sha256(Pipeline *pipeline);
 void pipeline_close(Pipeline *pipeline);
 
+/* Is the target a microcontroller? */
+bool pipeline_bare(const Pipeline *pipeline);
+/* Reads what the command line says about microcontrollers, or refuses it. */
+bool pipeline_bare_options(Pipeline *pipeline);
+
 /* Does each name that the option lists belong to a pass? Otherwise a usage error with the nearest name. */
 bool pass_names_check(const Options *options, OptionId id);
 

@@ -139,6 +139,12 @@ static void write_memory(JsonWriter *json, const Pipeline *pipeline, const Build
     else
         json_integer(json, compilation->arena_bound);
     json_field_integer(json, "weight_bytes", compilation->weight_bytes);
+    if (facts && pipeline_bare(pipeline)) {
+        const Footprint *const footprint = &pipeline->program.footprint;
+        json_field_integer(json, "ram_bytes", footprint->ram);
+        json_field_integer(json, "flash_bytes", footprint->flash);
+        json_field_integer(json, "stack_bytes", footprint->stack);
+    }
     if (facts)
         json_field_integer(json, "code_bytes", facts->code_bytes);
 }

@@ -181,7 +181,9 @@ static bool interpret(Pipeline *pipeline)
         !make_outputs(pipeline, values, count, outputs))
         return false;
     Module scheduled = *module;
-    const LoopsSchedule rows = {.lanes = 1024, .any_tail = true};
+    const LoopsSchedule rows = {.lanes = 1024,
+                                .apart = schedule_apart(pipeline->compilation.target, pipeline->compilation.math),
+                                .any_tail = true};
     scheduled.body = block_make(pipeline->ir);
     for (int i = 0; i < module->body->count; i++)
         block_append(pipeline->ir, scheduled.body, loops_schedule(pipeline->ir, module->body->nodes[i], &rows));
