@@ -384,10 +384,11 @@ bool link_shared(Diagnostics *diagnostics, const LinkJob *job)
     return finish(diagnostics, &scratch, job, made, shared_into(diagnostics, &scratch, job, made));
 }
 
-/* Nothing unwinds through our functions, and every one of them would take 8 bytes of flash to say so. */
+/* Nothing unwinds through our functions, and every one of them would take 8 bytes of flash to say so. A word on stacks
+ * would make linkers warn of all the objects of the program that have none. */
 static bool leave_out_unwinding(const Scratch *scratch, Arguments *arguments)
 {
-    static const char script[] = "SECTIONS { /DISCARD/ : { *(.ARM.exidx*) *(.rel.ARM.exidx*) } }\n";
+    static const char script[] = "SECTIONS { /DISCARD/ : { *(.ARM.exidx*) *(.rel.ARM.exidx*) *(.note.GNU-stack) } }\n";
     const char *const path = scratch_path(scratch, "sections");
     argument(arguments, "-T");
     argument(arguments, path);
