@@ -1,15 +1,14 @@
 /* Cortex-M: microcontrollers without an operating system. Every level has its own instruction set; none runs another's
  * code unchanged, so a library has one of them.
  *
- * Vectors are single registers: the scalar FPU's, or, without one, the integer registers of soft floats. The numbers of
- * the M55's row are the scalar FPU's too: MVE has no f64, masks by predication only, and no test of ours has run on the
- * core itself. */
+ * Kernels use single registers: those of the scalar FPU or, without one, of the integers that soft floats are. LATER:
+ * the M55's vectors (MVE); its row is that of its scalar FPU. */
 #include "targets/cortexm.h"
 
 enum { ELF_ARM = 40 };
 
-/* Unaligned words are legal on ARMv7-M and later but not on every bus: never made. Thumb and the profile are said here
- * because LLVM's names imply them and code must not depend on names. */
+/* Unaligned words are legal on ARMv7-M and later but not on every bus: never made. The names of CPUs imply most of
+ * this, but code must not depend on names. */
 #define V6M  "+armv6-m,+thumb-mode,+mclass,+noarm,+strict-align"
 #define V7M  "+armv7e-m,+thumb-mode,+thumb2,+mclass,+noarm,+hwdiv,+dsp,+strict-align"
 #define V81M "+armv8.1-m.main,+thumb-mode,+thumb2,+mclass,+noarm,+hwdiv,+dsp,+strict-align"

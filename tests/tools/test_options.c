@@ -431,7 +431,7 @@ Test(texts, completion_works_in_bash)
         const char *words, *wanted;
     } rows[] = {
         {"lathe com", "compile completion"},
-        {"lathe compile --ma", "--math"},
+        {"lathe compile --mat", "--math"},
         {"lathe compile --math ", "exact default fast"},
         {"lathe compile --threads n", "none"},
         {"lathe cache ", "stats gc"},
