@@ -2,7 +2,6 @@
  * even offset. */
 #include "codegen/archive.h"
 #include "codegen/elf.h"
-#include "codegen/objectfacts.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -177,10 +176,7 @@ bool archive_write(FILE *file, const ArchiveMember *members, int count)
     bool done = files && offsets;
     while (done && mapped < count && map_file(members[mapped].path, &files[mapped])) {
         symbols.member = (uint32_t)mapped;
-        const ObjectBytes object = {files[mapped].bytes, files[mapped].size};
-        done = (elf_globals(object.data, object.bytes, symbol_add, &symbols) ||
-                object_globals(&object, symbol_add, &symbols)) &&
-               !symbols.failed;
+        done = elf_globals(files[mapped].bytes, files[mapped].size, symbol_add, &symbols) && !symbols.failed;
         mapped++;
     }
     done = done && mapped == count && write_all(file, members, files, count, &symbols, offsets);

@@ -316,6 +316,8 @@ static bool link_embedded(Program *program, const BuildOptions *options, OutputK
                    .exports = exports,
                    .export_count = export_count,
                    .output = output,
+                   .machine = program_host(program)->family->elf_machine,
+                   .gnu = program_host(program)->family->gnu,
                    .bare = true};
     ObjectBytes made = {0};
     job.made = &made;

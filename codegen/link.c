@@ -426,12 +426,10 @@ static bool object_into(Diagnostics *diagnostics, const Scratch *scratch, const 
     argument(&arguments, made);
     if (!add_inputs(diagnostics, scratch, job, &arguments) || !run(diagnostics, scratch, &arguments))
         return false;
-    if (job->bare)
-        return read_made(diagnostics, job, made);
     if (!elf_localize(made, job->exports, job->export_count))
         return diag_error(diagnostics, EXIT_BACKEND, NULL, "%s wrote something that is no ELF object",
                           arguments.items[0]);
-    return true;
+    return !job->bare || read_made(diagnostics, job, made);
 }
 
 bool link_object(Diagnostics *diagnostics, const LinkJob *job)

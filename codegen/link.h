@@ -40,7 +40,7 @@ typedef struct LinkJob {
     const char *gnu;              /* how GNU's tools for that machine begin; NULL: there are none */
     const LinkStandIn *stand_ins; /* for another machine */
     int stand_in_count;
-    bool bare;                    /* for a machine without an operating system: no unwind tables */
+    bool bare;                /* for a machine without an operating system: no unwind tables */
     struct ObjectBytes *made; /* bare: gets a copy of the linked object, in the diagnostics' arena */
 } LinkJob;
 

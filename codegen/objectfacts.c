@@ -87,17 +87,6 @@ bool object_undefined(const ObjectBytes *object, void (*visit)(void *context, co
     return true;
 }
 
-bool object_globals(const ObjectBytes *object, void (*visit)(void *context, const char *name), void *context)
-{
-    Image image;
-    if (!image_open(&image, object))
-        return false;
-    for (uint64_t i = 1; i < image.symbol_count; i++)
-        if (image.symbols[i].st_shndx != SHN_UNDEF && ELF32_ST_BIND(image.symbols[i].st_info) != STB_LOCAL)
-            visit(context, symbol_name(&image, &image.symbols[i]));
-    return true;
-}
-
 int64_t object_frame(const ObjectBytes *object, const char *function)
 {
     Image image;

@@ -12,8 +12,6 @@ typedef struct ObjectFacts {
 bool object_facts(const ObjectBytes *object, ObjectFacts *facts);
 /* Calls `visit` for every name that is used and not defined; the text is the object's. */
 bool object_undefined(const ObjectBytes *object, void (*visit)(void *context, const char *name), void *context);
-/* ... and for every name that other objects may use. */
-bool object_globals(const ObjectBytes *object, void (*visit)(void *context, const char *name), void *context);
 /* The bytes of the frame of `function`; 0: none is recorded. */
 int64_t object_frame(const ObjectBytes *object, const char *function);
 

@@ -74,6 +74,7 @@ const TargetFamily cortexm_family = {
     .system = SYSTEM_FREESTANDING,
     .pointer_bits = 32,
     .elf_machine = ELF_ARM,
+    .gnu = "arm-none-eabi",
     .levels = levels,
     .level_count = sizeof levels / sizeof *levels,
 };
