@@ -96,17 +96,15 @@ typedef struct Progress {
     Program *program;
 } Progress;
 
-/* The schedule of -O0. */
 static Node *fallback(void *context, const KernelJob *job)
 {
-    const Progress *const progress = context;
-    const Program *const program = progress->program;
-    ScheduleOptions plain = progress->options->schedule;
-    plain.level = 0;
+    const Program *const program = ((Progress *)context)->program;
     for (int i = 0; i < program->kernel_count; i++)
         for (int level = 0; level < program->level_count; level++)
             if (program->kernels[i].scheduled[level] == job->kernel)
-                return kernel_schedule(&plain, program->ir, program->kernels[i].stages, job->target);
+                return embedded(program) /* whose schedules are all plain already */
+                           ? NULL
+                           : kernel_schedule_plain(program->ir, program->kernels[i].stages, job->target);
     return NULL;
 }
 
@@ -299,10 +297,8 @@ static bool link_embedded(Program *program, const BuildOptions *options, OutputK
     ObjectBytes *const objects = NEW_ARRAY(arena, ObjectBytes, (size_t)count + 1);
     LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + 1);
     const void *weights;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         objects[i] = jobs[i].object;
-        program->kernels[i].scheduled[0] = jobs[i].kernel; /* the plain one, if the first could not be compiled */
-    }
     if (!weights_bytes(program, &weights) ||
         !embedded_object(program, &options->info, weights, objects, count, FORMAT_OBJECT, &objects[count]) ||
         !embedded_stack(program, &options->info, objects, count))
