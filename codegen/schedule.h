@@ -13,7 +13,6 @@ typedef struct ScheduleOptions {
     int level;      /* -O: at 0 only `loops` */
     MathMode math;  /* which bits a schedule may change */
     Tuning *tuning; /* NULL: none */
-    MathMode math;
 } ScheduleOptions;
 
 /* Templates in order of preference; the first that matches wins, `loops` matches everything. `context` is a
