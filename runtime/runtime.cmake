@@ -177,6 +177,16 @@ if(LATHE_TESTS)
     set_target_properties(runtime_library_${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime)
   endforeach()
 
+  # A CUDA driver in host memory, and one that is older than what models need; tests open them by path.
+  foreach(stub stub_cuda old_cuda)
+    add_library(${stub} MODULE ${CMAKE_SOURCE_DIR}/tests/runtime/${stub}.c)
+    target_include_directories(${stub} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_compile_options(${stub} PRIVATE -Wno-missing-prototypes)
+    target_link_options(${stub} PRIVATE -Wl,-soname,libcuda.so.1)
+    target_link_libraries(${stub} PRIVATE Threads::Threads)
+    set_target_properties(${stub} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/runtime)
+  endforeach()
+
   # Not a test: prints the cost of a launch.
   add_executable(runtime_overhead ${CMAKE_SOURCE_DIR}/tests/runtime/overhead.c)
   target_link_libraries(runtime_overhead PRIVATE lathe_runtime)
