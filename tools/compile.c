@@ -169,22 +169,31 @@ static bool write_texts(Compile *compile)
     return true;
 }
 
+/* Everything that a compilation reads; NULL behind the last. */
+static const char *input_file(const Pipeline *pipeline, int number)
+{
+    const char *const tuning = option_text(pipeline->options, OPTION_TUNING);
+    if (number < pipeline->model.file_count)
+        return pipeline->model.files[number];
+    return number == pipeline->model.file_count && tuning && strcmp(tuning, "-") != 0 ? tuning : NULL;
+}
+
 /* One rule for make: blanks, # and $ are escaped. */
 static bool write_depfile(Compile *compile, const char *path)
 {
-    const ImportedModel *const model = &compile->pipeline.model;
+    const Pipeline *const pipeline = &compile->pipeline;
     FILE *const file = staging_stream(&compile->staging, path);
     if (!file)
         return false;
-    for (int i = -1; i < model->file_count; i++) {
-        for (const char *c = i < 0 ? compile->output : model->files[i]; *c; c++) {
+    for (int i = -1; i < 0 || input_file(pipeline, i); i++) {
+        for (const char *c = i < 0 ? compile->output : input_file(pipeline, i); *c; c++) {
             if (*c == ' ' || *c == '#')
                 fputc('\\', file);
             if (*c == '$')
                 fputc('$', file);
             fputc(*c, file);
         }
-        fputs(i < 0 ? ":" : i + 1 < model->file_count ? " \\\n  " : "\n", file);
+        fputs(i < 0 ? ":" : input_file(pipeline, i + 1) ? " \\\n  " : "\n", file);
         if (i < 0)
             fputc(' ', file);
     }
@@ -269,8 +278,8 @@ static void print_summary(const Compile *compile, double seconds)
 
 static bool print_files(const Pipeline *pipeline)
 {
-    for (int i = 0; i < pipeline->model.file_count; i++)
-        puts(pipeline->model.files[i]);
+    for (int i = 0; input_file(pipeline, i); i++)
+        puts(input_file(pipeline, i));
     return true;
 }
 

@@ -1,8 +1,11 @@
 /* The lathe program: scans the command line, calls the verb, prints what was said, leaves with the code. */
 #include "tools/leave.h"
+#include "tools/runner/runner.h"
 #include "tools/verbs.h"
 
 #include <locale.h>
+#include <string.h>
+#include <unistd.h>
 
 typedef int VerbFunction(const Options *options);
 
@@ -54,6 +57,8 @@ static void messages_print(const Options *options)
 
 int main(int argc, char **argv)
 {
+    if (argc == 1 && strcmp(argv[0], "lathe-runner") == 0) /* started by lathe tune, which has no other file to start */
+        return runner_serve(STDIN_FILENO, STDOUT_FILENO);
     leave_cleanly();
     setlocale(LC_CTYPE, ""); /* for the character set alone: numbers keep their points */
     Arena *const arena = arena_open(0, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "ir/ops/ops.h"
 #include "tools/arguments.h"
 #include "tools/cachefolder.h"
+#include "tools/tune/records.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -291,9 +292,41 @@ bool pipeline_passes(Pipeline *pipeline)
     return passes_run(&pipeline->compilation, &passes);
 }
 
+/* What of the records was not used, in one warning. */
+static void report_tuning(const Pipeline *pipeline, const char *path)
+{
+    const Tuning *const tuning = &pipeline->tuning;
+    const Where where = {.file = name_intern(pipeline->arena, path)};
+    int elsewhere = 0, unknown = 0;
+    for (int i = 0; i < tuning->count; i++) {
+        bool ours = false;
+        for (int j = 0; j < pipeline->build.level_count; j++)
+            ours = ours || (strcmp(tuning->records[i].target, pipeline->build.levels[j]->name) == 0 &&
+                            strcmp(tuning->records[i].features, pipeline->build.levels[j]->features) == 0);
+        elsewhere += !ours;
+        unknown += ours && !tuning->records[i].used;
+    }
+    if (elsewhere + unknown + tuning->outside == 0)
+        return;
+    diag_warning(pipeline->diagnostics, &where,
+                 "%d of %d tuning records do not apply: %d for other targets, %d of kernels that this model does not "
+                 "have, %d outside of their template's space",
+                 elsewhere + unknown + tuning->outside, tuning->count, elsewhere, unknown, tuning->outside);
+    if (tuning->refusal)
+        diag_note(pipeline->diagnostics, "the first of those: %s", tuning->refusal);
+}
+
 bool pipeline_program(Pipeline *pipeline)
 {
-    return build_program(&pipeline->compilation, &pipeline->build, &pipeline->program);
+    const char *const path = option_text(pipeline->options, OPTION_TUNING);
+    if (path && !records_read(&pipeline->tuning, path, pipeline->arena, pipeline->diagnostics))
+        return false;
+    pipeline->build.schedule.tuning = path ? &pipeline->tuning : NULL;
+    if (!build_program(&pipeline->compilation, &pipeline->build, &pipeline->program))
+        return false;
+    if (path)
+        report_tuning(pipeline, path);
+    return true;
 }
 
 const char *pipeline_sha256(Pipeline *pipeline)

@@ -17,6 +17,7 @@ typedef struct Pipeline {
     bool imported;
     Compilation compilation;
     BuildOptions build;
+    Tuning tuning; /* --tuning */
     TargetChoice target;
     Program program;
     Progress progress;
