@@ -11,7 +11,7 @@ foreach(file LatheModel.cmake model_test.c)
 endforeach()
 configure_file(cmake/package/lathe.pc.in ${CMAKE_BINARY_DIR}/lathe.pc @ONLY)
 
-install(TARGETS lathe RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tool)
+install(TARGETS lathe lathe-runner RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tool)
 # Always lib, not lib/<machine>: the files are of no architecture, and LatheConfig.cmake finds bin by counting three folders up.
 install(DIRECTORY ${package_folder} DESTINATION lib/cmake COMPONENT dev)
 install(FILES ${CMAKE_BINARY_DIR}/lathe.pc DESTINATION share/pkgconfig COMPONENT dev)
