@@ -11,14 +11,6 @@
 
 /* ---- the loop over k ---- */
 
-/* A loop that runs once when number `tile` exists: the variable, which is known to be below its extent. */
-static Block *when_exists(GpuContract *c, Block *block, Node *tile, Node **variable)
-{
-    Ir *const ir = c->ir;
-    *variable = axis_make(ir, "next", c->k_tiles);
-    return body_for(ir, block, *variable, tile, index_min(ir, index_add(ir, tile, index_const(ir, 1)), c->k_tiles), 1);
-}
-
 static Node *slot_of(const GpuContract *c, Node *k_tile)
 {
     return index_mod(c->ir, k_tile, index_const(c->ir, c->stages));
@@ -31,11 +23,11 @@ void gpu_contract_loop(GpuContract *c, Block *block, GpuMultiply *multiply, void
     Ir *const ir = c->ir;
     const bool async = c->a.async || c->b.async;
     GpuOperand *const operands[2] = {&c->a, &c->b};
-    Node *tile;
     operand_open(c, &c->a, block);
     operand_open(c, &c->b, block);
     for (int i = 0; i < c->stages - 1; i++) {
-        Block *const first = when_exists(c, block, index_const(ir, i), &tile);
+        Node *const tile = index_const(ir, i);
+        Block *const first = gpu_if(ir, block, scalar2(ir, OP_lt, tile, c->k_tiles));
         for (int j = 0; j < 2; j++) {
             operand_fetch(c, operands[j], first, tile, slot_of(c, tile));
             operand_land(c, operands[j], first, slot_of(c, tile));
@@ -48,14 +40,15 @@ void gpu_contract_loop(GpuContract *c, Block *block, GpuMultiply *multiply, void
     if (async)
         gpu_order(ir, body, OP_copy_wait, NULL, 0, c->stages - 2);
     gpu_barrier(ir, body);
-    Block *const next = when_exists(c, body, index_add(ir, k_tile, index_const(ir, c->stages - 1)), &tile);
+    Node *const tile = index_add(ir, k_tile, index_const(ir, c->stages - 1));
+    Block *const next = gpu_if(ir, body, scalar2(ir, OP_lt, tile, c->k_tiles));
     for (int j = 0; j < 2; j++)
         operand_fetch(c, operands[j], next, tile, slot_of(c, tile));
     if (async)
         gpu_order(ir, body, OP_copy_commit, NULL, 0, 0);
     multiply(c, context, body, slot_of(c, k_tile), k_tile);
     for (int j = 0; j < 2; j++)
-        operand_land(c, operands[j], body, slot_of(c, index_add(ir, k_tile, index_const(ir, c->stages - 1))));
+        operand_land(c, operands[j], body, slot_of(c, tile));
 }
 
 /* ---- results ---- */
@@ -200,12 +193,6 @@ static void emit_thread_tile(GpuContract *c, Block *block)
 
 /* ---- blocks ---- */
 
-static Block *bind(Ir *ir, Block *block, const char *name, Node *extent, Node *value, Node **axis)
-{
-    *axis = axis_make(ir, name, extent);
-    return body_for(ir, block, *axis, value, index_add(ir, value, index_const(ir, 1)), 1);
-}
-
 /* Units: batch x tiles of columns x tiles of rows, rows fastest: neighbouring blocks share their columns. */
 static Node *emit_blocks(GpuContract *c, Block *body)
 {
@@ -215,16 +202,12 @@ static Node *emit_blocks(GpuContract *c, Block *body)
     Node *const column_tiles = index_ceildiv(ir, c->roles.columns, width);
     Node *const batches = axes_points(ir, c->roles.batch, c->roles.batch_count);
     Node *const units = index_mul(ir, index_mul(ir, batches, column_tiles), row_tiles);
-    Node *unit, *row_tile, *column_tile, *digits[RANK_MAX];
-    Block *block = gpu_blocks(ir, body, units, &unit);
+    Node *unit;
+    Block *const block = gpu_blocks(ir, body, units, &unit);
     Node *const above = index_floordiv(ir, unit, row_tiles);
-    block = bind(ir, block, "rows", row_tiles, index_mod(ir, unit, row_tiles), &row_tile);
-    block = bind(ir, block, "columns", column_tiles, index_mod(ir, above, column_tiles), &column_tile);
-    gpu_digits(ir, c->roles.batch, c->roles.batch_count, index_floordiv(ir, above, column_tiles), digits);
-    for (int i = 0; i < c->roles.batch_count; i++)
-        block = bind(ir, block, c->roles.batch[i]->payload.name, c->roles.batch[i]->inputs[0], digits[i], &c->batch[i]);
-    c->a.first = index_mul(ir, row_tile, height);
-    c->b.first = index_mul(ir, column_tile, width);
+    c->a.first = index_mul(ir, index_mod(ir, unit, row_tiles), height);
+    c->b.first = index_mul(ir, index_mod(ir, above, column_tiles), width);
+    gpu_digits(ir, c->roles.batch, c->roles.batch_count, index_floordiv(ir, above, column_tiles), c->batch);
     if (c->mma)
         gpu_mma_tile(c, block);
     else
