@@ -8,8 +8,10 @@
  * all.
  */
 Node *gpu_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options);
-/* Contractions of floats by tiles in shared memory; NULL for other kernels. */
-Node *gpu_contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options);
+/* Contractions of floats by tiles in shared memory; NULL for other kernels, or when the trial's answers (NULL: none) do
+ * not fit together. */
+Node *gpu_contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options,
+                            Trial *trial);
 /* Folds along rows, sixteen threads a row; NULL for other kernels. */
 Node *gpu_row_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target);
 /* `gpu loops` alone. */

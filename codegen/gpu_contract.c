@@ -220,9 +220,10 @@ static const char *moving(const GpuOperand *o)
     return o->async ? o->lanes > 1 ? "async" : "scattered" : o->lanes > 1 ? "chunks" : "values";
 }
 
-Node *gpu_contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options)
+Node *gpu_contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options,
+                            Trial *trial)
 {
-    GpuContract contract = {.ir = ir, .kernel = kernel, .target = target};
+    GpuContract contract = {.ir = ir, .kernel = kernel, .target = target, .trial = trial};
     if (!gpu_contract_plan(&contract, options))
         return NULL;
     const GpuTile *const t = &contract.tile;

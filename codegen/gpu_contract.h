@@ -15,7 +15,7 @@
 #include "ir/mma.h"
 #include "ir/roles.h"
 
-enum { TILE_ROWS_MAX = 8, TILE_VECTORS_MAX = 2, WARP_SUMS_MAX = 16, FETCH_MAX = 64 };
+enum { TILE_ROWS_MAX = 8, TILE_VECTORS_MAX = 2, WARP_SUMS_MAX = 16, FETCH_MAX = 64, STAGES_MAX = 4 };
 
 /* The tile of a block; of a thread thread_rows x vectors x lanes of it, or, by matrix instructions, of a warp
  * warp_rows x warp_columns. */
@@ -48,6 +48,7 @@ typedef struct GpuContract {
     Ir *ir;
     Node *kernel;
     const TargetMachineInfo *target;
+    Trial *trial; /* NULL: the cost model decides */
     ContractRoles roles;
     GpuTile tile;
     int threads, stages; /* stages: tiles of k in shared memory */
@@ -61,7 +62,6 @@ typedef struct GpuContract {
 /* Fills everything that does not depend on the block. False when the template cannot do the kernel, or others do it
  * better. */
 bool gpu_contract_plan(GpuContract *contract, const ScheduleOptions *options);
-int64_t gpu_contract_shared_bytes(const GpuContract *contract, int stages);
 
 /* Before the loop over k: room for what is on its way. */
 void operand_open(GpuContract *contract, GpuOperand *operand, Block *block);

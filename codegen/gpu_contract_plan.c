@@ -158,7 +158,7 @@ static void plan_pitches(GpuContract *c)
     c->b.tile = c->tile.columns;
 }
 
-int64_t gpu_contract_shared_bytes(const GpuContract *c, int stages)
+static int64_t shared_bytes(const GpuContract *c, int stages)
 {
     const int64_t elements = (int64_t)c->tile.rows * c->a.pitch + (int64_t)c->tile.depth * c->b.pitch;
     return stages * elements * dtype_info[c->a.dtype].bits / 8;
@@ -168,7 +168,7 @@ int64_t gpu_contract_shared_bytes(const GpuContract *c, int stages)
 static int plan_stages(const GpuContract *c)
 {
     const bool async = c->a.async && c->b.async;
-    return async && gpu_contract_shared_bytes(c, 3) <= 32 << 10 ? 3 : 2;
+    return async && shared_bytes(c, 3) <= 32 << 10 ? 3 : 2;
 }
 
 static int64_t ceil_divide(int64_t a, int64_t b)
@@ -241,7 +241,7 @@ static double tile_cycles(const GpuContract *c)
     for (int i = 0; i < c->roles.batch_count; i++)
         blocks *= known(c->roles.batch[i]->inputs[0], 1);
     int64_t resident = gpu->registers / ((int64_t)(step.registers + REGISTERS_REST) * threads_of(t));
-    const int64_t by_shared = gpu->sm_shared / (gpu_contract_shared_bytes(c, c->stages) + 1024);
+    const int64_t by_shared = gpu->sm_shared / (shared_bytes(c, c->stages) + 1024);
     const int64_t by_threads = gpu->sm_threads / threads_of(t);
     resident = by_shared < resident ? by_shared : resident;
     resident = by_threads < resident ? by_threads : resident;
@@ -254,6 +254,15 @@ static double tile_cycles(const GpuContract *c)
     return cycles + (double)busiest * BLOCK_START / (double)resident;
 }
 
+static bool fits(const GpuContract *c)
+{
+    const GpuTile *const tile = &c->tile;
+    const int64_t most = (int64_t)FETCH_MAX * c->threads;
+    return shared_bytes(c, c->stages) <= c->target->gpu->static_shared &&
+           (int64_t)tile->rows * tile->depth / c->a.lanes <= most &&
+           (int64_t)tile->columns * tile->depth / c->b.lanes <= most;
+}
+
 /* Everything that follows from the tile. False when it does not fit. */
 static bool take_tile(GpuContract *c, const GpuTile *tile)
 {
@@ -261,10 +270,7 @@ static bool take_tile(GpuContract *c, const GpuTile *tile)
     plan_pitches(c);
     c->threads = threads_of(tile);
     c->stages = plan_stages(c);
-    const int64_t most = (int64_t)FETCH_MAX * c->threads;
-    return gpu_contract_shared_bytes(c, c->stages) <= c->target->gpu->static_shared &&
-           (int64_t)tile->rows * tile->depth / c->a.lanes <= most &&
-           (int64_t)tile->columns * tile->depth / c->b.lanes <= most;
+    return fits(c);
 }
 
 static bool plan_tile(GpuContract *c)
@@ -281,7 +287,13 @@ static bool plan_tile(GpuContract *c)
             best = &tiles[i];
         }
     }
-    return best && take_tile(c, best);
+    if (!best)
+        return false;
+    const int64_t chosen = suggest_int(c->trial, "tile", 0, (int64_t)count - 1, best - tiles);
+    take_tile(c, &tiles[chosen]);
+    if (c->a.async && c->b.async)
+        c->stages = (int)suggest_int(c->trial, "stages", 2, STAGES_MAX, c->stages);
+    return fits(c);
 }
 
 /* ---- matrix instructions ---- */

@@ -17,7 +17,7 @@ Node *gpu_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const 
 {
     Node *scheduled = NULL;
     if (options->level > 0 && !has_order(kernel))
-        scheduled = gpu_contract_schedule(ir, kernel, target, options);
+        scheduled = gpu_contract_schedule(ir, kernel, target, options, NULL);
     if (!scheduled && options->level > 0 && !has_order(kernel))
         scheduled = gpu_row_schedule(ir, kernel, target);
     return scheduled ? scheduled : gpu_loops_schedule(ir, kernel, target);
