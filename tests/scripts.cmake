@@ -12,3 +12,15 @@ include(${CMAKE_SOURCE_DIR}/tests/house.cmake)
 if(TARGET lathe)
   add_test(NAME tools/hostile COMMAND sh ${CMAKE_SOURCE_DIR}/tests/hostile.sh $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR}/tests/data/hostile)
 endif()
+
+# Models for other machines, run in an emulator.
+if(TARGET lathe)
+  foreach(row "aarch64;qemu-aarch64-static;aarch64-linux-gnu" "armv7-neon;qemu-arm-static;arm-linux-gnueabihf")
+    list(GET row 0 target)
+    list(GET row 1 emulator)
+    list(GET row 2 gnu)
+    add_test(NAME cross/${target} COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/cross/cross.py $<TARGET_FILE:lathe>
+             ${CMAKE_SOURCE_DIR} ${target} ${emulator} ${gnu}-gcc /usr/${gnu})
+    set_tests_properties(cross/${target} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
+  endforeach()
+endif()

@@ -1,9 +1,11 @@
 /* See library.h. */
 #include "tools/library.h"
 
+#include "targets/target.h"
 #include "tools/temporary.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,44 @@ bool library_is(const char *path)
     return full && memcmp(start, "\177ELF", 4) == 0;
 }
 
+/* e_machine of a file of ELF; 0: it cannot be read. */
+static int machine_of(const char *path)
+{
+    Elf64_Ehdr start; /* class by class the same up to e_machine */
+    FILE *const file = fopen(path, "rb");
+    const size_t least = offsetof(Elf64_Ehdr, e_machine) + sizeof start.e_machine;
+    const bool full = file && fread(&start, 1, sizeof start, file) >= least;
+    if (file)
+        fclose(file);
+    return full ? start.e_machine : 0;
+}
+
+/* The first family of compilers' targets with this machine; NULL: none. */
+static const char *family_of(int machine)
+{
+    for (int i = 0; i < target_family_count(); i++)
+        if (target_family_at(i)->elf_machine == machine)
+            return target_family_at(i)->name;
+    return NULL;
+}
+
+/* Is the file for the kind of machine that this program runs on? */
+static bool is_for_this_machine(const Library *library)
+{
+    const int machine = machine_of(library->path), own = machine_of("/proc/self/exe");
+    if (machine == 0 || own == 0 || machine == own)
+        return true;
+    const char *const family = family_of(machine), *const here = family_of(own);
+    return diag_error(library->diagnostics, EXIT_DEVICE, NULL,
+                      "%s is for another machine: it holds code for %s, this is %s", library->path,
+                      family ? family : arena_format(library->arena, "ELF machine %d", machine),
+                      here ? here : arena_format(library->arena, "ELF machine %d", own));
+}
+
 static bool load(Library *library)
 {
+    if (!is_for_this_machine(library))
+        return false;
     library->handle = dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
     if (!library->handle)
         return diag_error(library->diagnostics, EXIT_MALFORMED, NULL, "%s cannot be loaded: %s", library->path,

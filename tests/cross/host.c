@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANK_MOST = 16, TENSORS_MOST = 64, TEXT_MOST = 1024 };
+enum { RANK_MOST = 64, TENSORS_MOST = 64, TEXT_MOST = 1024 };
 
 typedef struct Array {
     void *data;
@@ -66,7 +66,7 @@ static const char *numpy_type(int32_t dtype)
 
 static void array_write(const char *path, const lathe_tensor_info *info, const Array *array, size_t bytes)
 {
-    char shape[TEXT_MOST] = "", header[TEXT_MOST];
+    char shape[TEXT_MOST] = "", header[2 * TEXT_MOST];
     for (int i = 0; i < array->rank; i++)
         snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%lld,", (long long)array->dims[i]);
     snprintf(header, sizeof header - 1, "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }",
@@ -144,6 +144,8 @@ int main(int count, char **arguments)
     for (uint32_t i = 0; i < model->output_count; i++) {
         char path[TEXT_MOST];
         snprintf(path, sizeof path, "%s/output_%u.npy", arguments[2], i);
+        if (model->outputs[i].bits < 8) /* NumPy has no such type: the bytes */
+            outputs[i] = (Array){.data = out[i], .rank = 1, .dims = {(int64_t)bytes[i]}};
         array_write(path, &model->outputs[i], &outputs[i], bytes[i]);
     }
     printf("%s %s %d threads\n", model->name, model->api->level_name(context), model->api->thread_count(context));
