@@ -2,7 +2,23 @@
 add_library(lathe_proof STATIC
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_memory.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_model.c
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_kernel.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_plan.c
-  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_cases.c)
+  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_cases.c
+  ${CMAKE_SOURCE_DIR}/tests/codegen/guarded.c ${CMAKE_SOURCE_DIR}/tests/codegen/elsewhere.c)
+target_compile_definitions(lathe_proof PRIVATE CROSS_GUESTS="${CMAKE_BINARY_DIR}/tests/cross")
+
+# What calls kernels in an emulator, for each machine that there is a cross compiler for.
+foreach(gnu aarch64-linux-gnu arm-linux-gnueabihf)
+  find_program(LATHE_GCC_${gnu} ${gnu}-gcc)
+  if(LATHE_GCC_${gnu})
+    set(guest ${CMAKE_BINARY_DIR}/tests/cross/guest-${gnu})
+    set(guest_sources ${CMAKE_SOURCE_DIR}/tests/cross/guest.c ${CMAKE_SOURCE_DIR}/tests/codegen/guarded.c)
+    add_custom_command(OUTPUT ${guest} COMMAND ${LATHE_GCC_${gnu}} -std=gnu11 -O1 -Wall -Wextra -Werror -I${CMAKE_SOURCE_DIR}
+      ${guest_sources} -o ${guest} -ldl DEPENDS ${guest_sources} ${CMAKE_SOURCE_DIR}/tests/cross/call.h
+      ${CMAKE_SOURCE_DIR}/tests/codegen/guarded.h ${CMAKE_SOURCE_DIR}/runtime/lathe_runtime.h VERBATIM)
+    add_custom_target(guest_${gnu} ALL DEPENDS ${guest})
+  endif()
+endforeach()
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/tests/cross)
 target_include_directories(lathe_proof PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(lathe_proof PUBLIC lathe_codegen lathe_frontend lathe_passes lathe_ir lathe_targets ${CMAKE_DL_LIBS})
 
@@ -15,6 +31,12 @@ add_test(NAME codegen/kernels COMMAND codegen_kernels --orders 4 ${proof_models}
 add_test(NAME codegen/kernels_plain COMMAND codegen_kernels -O 0 --orders 4 ${proof_models})
 add_test(NAME codegen/kernels_large COMMAND sh -c "test -n \"$LATHE_MODELS\" || exit 77; exec $<TARGET_FILE:codegen_kernels> $LATHE_MODELS")
 set_tests_properties(codegen/kernels_large PROPERTIES LABELS nightly SKIP_RETURN_CODE 77 TIMEOUT 7200)
+
+# In an emulator: other machines.
+foreach(level aarch64 armv7-neon)
+  add_test(NAME codegen/kernels_${level} COMMAND codegen_kernels --level ${level} ${proof_models})
+  set_tests_properties(codegen/kernels_${level} PROPERTIES SKIP_RETURN_CODE 77)
+endforeach()
 
 # The same bits from any number of threads. Kernels are not instrumented; the runtime is, where ThreadSanitizer works.
 if(TARGET lathe)

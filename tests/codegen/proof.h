@@ -11,6 +11,8 @@
 #include "frontend/import.h"
 #include "ir/interpret.h"
 #include "runtime/lathe_runtime.h"
+#include "tests/codegen/elsewhere.h"
+#include "tests/codegen/guarded.h"
 
 /* ---- random numbers: the same everywhere for the same seed ---- */
 
@@ -28,23 +30,6 @@ static inline int64_t random_below(uint64_t *state, int64_t count)
 }
 
 /* ---- memory (proof_memory.c) ---- */
-
-/* Bytes between two pages that cannot be touched, next to one of them. */
-typedef struct Guarded {
-    uint8_t *data, *map;
-    uint64_t bytes, map_bytes;
-} Guarded;
-/* With `at_end` the first byte after the data cannot be touched, else the last byte before it. Exits when there is no
- * memory. */
-Guarded guarded_open(uint64_t bytes, bool at_end);
-void guarded_close(Guarded *memory);
-/* From now on (until told otherwise) writing is a fault. */
-void guarded_protect(const Guarded *memory, bool read_only);
-/* Are the bytes between the data and the far page as they were? */
-bool guarded_intact(const Guarded *memory);
-
-/* Calls `function` and tells whether it ended without touching forbidden memory; *fault: the address otherwise. */
-bool run_guarded(void (*function)(void *context), void *context, const void **fault);
 
 /* What tensors are filled with. */
 typedef enum Values {
@@ -76,6 +61,7 @@ typedef struct Proof {
     void *library[LEVELS_MAX];
     lathe_kernel *const *functions[LEVELS_MAX]; /* by kernel */
     lathe_kernel *instantiate[LEVELS_MAX];
+    Elsewhere *elsewhere[LEVELS_MAX]; /* calls the functions of a level that this machine does not run; they are NULL */
 } Proof;
 
 typedef struct ProofOptions {
@@ -94,7 +80,7 @@ void proof_start(Proof *proof, const char *name, const ProofOptions *options);
 bool proof_import(Proof *proof, const char *path, const ProofOptions *options);
 /* Passes and program. */
 bool proof_program(Proof *proof);
-/* Machine code of one of proof->levels. */
+/* Machine code of one of proof->levels, in an emulator where this machine does not run it. */
 bool proof_load(Proof *proof, int level, int workers);
 void proof_close(Proof *proof);
 

@@ -15,6 +15,7 @@ enum { SETS = 3 };
 typedef struct Root {
     Node *buffer;
     Guarded memory;
+    bool at_end;    /* of the memory: where it touches what is forbidden */
     uint8_t *start; /* contents before each run; NULL when the kernel only reads */
 } Root;
 
@@ -113,7 +114,8 @@ static bool experiment_open(Experiment *trial, Ir *ir, Node *kernel, const Symbo
             return false;
     }
     for (int i = 0; i < trial->root_count; i++) {
-        trial->roots[i].memory = guarded_open(largest[i], values == VALUES_PLAIN);
+        trial->roots[i].at_end = values == VALUES_PLAIN;
+        trial->roots[i].memory = guarded_open(largest[i], trial->roots[i].at_end);
         fill(trial, &trial->roots[i], values, &seed);
     }
     for (int i = 0; i < count; i++)
@@ -156,10 +158,15 @@ static void outcome_close(const Experiment *trial, Outcome *outcome)
 /* ---- ways of running ---- */
 
 /* Pieces [from, to) of the units, in the order in which they run. */
-typedef struct Piece {
-    int64_t from, to;
-} Piece;
+typedef CallPiece Piece;
 enum { PIECES = 4 };
+
+/* A kernel of a level: a function, or its number where it is called elsewhere. */
+typedef struct MachineCode {
+    lathe_kernel *function;
+    Elsewhere *elsewhere;
+    int number;
+} MachineCode;
 
 typedef struct MachineRun {
     Experiment *trial;
@@ -179,11 +186,51 @@ static void run_machine(void *context)
     }
 }
 
-static bool machine(Experiment *trial, lathe_kernel *function, const Piece *pieces)
+static const char *root_name(const Experiment *trial, uint64_t number)
 {
-    MachineRun run = {trial, function, pieces};
+    return number < (uint64_t)trial->root_count ? trial->roots[number].buffer->payload.buffer->name : "its scratch";
+}
+
+/* The same in an emulator. */
+static bool machine_elsewhere(Experiment *trial, const MachineCode *code, const Piece *pieces)
+{
+    CallMemory memories[CALL_MEMORIES_MOST];
+    void *data[CALL_MEMORIES_MOST];
+    uint64_t owners[CALL_LISTS_MOST];
+    CallAnswer answer = {0};
+    for (int i = 0; i < trial->root_count; i++) {
+        const Root *const root = &trial->roots[i];
+        memories[i] = (CallMemory){root->memory.bytes, !root->start, root->at_end};
+        data[i] = root->memory.data;
+    }
+    for (int i = 0; i < trial->buffer_count; i++)
+        owners[i] = (uint64_t)(root_of(trial, trial->kernel->inputs[i]) - trial->roots);
+    const CallRequest request = {.kernel = (uint64_t)code->number,
+                                 .memories = (uint64_t)trial->root_count,
+                                 .buffers = (uint64_t)trial->buffer_count,
+                                 .dims = trial->kernel->input_count - (uint64_t)trial->buffer_count,
+                                 .pieces = PIECES,
+                                 .scratch = trial->scratch.bytes};
+    if (!elsewhere_call(code->elsewhere, &request, memories, data, owners, trial->dims, pieces, &answer)) {
+        printf("FAIL %s: the guest died\n", trial->label);
+        return false;
+    }
+    trial->error = (int32_t)answer.error;
+    if (answer.verdict == CALL_FAULT)
+        printf("FAIL %s: machine code touched forbidden memory, byte %lld of %s\n", trial->label,
+               (long long)answer.offset, root_name(trial, answer.memory));
+    else if (answer.verdict == CALL_OUTSIDE)
+        printf("FAIL %s: machine code wrote outside of %s\n", trial->label, root_name(trial, answer.memory));
+    return answer.verdict == CALL_GOOD;
+}
+
+static bool machine(Experiment *trial, const MachineCode *code, const Piece *pieces)
+{
+    MachineRun run = {trial, code->function, pieces};
     const void *fault = NULL;
     experiment_reset(trial);
+    if (code->elsewhere)
+        return machine_elsewhere(trial, code, pieces);
     if (run_guarded(run_machine, &run, &fault)) {
         for (int i = 0; i < trial->root_count; i++)
             if (!guarded_intact(&trial->roots[i].memory)) {
@@ -288,7 +335,8 @@ typedef struct Case {
     const ProgramKernel *kernel;
     const ProofOptions *options;
     Node *scheduled, *plain;
-    lathe_kernel *function; /* NULL: only the interpreter */
+    MachineCode code; /* nothing: only the interpreter */
+    bool has_code;
     const TargetMachineInfo *target;
     Tally *tally;
     bool compared, partly, failed;
@@ -306,7 +354,7 @@ static void prove_body(Case *this, Experiment *trial, int64_t units, const Outco
         this->failed = true;
     } else {
         few_pieces(units, (uint64_t)units, pieces);
-        if (!machine(trial, this->function, pieces)) {
+        if (!machine(trial, &this->code, pieces)) {
             this->failed = true;
             return;
         }
@@ -352,8 +400,8 @@ static void prove(Case *this, Experiment *trial, int64_t units, int64_t plain_un
     all_pieces(units, all);
     all_pieces(plain_units, plain);
     Outcome reference;
-    if (this->function) {
-        if (!machine(trial, this->function, all)) {
+    if (this->has_code) {
+        if (!machine(trial, &this->code, all)) {
             this->failed = true;
             return;
         }
@@ -371,8 +419,8 @@ static void prove(Case *this, Experiment *trial, int64_t units, int64_t plain_un
     const int32_t result = interpret(trial, this->plain, plain, this->options->work);
     if (result == INTERPRET_OK) {
         this->failed |= !same(trial, &reference,
-                              this->function ? "machine code and plain stages" : "scheduled body and plain stages");
-        this->compared |= !this->function;
+                              this->has_code ? "machine code and plain stages" : "scheduled body and plain stages");
+        this->compared |= !this->has_code;
     } else {
         this->failed |= result != INTERPRET_LIMIT;
         this->partly = true;
@@ -423,8 +471,12 @@ void proof_kernels(Proof *proof, int level, bool with_machine, const ProofOption
                      .tally = tally,
                      .scheduled = kernel->scheduled[level],
                      .plain = loops_schedule(proof->ir, kernel->stages, &rows),
-                     .function = with_machine ? proof->functions[level][i] : NULL,
+                     .has_code = with_machine,
                      .target = proof->levels[level]};
+        if (with_machine && proof->elsewhere[level])
+            this.code = (MachineCode){.elsewhere = proof->elsewhere[level], .number = i};
+        else if (with_machine)
+            this.code = (MachineCode){.function = proof->functions[level][i]};
         for (int set = 0; set < set_count; set++)
             for (int values = 0; values < options->rounds && values < VALUES_KINDS; values++)
                 if (!this.failed)

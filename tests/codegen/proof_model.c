@@ -50,9 +50,12 @@ bool proof_program(Proof *proof)
 
 void proof_close(Proof *proof)
 {
-    for (int i = 0; i < proof->level_count; i++)
+    for (int i = 0; i < proof->level_count; i++) {
         if (proof->library[i])
             dlclose(proof->library[i]);
+        if (proof->elsewhere[i])
+            elsewhere_close(proof->elsewhere[i]);
+    }
     if (proof->imported)
         onnx_close(&proof->model);
     arena_close(proof->arena);
@@ -116,6 +119,10 @@ bool proof_load(Proof *proof, int level, int workers)
     for (int i = 0; i < count; i++)
         inputs[i] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
     inputs[count] = (LinkInput){.data = table.data, .bytes = table.bytes};
+    if (!target_runs_here(target)) {
+        proof->elsewhere[level] = elsewhere_open(proof->ir, target, inputs, count + 1, table_symbol);
+        return proof->elsewhere[level] != NULL;
+    }
     proof->library[level] = load(proof, inputs, count + 1);
     if (!proof->library[level])
         return false;
