@@ -21,6 +21,7 @@ static const TargetMachineInfo levels[] = {
         .vector_registers = 16,
         .masked = false,
         .gather = false,
+        .flushes = true,
         .l1 = 32 << 10,
         .l2 = 256 << 10,
         .l3 = 512 << 10,

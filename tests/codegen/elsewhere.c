@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "tests/codegen/elsewhere.h"
 
+#include "codegen/object.h"
 #include "codegen/standin.h"
+#include "runtime/embed.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -70,17 +72,21 @@ static bool start(Elsewhere *elsewhere, Arena *arena, int row, const char *libra
     return started;
 }
 
-Elsewhere *elsewhere_open(Ir *ir, const TargetMachineInfo *target, const LinkInput *inputs, int count,
-                          const char *table)
+/* The objects and the target's runtime, which has what LLVM itself calls. */
+static bool link_all(Ir *ir, const TargetMachineInfo *target, const LinkInput *given, int count, const char *table,
+                     const char *output)
 {
-    char folder[] = "/tmp/lathe-elsewhere-XXXXXX";
     LinkStandIn stand_ins[STAND_INS];
-    const int row = row_of(target);
-    if (row < 0 || !mkdtemp(folder) || !stand_ins_make(ir, target, stand_ins))
-        return NULL;
-    const char *const output = arena_format(ir->arena, "%s/kernels.so", folder);
+    LinkInput *const inputs = NEW_ARRAY(ir->arena, LinkInput, (size_t)count + 1);
+    ObjectRequest request = {.target = target, .symbol = "runtime"};
+    ObjectBytes runtime;
+    request.bitcode.data = runtime_bitcode(target->family->runtime, &request.bitcode.bytes);
+    if (!object_make(ir, ir->arena, &request, &runtime) || !stand_ins_make(ir, target, stand_ins))
+        return false;
+    memcpy(inputs, given, (size_t)count * sizeof *inputs);
+    inputs[count] = (LinkInput){.data = runtime.data, .bytes = runtime.bytes};
     const LinkJob job = {.inputs = inputs,
-                         .input_count = count,
+                         .input_count = count + 1,
                          .exports = &table,
                          .export_count = 1,
                          .output = output,
@@ -88,8 +94,19 @@ Elsewhere *elsewhere_open(Ir *ir, const TargetMachineInfo *target, const LinkInp
                          .gnu = target->family->gnu,
                          .stand_ins = stand_ins,
                          .stand_in_count = STAND_INS};
+    return link_shared(ir->diagnostics, &job);
+}
+
+Elsewhere *elsewhere_open(Ir *ir, const TargetMachineInfo *target, const LinkInput *inputs, int count,
+                          const char *table)
+{
+    char folder[] = "/tmp/lathe-elsewhere-XXXXXX";
+    const int row = row_of(target);
+    if (row < 0 || !mkdtemp(folder))
+        return NULL;
+    const char *const output = arena_format(ir->arena, "%s/kernels.so", folder);
     Elsewhere *const elsewhere = NEW(ir->arena, Elsewhere);
-    bool good = link_shared(ir->diagnostics, &job) && start(elsewhere, ir->arena, row, output, table);
+    bool good = link_all(ir, target, inputs, count, table, output) && start(elsewhere, ir->arena, row, output, table);
     /* The first answer tells that the library is mapped: its file may go. */
     CallAnswer answer;
     good = good && elsewhere_call(elsewhere, &(CallRequest){0}, NULL, NULL, NULL, NULL, NULL, &answer);

@@ -38,8 +38,10 @@ typedef enum Values {
     VALUES_KINDS
 } Values;
 void values_fill(Ir *ir, Dtype dtype, void *data, uint64_t bytes, Values values, uint64_t *state);
-/* The first element that differs, -1 when there is none. */
-int64_t values_differ(Dtype dtype, const void *a, const void *b, uint64_t bytes);
+/* Denormals of f32 become zeros. */
+void values_flush(Dtype dtype, void *data, uint64_t bytes);
+/* The first element that differs, -1 when there is none. With `flushes` denormals of f32 and zeros are the same. */
+int64_t values_differ(Dtype dtype, const void *a, const void *b, uint64_t bytes, bool flushes);
 /* One element as text, in the arena. */
 const char *value_text(Arena *arena, Dtype dtype, const void *data, int64_t element);
 

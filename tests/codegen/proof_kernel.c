@@ -29,6 +29,7 @@ typedef struct Experiment {
     uint64_t *bytes;
     int64_t *dims;
     Guarded scratch;
+    bool flushes; /* the target takes denormals for zeros */
     int32_t error;
     uint64_t seed; /* of the order of threads and blocks */
 } Experiment;
@@ -67,6 +68,8 @@ static void fill(Experiment *trial, Root *root, Values values, uint64_t *state)
         constant_pack(buffer->constant, type, &buffer->layout, root->memory.data);
     else
         values_fill(trial->ir, type.dtype, root->memory.data, root->memory.bytes, values, state);
+    if (trial->flushes)
+        values_flush(type.dtype, root->memory.data, root->memory.bytes);
     if (!root_written(trial, root)) {
         guarded_protect(&root->memory, true);
         return;
@@ -86,13 +89,14 @@ static void experiment_close(Experiment *trial)
 
 /* False when a size has no value for these symbols. */
 static bool experiment_open(Experiment *trial, Ir *ir, Node *kernel, const SymbolValue *symbols, int symbol_count,
-                            Values values, uint64_t seed)
+                            Values values, uint64_t seed, bool flushes)
 {
     Arena *const arena = ir->arena;
     const int count = kernel_buffer_count(kernel), dims = (int)kernel->input_count - count;
     uint64_t largest[1 + 64] = {0};
     *trial = (Experiment){.ir = ir,
                           .kernel = kernel,
+                          .flushes = flushes,
                           .buffer_count = count,
                           .roots = NEW_ARRAY(arena, Root, (size_t)count + 1),
                           .buffers = NEW_ARRAY(arena, void *, (size_t)count + 1),
@@ -285,7 +289,8 @@ static bool same(const Experiment *trial, const Outcome *outcome, const char *wh
         const Root *const root = &trial->roots[i];
         const Dtype dtype = root->buffer->type.dtype;
         const int64_t element =
-            root->start ? values_differ(dtype, outcome->data[i], root->memory.data, root->memory.bytes) : -1;
+            root->start ? values_differ(dtype, outcome->data[i], root->memory.data, root->memory.bytes, trial->flushes)
+                        : -1;
         if (element < 0)
             continue;
         printf("FAIL %s: %s: %s[%lld] is %s and %s\n", trial->label, what, root->buffer->payload.buffer->name,
@@ -437,8 +442,8 @@ static void prove_round(Case *this, const SymbolValue *symbols, int symbol_count
         seed = seed * 31 + (unsigned char)*c;
     const int64_t units = index_evaluate(this->scheduled->payload.kernel->units, symbols, symbol_count);
     const int64_t plain_units = index_evaluate(this->plain->payload.kernel->units, symbols, symbol_count);
-    if (experiment_open(&trial, ir, this->scheduled, symbols, symbol_count, values, seed) && units >= 0 &&
-        plain_units >= 0) {
+    if (experiment_open(&trial, ir, this->scheduled, symbols, symbol_count, values, seed, this->target->flushes) &&
+        units >= 0 && plain_units >= 0) {
         trial.label =
             arena_format(ir->arena, "%s %s %s \"%s\"%s", this->proof->name, this->kernel->name, this->target->name,
                          this->scheduled->payload.kernel->schedule, values ? " special" : "");

@@ -352,7 +352,7 @@ static int compare_outputs(const World *world, uint64_t order)
     for (int i = 0; i < program->module->output_count; i++) {
         const Dtype dtype = program->module->outputs[i]->type.dtype;
         const int64_t element =
-            values_differ(dtype, world->expected[i].data, world->outputs[i].data, world->outputs[i].bytes);
+            values_differ(dtype, world->expected[i].data, world->outputs[i].data, world->outputs[i].bytes, false);
         if (element < 0)
             continue;
         printf("FAIL %s: output %d[%lld] in order %llu: %s, and %s in memory of its own\n", world->proof->name, i,
