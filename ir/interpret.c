@@ -164,22 +164,36 @@ static int32_t access_lanes(const Run *run, const Instruction *instruction, bool
     return INTERPRET_OK;
 }
 
+/* All lanes of a row in a watched buffer. */
+static int32_t row_touched(const Run *run, const View *view, const Instruction *instruction, uint64_t offset,
+                           bool write)
+{
+    int32_t result = INTERPRET_OK;
+    for (uint64_t i = offset; i < offset + (uint64_t)instruction->lanes && !result; i++)
+        if (write)
+            result = race_write(run, view, instruction, i);
+        else if (!race_read_again(run, view, i))
+            result = race_read(run, view, instruction, i);
+    return result;
+}
+
 static int32_t load_row(const Run *run, const Instruction *instruction)
 {
     const View *const view = &run->views[instruction->buffer];
     const Dtype dtype = (Dtype)instruction->immediate;
     const int64_t offset = *(const int64_t *)(run->frame + instruction->a);
-    if (instruction->b != NO_REGISTER || view->written || view->cells || is_packed(dtype) || dtype == DTYPE_BOOL)
+    if (instruction->b != NO_REGISTER || view->written || is_packed(dtype) || dtype == DTYPE_BOOL)
         return access_lanes(run, instruction, false);
     if (!row_is_inside(view, offset, instruction->lanes))
         return run_fail_access(run, instruction, offset, INTERPRET_RANGE);
+    const int32_t result = view->cells ? row_touched(run, view, instruction, (uint64_t)offset, false) : INTERPRET_OK;
     const int bytes = row_bytes(dtype);
     if (instruction->lanes == 1)
         element_get(run->frame + instruction->to, view, (uint64_t)offset, dtype, bytes);
     else
         memcpy(run->frame + instruction->to, view->data + (uint64_t)offset * (uint64_t)bytes,
                (size_t)(instruction->lanes * bytes));
-    return INTERPRET_OK;
+    return result;
 }
 
 static int32_t store_row(const Run *run, const Instruction *instruction)
@@ -187,17 +201,18 @@ static int32_t store_row(const Run *run, const Instruction *instruction)
     const View *const view = &run->views[instruction->buffer];
     const Dtype dtype = (Dtype)instruction->immediate;
     const int64_t offset = *(const int64_t *)(run->frame + instruction->a);
-    if (instruction->c != NO_REGISTER || view->written || view->cells || is_packed(dtype))
+    if (instruction->c != NO_REGISTER || view->written || is_packed(dtype))
         return access_lanes(run, instruction, true);
     if (!row_is_inside(view, offset, instruction->lanes))
         return run_fail_access(run, instruction, offset, INTERPRET_RANGE);
+    const int32_t result = view->cells ? row_touched(run, view, instruction, (uint64_t)offset, true) : INTERPRET_OK;
     const int bytes = row_bytes(dtype);
     if (instruction->lanes == 1)
         element_put(view, (uint64_t)offset, run->frame + instruction->b, dtype, bytes);
     else
         memcpy(view->data + (uint64_t)offset * (uint64_t)bytes, run->frame + instruction->b,
                (size_t)(instruction->lanes * bytes));
-    return INTERPRET_OK;
+    return result;
 }
 
 /* Lane j with lane j + half, until one lane is left; the halves go from scratch to scratch, one behind the other. */

@@ -99,6 +99,14 @@ int32_t threads_wait(const Run *run, int64_t open);
 /* May this thread read, or write, the element, and does it find what is meant? Remembers that it did. */
 int32_t race_read(const Run *run, const View *view, const Instruction *instruction, uint64_t offset);
 int32_t race_write(const Run *run, const View *view, const Instruction *instruction, uint64_t offset);
+/* race_read is fine and has nothing to remember: this thread, or two others, read the element in this stretch. */
+static inline bool race_read_again(const Run *run, const View *view, uint64_t offset)
+{
+    const Cell *const cell = &view->cells[offset >> view->cell_shift];
+    const uint32_t stamp = run->group->stamp;
+    return !cell->pending && cell->write_stamp >= run->group->first && cell->write_stamp != stamp &&
+           cell->read_stamp == stamp && (cell->reader == run->thread || cell->other_reader != NO_THREAD);
+}
 /* The copy has been waited for: it counts as a write of now. */
 void race_arrive(const Run *run, const View *view, uint64_t offset, uint32_t at);
 

@@ -1,10 +1,12 @@
 /* lathe run: a model or a compiled library on given inputs, with the results as files or as a summary. */
 #include "tools/verbs.h"
 
+#include "codegen/schedule.h"
 #include "ir/interpret.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
 #include "ir/map.h"
+#include "ir/verify.h"
 #include "tools/answer.h"
 #include "tools/inputs.h"
 #include "tools/library.h"
@@ -160,6 +162,26 @@ static bool make_outputs(const Pipeline *pipeline, const SymbolValue *values, in
     return true;
 }
 
+/* Plain loops over rows; for a device its own schedules, whose threads and blocks are watched. */
+static bool schedule_all(Pipeline *pipeline, Module *module)
+{
+    Ir *const ir = pipeline->ir;
+    const TargetMachineInfo *const target = pipeline->build.levels[0];
+    const LoopsSchedule rows = {
+        .lanes = 1024, .apart = schedule_apart(target, pipeline->compilation.math), .any_tail = true};
+    const Block *const stages = module->body;
+    module->body = block_make(ir);
+    for (int i = 0; i < stages->count; i++) {
+        Node *const kernel = stages->nodes[i];
+        Node *const scheduled = target->gpu ? kernel_schedule(&pipeline->build.schedule, ir, kernel, target)
+                                            : loops_schedule(ir, kernel, &rows);
+        if (option_given(pipeline->options, OPTION_VERIFY) && !verify_kernel(ir, scheduled, pipeline->diagnostics))
+            return false;
+        block_append(ir, module->body, scheduled);
+    }
+    return true;
+}
+
 static bool interpret(Pipeline *pipeline)
 {
     const Options *const options = pipeline->options;
@@ -181,12 +203,8 @@ static bool interpret(Pipeline *pipeline)
         !make_outputs(pipeline, values, count, outputs))
         return false;
     Module scheduled = *module;
-    const LoopsSchedule rows = {.lanes = 1024,
-                                .apart = schedule_apart(pipeline->compilation.target, pipeline->compilation.math),
-                                .any_tail = true};
-    scheduled.body = block_make(pipeline->ir);
-    for (int i = 0; i < module->body->count; i++)
-        block_append(pipeline->ir, scheduled.body, loops_schedule(pipeline->ir, module->body->nodes[i], &rows));
+    if (!schedule_all(pipeline, &scheduled))
+        return false;
     Memory *const in = NEW_ARRAY(options->arena, Memory, (size_t)module->input_count + 1);
     Memory *const out = NEW_ARRAY(options->arena, Memory, (size_t)module->output_count + 1);
     for (int i = 0; i < module->input_count; i++)

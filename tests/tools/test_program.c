@@ -311,6 +311,22 @@ Test(program, machine_code_and_interpreter_agree)
                  0, "%s", said);
 }
 
+/* No GPU is needed: the interpreter runs its threads and watches what they touch. */
+Test(program, schedules_for_a_gpu_give_the_bits_of_plain_loops)
+{
+    static const char *const models[] = {"digits/digits.onnx -i $E/digits/seven.npy",
+                                         "shakespeare/shakespeare.onnx -i ones --shape tokens=1,9"};
+    setenv("E", SOURCE_DIR "/examples", 1);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        cr_assert_eq(sh("$L run $E/%s -o a.npy -q --backend interpreter --math exact", models[i]), 0, "%s", said);
+        for (int level = 75; level <= 80; level += 5)
+            cr_expect_eq(sh("$L run $E/%s -o b.npy -q --backend interpreter --math exact --target cuda:sm_%d && cmp "
+                            "a.npy b.npy",
+                            models[i], level),
+                         0, "%s", said);
+    }
+}
+
 /* ---- too little memory ---- */
 
 /* From where the program cannot even be loaded (127) to where nothing is amiss: success, the linker's failure, or the
