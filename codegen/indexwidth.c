@@ -92,6 +92,8 @@ static Interval interval_of(const Widths *widths, const Node *node)
     case OP_begin:
     case OP_end:
         return const_is_int(widths->kernel->payload.kernel->units, &value) ? (Interval){0, near(value)} : anything;
+    case OP_thread: /* 0 to its extent - 1 */
+        return (Interval){0, a.high - 1};
     case OP_iota:
         return (Interval){0, node->type.lanes - 1};
     case OP_splat:
@@ -166,7 +168,7 @@ static void look_into(Widths *widths, const Block *block)
 
 int index_width(Ir *ir, const Node *kernel, const TargetMachineInfo *target)
 {
-    if (target->family->pointer_bits > 32)
+    if (target->family->pointer_bits > 32 && !target->gpu)
         return 64;
     Widths widths = {.ir = ir, .arena = arena_open(0, NULL, NULL), .kernel = kernel, .narrow = true};
     map_open(&widths.axes, widths.arena);

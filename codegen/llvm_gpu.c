@@ -60,9 +60,12 @@ void gpu_declare(Emitter *emitter, const char *symbol)
 /* The kernel's own parameter: a buffer or a symbol. */
 LLVMValueRef gpu_parameter(Emitter *emitter, const Node *node)
 {
+    emit_in(emitter, emitter->entry);
     for (uint32_t i = 0; i < emitter->kernel->input_count; i++)
         if (emitter->kernel->inputs[i] == node)
-            return LLVMGetParam(emitter->function, i);
+            return node->op == OP_buffer ? LLVMGetParam(emitter->function, i)
+                                         : LLVMBuildTrunc(emitter->builder, LLVMGetParam(emitter->function, i),
+                                                          emit_index_type(emitter, 1), "");
     BUG("%s is no parameter of kernel %s", op_name(node->op), emitter->kernel->payload.kernel->name);
 }
 
@@ -77,7 +80,7 @@ static LLVMValueRef special_register(Emitter *emitter, const char *name)
 {
     emit_in(emitter, emitter->entry);
     LLVMValueRef const number = emit_intrinsic(emitter, name, NULL, 0, NULL, 0);
-    return LLVMBuildZExt(emitter->builder, number, LLVMInt64TypeInContext(emitter->context), "");
+    return LLVMBuildZExt(emitter->builder, number, emit_index_type(emitter, 1), "");
 }
 
 LLVMValueRef gpu_leaf(Emitter *emitter, const Node *node)
