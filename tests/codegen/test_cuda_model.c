@@ -172,7 +172,7 @@ static void expect_equal(const Sample *samples, int count, const char *const *le
         cr_assert_eq(on_cpu.model->api->run(on_cpu.context, inputs, (void *[]){expected}, sample->symbols), LATHE_OK);
         cr_assert_eq(on_gpu.model->api->run(on_gpu.context, inputs, (void *[]){got}, sample->symbols), LATHE_OK, "%s",
                      on_gpu.model->api->error_text(on_gpu.context));
-        const int64_t at = values_differ(DTYPE_F32, expected, got, (uint64_t)sample->outputs * sizeof *got);
+        const int64_t at = values_differ(DTYPE_F32, expected, got, (uint64_t)sample->outputs * sizeof *got, false);
         cr_expect_eq(at, -1, "%s, case %d: element %ld is %a, not %a", sample->path, i, (long)at, got[at],
                      expected[at]);
         cr_expect_neq(expected[0], expected[sample->outputs - 1], "the results say something");
