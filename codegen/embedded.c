@@ -42,11 +42,10 @@ static bool refuse_symbols(const Program *program)
         return diag_error(diagnostics, EXIT_UNSUPPORTED, NULL,
                           "%s needs constant shapes, but a shape depends on element %d of input \"%s\"",
                           machine(program)->name, symbol->position, input);
-    diag_error(diagnostics, EXIT_UNSUPPORTED, NULL,
-               "%s needs constant shapes, but dim %d of input \"%s\" is the symbol \"%s\"", machine(program)->name,
-               symbol->position, input, name);
-    diag_hint(diagnostics, "--dim %s=N or --shape %s=... fixes it", name, input);
-    return false;
+    return diag_error(diagnostics, EXIT_UNSUPPORTED, NULL,
+                      "%s needs constant shapes, but dim %d of input \"%s\" is the symbol \"%s\": fix it with --dim "
+                      "%s=N or --shape %s=...",
+                      machine(program)->name, symbol->position, input, name, name, input);
 }
 
 static int64_t round_up(int64_t value, int64_t unit)
@@ -67,7 +66,7 @@ bool embedded_prepare(Program *program, const ModelInfo *info, const EmbeddedOpt
     footprint->weights = program->compilation->weight_bytes;
     for (int i = 0; i < program->kernel_count; i++)
         program->kernels[i].symbol[0] = arena_format(program->ir->arena, "%s_k%d", info->prefix, i);
-    return true;
+    return embedded_ram_fits(program, options->max_ram) && embedded_flash_fits(program, options->max_flash);
 }
 
 /* ---- text ---- */
@@ -373,6 +372,5 @@ bool embedded_sizes(Program *program, const ObjectBytes *linked, const EmbeddedO
         BUG("the linked object is no ELF32 object");
     footprint->flash = facts.read_only;
     footprint->code = facts.read_only - footprint->weights;
-    (void)options;
-    return true;
+    return embedded_flash_fits(program, options->max_flash);
 }

@@ -26,4 +26,8 @@ bool embedded_stack(Program *program, const ModelInfo *info, const ObjectBytes *
 /* Fills flash and code from the linked object. False after a diagnostic: more than there is. */
 bool embedded_sizes(Program *program, const ObjectBytes *linked, const EmbeddedOptions *options);
 
+/* ---- embedded_limits.c: false after a diagnostic that names the largest values; limit 0: none ---- */
+bool embedded_ram_fits(const Program *program, int64_t limit);
+bool embedded_flash_fits(const Program *program, int64_t limit); /* of constants alone, as long as code is not known */
+
 #endif

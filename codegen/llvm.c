@@ -418,7 +418,8 @@ static void emit_set(Emitter *emitter, const Node *node)
     LLVMBuildStore(emitter->builder, value, recall(emitter, node->inputs[0])->value);
 }
 
-/* The first failed check's code stays; other threads may write theirs at the same time, so the accesses are atomic. */
+/* The first failed check's code stays; other threads, where there are any, may write theirs at the same time: the
+ * accesses are atomic. */
 static void emit_check(Emitter *emitter, const Node *node)
 {
     LLVMBuilderRef const builder = emitter->builder;
@@ -430,12 +431,14 @@ static void emit_check(Emitter *emitter, const Node *node)
                                   ? gpu_error_word(emitter)
                                   : LLVMGetParam(emitter->function, (unsigned)emitter->signature.error);
     LLVMValueRef const old = LLVMBuildLoad2(builder, type, word, "");
-    LLVMSetOrdering(old, LLVMAtomicOrderingMonotonic);
+    const LLVMAtomicOrdering ordering =
+        emitter->signature.whole ? LLVMAtomicOrderingNotAtomic : LLVMAtomicOrderingMonotonic;
+    LLVMSetOrdering(old, ordering);
     LLVMSetAlignment(old, 4);
     LLVMValueRef const is_first = LLVMBuildICmp(builder, LLVMIntEQ, old, emit_int(type, 0), "");
     LLVMValueRef const code = LLVMBuildSelect(builder, is_first, emit_int(type, node->payload.integer), old, "");
     LLVMValueRef const store = LLVMBuildStore(builder, code, word);
-    LLVMSetOrdering(store, LLVMAtomicOrderingMonotonic);
+    LLVMSetOrdering(store, ordering);
     LLVMSetAlignment(store, 4);
     LLVMBuildBr(builder, after);
     continue_in(emitter, after);

@@ -20,5 +20,18 @@ const TargetDevice target_devices[] = {
     {"rtx-4090", "sm_89", 0, 0, "GeForce RTX 40, NVIDIA L4, L40"},
     {"h100", "sm_90", 0, 0, "NVIDIA H100, H200, GH200"},
     {"b200", "sm_100", 0, 0, "NVIDIA B200"},
+    {"rp2040", "cortex-m0plus", 264 << 10, 2 << 20, "Raspberry Pi Pico: two Cortex-M0+, flash of the board"},
+    {"microbit", "cortex-m0plus", 16 << 10, 256 << 10, "BBC micro:bit of 2015, nRF51822"},
+    {"microbit-v2", "cortex-m4f", 128 << 10, 512 << 10, "BBC micro:bit of 2020, nRF52833"},
+    {"nrf52840", "cortex-m4f", 256 << 10, 1 << 20, "nRF52840 DK, Arduino Nano 33 BLE"},
+    {"stm32g071", "cortex-m0plus", 36 << 10, 128 << 10, "NUCLEO-G071RB"},
+    {"stm32f407", "cortex-m4f", 128 << 10, 1 << 20, "STM32F4DISCOVERY, without the 64 KiB that only the core sees"},
+    {"stm32f446", "cortex-m4f", 128 << 10, 512 << 10, "NUCLEO-F446RE"},
+    {"stm32l4r5", "cortex-m4f", 640 << 10, 2 << 20, "NUCLEO-L4R5ZI, the board of MLPerf Tiny"},
+    {"stm32f746", "cortex-m7-sp", 320 << 10, 1 << 20, "STM32F746 Discovery"},
+    {"stm32h743", "cortex-m7", 512 << 10, 2 << 20, "NUCLEO-H743ZI, the largest of its memories in one piece"},
+    {"teensy-4.1", "cortex-m7", 512 << 10, 8126464, "i.MX RT1062: the half of its RAM next to the core"},
+    {"corstone-300", "cortex-m55", 512 << 10, 512 << 10,
+     "ARM's virtual platform and MPS3 AN547: tightly coupled memories"},
 };
 const int target_devices_count = sizeof target_devices / sizeof *target_devices;
