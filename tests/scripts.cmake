@@ -22,6 +22,9 @@ if(TARGET lathe)
     add_test(NAME cross/${target} COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/cross/cross.py $<TARGET_FILE:lathe>
              ${CMAKE_SOURCE_DIR} ${target} ${emulator} ${gnu}-gcc /usr/${gnu})
     set_tests_properties(cross/${target} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 900)
+  endforeach()
+endif()
+
 # Libraries for microcontrollers; those that run on emulated boards need gcc-arm-none-eabi and qemu-system-arm.
 if(TARGET lathe)
   foreach(case library limits codes exact microbit mps2-an385 mps2-an386 mps2-an500 mps3-an547)
