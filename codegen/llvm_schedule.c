@@ -8,6 +8,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "codegen/emit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -89,7 +90,20 @@ bool llvm_has_register_tile(LLVMModuleRef module)
     return false;
 }
 
-/* x86: lines that name a vector register and the stack pointer. */
+/* "16-byte Spill", "32-byte Folded Reload" and the like, in LLVM's comments: registers that go to the stack or come
+ * back. */
+static bool is_vector_spill(const char *line, size_t length)
+{
+    enum { LEAST = 16 };
+    const char *const unit = memmem(line, length, "-byte ", 6);
+    if (!unit || (!memmem(line, length, "Spill", 5) && !memmem(line, length, "Reload", 6)))
+        return false;
+    const char *digits = unit;
+    while (digits > line && digits[-1] >= '0' && digits[-1] <= '9')
+        digits--;
+    return atoi(digits) >= LEAST;
+}
+
 int llvm_count_spills(const char *assembly, size_t bytes)
 {
     int spills = 0;
@@ -97,7 +111,7 @@ int llvm_count_spills(const char *assembly, size_t bytes)
     for (const char *line = assembly; line < end;) {
         const char *const newline = memchr(line, '\n', (size_t)(end - line));
         const size_t length = (size_t)((newline ? newline : end) - line);
-        spills += memmem(line, length, "mm", 2) != NULL && memmem(line, length, "(%rsp", 5) != NULL;
+        spills += is_vector_spill(line, length);
         line += length + 1;
     }
     return spills;

@@ -84,9 +84,11 @@ static LLVMTargetMachineRef machine_open(Ir *ir, const ObjectRequest *request)
         backend_error(ir, request, "LLVM has no such target", message);
         return NULL;
     }
-    return LLVMCreateTargetMachine(
+    LLVMTargetMachineRef const machine = LLVMCreateTargetMachine(
         target, request->target->triple, request->target->cpu, request->target->features, LLVMCodeGenLevelDefault,
         request->target->family->system == SYSTEM_FREESTANDING ? LLVMRelocStatic : LLVMRelocPIC, LLVMCodeModelDefault);
+    LLVMSetTargetMachineAsmVerbosity(machine, true); /* comments in assembly: spills are counted by them */
+    return machine;
 }
 
 /* A GPU has no flags and 32-bit registers: what is known of thread and block numbers makes divisions narrow. Everything

@@ -81,13 +81,21 @@ static bool has(const Line *line, const char *what)
     return memmem(line->text, line->length, what, strlen(what)) != NULL;
 }
 
+/* A vector register goes to the stack or comes back: LLVM says so in a comment, and on x86 the address does. */
+static bool is_spill(const Line *line)
+{
+    return (has(line, "(%rsp") && has(line, "mm")) ||
+           ((has(line, "Spill") || has(line, "Reload")) && (has(line, "16-byte") || has(line, "32-byte")));
+}
+
 /* The label that a jump goes to, with its length; NULL for other lines. */
 static const char *jump_label(const Line *line, size_t *length)
 {
     const char *at = line->text;
     while (*at == '\t' || *at == ' ')
         at++;
-    const char *const label = *at == 'j' ? memmem(line->text, line->length, ".LBB", 4) : NULL;
+    /* x86: j..; ARM: b.., cb.., tb.. */
+    const char *const label = strchr("jbct", *at) ? memmem(line->text, line->length, ".LBB", 4) : NULL;
     *length = label ? strcspn(label, " \t\n") : 0;
     return label;
 }
@@ -110,8 +118,8 @@ static void read_loop(const Line *lines, int first, int last, Loops *loops)
 {
     int multiplies = 0, spills = 0;
     for (int i = first; i <= last; i++) {
-        multiplies += has(&lines[i], "vfmadd");
-        spills += has(&lines[i], "(%rsp") && has(&lines[i], "mm");
+        multiplies += has(&lines[i], "vfmadd") || has(&lines[i], "fmla") || has(&lines[i], "vfma.f32");
+        spills += is_spill(&lines[i]);
     }
     if (multiplies == 0)
         return;
@@ -165,7 +173,10 @@ static int check(const Product *product, const TargetMachineInfo *target)
         cr_assert(object_make(proof.ir, proof.arena, &request, &text));
         const Loops loops = read_loops(text.data);
         const int wanted = rows * vectors * UNROLL * (64 / target->vector_bytes);
-        if (loops.spills > 0 || (product->k >= UNROLL && loops.most_products != wanted)) {
+        /* A narrow last group of an input is loaded lane by lane where there are no masks, and those lanes need room.
+         */
+        const bool by_lane = !product->weight && product->n % 16 && target->vector_bytes == 16;
+        if ((loops.spills > 0 && !by_lane) || (product->k >= UNROLL && loops.most_products != wanted)) {
             printf("%s %lldx%lldx%lld window %d \"%s\": %d loops, %d accesses of the stack, %d multiply-adds in the "
                    "largest, not %d\n",
                    target->name, (long long)product->m, (long long)product->n, (long long)product->k, product->window,
@@ -179,12 +190,16 @@ static int check(const Product *product, const TargetMachineInfo *target)
     return failures;
 }
 
+static const char *const targets[] = {"x86-64-v3", "x86-64-v4", "aarch64", "armv7-neon"};
+
 Test(registers, accumulators_stay_in_registers)
 {
     int failures = 0;
-    for (int level = 0; level < target_family_at(0)->level_count; level++)
+    Diagnostics *const diagnostics = diagnostics_open(arena_open(0, NULL, NULL));
+    for (size_t t = 0; t < sizeof targets / sizeof *targets; t++)
         for (int i = 0; i < PRODUCTS; i++)
-            failures += check(&products[i], target_at(level));
+            failures += check(&products[i], target_find(diagnostics, targets[t]));
+    arena_close(diagnostics->arena);
     fflush(stdout);
     cr_assert_eq(failures, 0);
 }
