@@ -124,4 +124,10 @@ void emit_masked_store(Emitter *emitter, LLVMValueRef address, LLVMValueRef mask
 void emit_debug_open(Emitter *emitter, const char *symbol);
 void emit_debug_line(Emitter *emitter, const Node *node);
 
+/* ---- in steps, where the machine has no instruction (llvm_steps.c) ---- */
+
+/* round (to even), floor, ceil or trunc. */
+LLVMValueRef emit_round_in_steps(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef value);
+LLVMValueRef emit_extremum_in_steps(Emitter *emitter, Dtype dtype, bool is_max, LLVMValueRef a, LLVMValueRef b);
+
 #endif

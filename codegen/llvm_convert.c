@@ -3,6 +3,7 @@
 #include "codegen/emit.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct FloatFormat {
     Dtype dtype;
@@ -287,7 +288,10 @@ static LLVMValueRef int_of_float(Emitter *emitter, LLVMValueRef value, int preci
             is_signed ? emit_int(wide, (int64_t)(UINT64_MAX >> (65 - bits))) : emit_int(wide, -1);
         result = LLVMBuildSelect(builder, beyond, largest, result, "");
     }
-    if (is_signed)
+    /* Without a sign the clamp has made NaN 0 already; but elsewhere than on x86 LLVM takes it for the machine's
+     * maximum, which leaves signalling NaN a NaN. */
+    const bool clamps_nan = strncmp(emitter->target->triple, "x86", 3) == 0;
+    if (is_signed || !clamps_nan)
         result = LLVMBuildSelect(builder, LLVMBuildFCmp(builder, LLVMRealUNO, value, value, ""), emit_int(wide, 0),
                                  result, "");
     return bits < 32 ? LLVMBuildTrunc(builder, result, emit_int_type(emitter, bits, count), "") : result;

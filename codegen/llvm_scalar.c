@@ -309,6 +309,9 @@ static LLVMValueRef float_extremum(Emitter *emitter, const Operation *operation,
     }
     if (emitter->target->lacks & (operation->dtype == DTYPE_F64 ? TARGET_LACKS_F64 : TARGET_LACKS_F32))
         return extremum_of_comparisons(emitter, operation, is_max);
+    /* LLVM's backend for 32-bit ARM has none of f64. */
+    if (operation->dtype == DTYPE_F64 && emitter->target->family->pointer_bits == 32)
+        return emit_extremum_in_steps(emitter, DTYPE_F64, is_max, operation->in[0], operation->in[1]);
     LLVMValueRef const value = range_extremum(emitter, operation, is_max);
     return value ? value : intrinsic_of(emitter, is_max ? "llvm.maximum" : "llvm.minimum", operation, 2);
 }
@@ -411,6 +414,10 @@ static LLVMValueRef soft_operation(Emitter *emitter, const Operation *operation,
 
 static LLVMValueRef float_operation(Emitter *emitter, const Operation *operation, const Row *row)
 {
+    const bool is_round =
+        operation->op == OP_round || operation->op == OP_floor || operation->op == OP_ceil || operation->op == OP_trunc;
+    if (is_round && emitter->target->rounds_in_steps)
+        return emit_round_in_steps(emitter, operation->op, operation->dtype, operation->in[0]);
     const char *const soft = soft_function(emitter->target, operation->op, operation->dtype);
     if (soft)
         return soft_operation(emitter, operation, soft);

@@ -21,6 +21,7 @@ static const TargetMachineInfo levels[] = {
         .vector_registers = 16,
         .masked = false,
         .gather = false,
+        .rounds_in_steps = true,
         .flushes = true,
         .l1 = 32 << 10,
         .l2 = 256 << 10,

@@ -78,6 +78,8 @@ typedef struct TargetMachineInfo {
     int vector_registers;
     bool masked;          /* loads and stores have cheap masks of any lane */
     bool gather;          /* 32- and 64-bit elements can be gathered by one instruction */
+    bool rounds_in_steps; /* no instructions for floor, ceil, trunc and round: LLVM would call the C library for each
+                             lane */
     bool flushes;         /* vectors of f32 take denormals for zeros, whatever the mode: NEON of 32-bit ARM */
     int64_t l1, l2, l3;   /* bytes of data cache; l3 is one core's share */
     uint64_t cpu_mask;    /* TARGET_CPU_*; of the family's own */

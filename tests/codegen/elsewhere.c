@@ -117,6 +117,37 @@ Elsewhere *elsewhere_open(Ir *ir, const TargetMachineInfo *target, const LinkInp
     return good ? elsewhere : NULL;
 }
 
+bool kernel_table(Ir *ir, const KernelJob *jobs, int count, const TargetMachineInfo *target, const char *table,
+                  ObjectBytes *object)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *const stream = open_memstream(&text, &length);
+    for (int i = 0; i < count; i++)
+        fprintf(stream, "declare hidden void @%s(ptr, ptr, i64, i64, ptr, ptr)\n", jobs[i].symbol);
+    fprintf(stream, "@%s = constant [%d x ptr] [", table, count);
+    for (int i = 0; i < count; i++)
+        fprintf(stream, "%sptr @%s", i ? ", " : "", jobs[i].symbol);
+    fprintf(stream, "]\n");
+    fclose(stream);
+    const bool good = object_from_text(ir, ir->arena, "table", target, text, FORMAT_OBJECT, object);
+    free(text);
+    return good;
+}
+
+Elsewhere *elsewhere_of_jobs(Ir *ir, const KernelJob *jobs, int count)
+{
+    static const char table[] = "lathe_jobs_table";
+    LinkInput *const inputs = NEW_ARRAY(ir->arena, LinkInput, (size_t)count + 1);
+    ObjectBytes object;
+    if (!kernel_table(ir, jobs, count, jobs[0].target, table, &object))
+        return NULL;
+    for (int i = 0; i < count; i++)
+        inputs[i] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
+    inputs[count] = (LinkInput){.data = object.data, .bytes = object.bytes};
+    return elsewhere_open(ir, jobs[0].target, inputs, count + 1, table);
+}
+
 void elsewhere_close(Elsewhere *elsewhere)
 {
     fclose(elsewhere->to);

@@ -4,6 +4,7 @@
 #define LATHE_TESTS_CODEGEN_ELSEWHERE_H
 
 #include "codegen/link.h"
+#include "codegen/worker.h"
 #include "ir/ir.h"
 #include "targets/target.h"
 #include "tests/cross/call.h"
@@ -15,6 +16,11 @@ const char *elsewhere_missing(const TargetMachineInfo *target);
 /* Links objects whose table of kernels is called `table` and starts the guest. NULL after a diagnostic. */
 Elsewhere *elsewhere_open(Ir *ir, const TargetMachineInfo *target, const LinkInput *inputs, int count,
                           const char *table);
+/* The same for compiled jobs of one target, whose numbers then are the kernels'. */
+Elsewhere *elsewhere_of_jobs(Ir *ir, const KernelJob *jobs, int count);
+/* An object with a table of the jobs' kernels, which are hidden, under the name `table`. */
+bool kernel_table(Ir *ir, const KernelJob *jobs, int count, const TargetMachineInfo *target, const char *table,
+                  ObjectBytes *object);
 void elsewhere_close(Elsewhere *elsewhere);
 
 /* One call: `data` of memories that are not read-only holds afterwards what the kernel left. False: the guest died. */

@@ -65,25 +65,6 @@ void proof_close(Proof *proof)
 
 static const char table_symbol[] = "lathe_proof_table";
 
-/* Kernels are hidden: one table tells where they are. */
-static bool table_object(Proof *proof, const KernelJob *jobs, int count, const TargetMachineInfo *target,
-                         ObjectBytes *object)
-{
-    char *text = NULL;
-    size_t length;
-    FILE *const stream = open_memstream(&text, &length);
-    for (int i = 0; i < count; i++)
-        fprintf(stream, "declare hidden void @%s(ptr, ptr, i64, i64, ptr, ptr)\n", jobs[i].symbol);
-    fprintf(stream, "@%s = constant [%d x ptr] [", table_symbol, count);
-    for (int i = 0; i < count; i++)
-        fprintf(stream, "%sptr @%s", i ? ", " : "", jobs[i].symbol);
-    fprintf(stream, "]\n");
-    fclose(stream);
-    const bool good = object_from_text(proof->ir, proof->arena, "table", target, text, FORMAT_OBJECT, object);
-    free(text);
-    return good;
-}
-
 static void *load(Proof *proof, const LinkInput *inputs, int count)
 {
     char folder[] = "/tmp/lathe-proof-XXXXXX";
@@ -114,7 +95,7 @@ bool proof_load(Proof *proof, int level, int workers)
     if (count == 0)
         return true;
     if (!compile_kernels(proof->ir, jobs, count, &(WorkerOptions){.workers = workers}) ||
-        !table_object(proof, jobs, count, target, &table))
+        !kernel_table(proof->ir, jobs, count, target, table_symbol, &table))
         return false;
     for (int i = 0; i < count; i++)
         inputs[i] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
