@@ -308,22 +308,30 @@ static uint8_t cell_shift(int bits)
     return bits == 4 ? 1 : bits == 2 ? 2 : 0;
 }
 
+static bool same_memory(const Launch *launch, void *const *buffers, int a, int b)
+{
+    const Code *const code = launch->group.code;
+    return buffers[a] == buffers[b] && code->buffers[a].bits == code->buffers[b].bits;
+}
+
 /* Memory that the kernel writes, under whatever name, is watched. */
 static bool open_cells(Launch *launch, void *const *buffers, const uint64_t *buffer_bytes)
 {
     const Code *const code = launch->group.code;
     for (int i = 0; i < code->parameter_count; i++) {
+        const int bits = code->buffers[i].bits;
+        uint64_t bytes = 0;
         bool stored = false;
-        for (int j = 0; j < code->parameter_count; j++)
+        for (int j = 0; j < code->parameter_count; j++) {
             stored = stored || (code->buffers[j].stored && buffers[j] == buffers[i]);
-        for (int j = 0; j < i && !launch->cells[i]; j++)
-            if (buffers[j] == buffers[i] && code->buffers[j].bits == code->buffers[i].bits &&
-                buffer_bytes[j] >= buffer_bytes[i])
-                launch->cells[i] = launch->cells[j];
+            if (!same_memory(launch, buffers, i, j))
+                continue;
+            bytes = buffer_bytes[j] > bytes ? buffer_bytes[j] : bytes;
+            launch->cells[i] = launch->cells[i] ? launch->cells[i] : launch->cells[j];
+        }
         if (!stored || launch->cells[i])
             continue;
-        const int bits = code->buffers[i].bits;
-        launch->cells[i] = calloc(cell_count(run_elements(buffer_bytes[i], bits), bits) + 1, sizeof(Cell));
+        launch->cells[i] = calloc(cell_count(run_elements(bytes, bits), bits) + 1, sizeof(Cell));
         launch->owned[i] = true;
         if (!launch->cells[i])
             return false;

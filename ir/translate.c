@@ -147,8 +147,16 @@ static void leave_certainty(Scope *scope)
     scope->certain = false;
 }
 
+static void require_threads(const Translator *translator, const Node *node)
+{
+    if (!translator->kernel->payload.kernel->threads)
+        BUG("%s stands in kernel %s, which has no threads", op_name(node->op),
+            translator->kernel->payload.kernel->name);
+}
+
 static void translate_copy(Translator *translator, const Node *node)
 {
+    require_threads(translator, node);
     const uint16_t to = buffer_number(translator, node->inputs[0]), from = buffer_number(translator, node->inputs[2]);
     translator->buffer_list[to].stored = true;
     Instruction *const copy = instruction_emit(translator, &translator->scope->code, CODE_COPY_ASYNC, node);
@@ -162,6 +170,7 @@ static void translate_copy(Translator *translator, const Node *node)
 
 static void translate_warp(Translator *translator, Node *node)
 {
+    require_threads(translator, node);
     Scope *const scope = translator->scope;
     uint32_t operands[3] = {NO_REGISTER, NO_REGISTER, NO_REGISTER};
     for (uint32_t i = 0; i < node->input_count && i < 3; i++)
@@ -233,12 +242,15 @@ static void translate(Translator *translator, Node *node)
         access_store(translator, scope, node);
         return;
     case OP_barrier:
+        require_threads(translator, node);
         instruction_emit(translator, &scope->code, CODE_BARRIER, node);
         return;
     case OP_copy_commit:
+        require_threads(translator, node);
         instruction_emit(translator, &scope->code, CODE_COMMIT, node);
         return;
     case OP_copy_wait:
+        require_threads(translator, node);
         instruction_emit(translator, &scope->code, CODE_WAIT, node)->immediate = node->payload.integer;
         return;
     case OP_copy_async:

@@ -175,7 +175,7 @@ static bool schedule_all(Pipeline *pipeline, Module *module)
         Node *const kernel = stages->nodes[i];
         Node *const scheduled = target->gpu ? kernel_schedule(&pipeline->build.schedule, ir, kernel, target)
                                             : loops_schedule(ir, kernel, &rows);
-        if (option_given(pipeline->options, OPTION_VERIFY) && !verify_kernel(ir, scheduled, pipeline->diagnostics))
+        if (target->gpu && !verify_kernel(ir, scheduled, pipeline->diagnostics))
             return false;
         block_append(ir, module->body, scheduled);
     }
@@ -212,7 +212,7 @@ static bool interpret(Pipeline *pipeline)
     for (int i = 0; i < module->output_count; i++)
         out[i] = (Memory){outputs[i].tensor.data, outputs[i].tensor.bytes};
     int32_t error = 0;
-    const RunOptions run = {.work_limit = 0};
+    const RunOptions run = {.detect_unwritten = pipeline->build.levels[0]->gpu != NULL};
     if (interpret_module(pipeline->ir, &scheduled, in, out, values, count, &run, &error) != INTERPRET_OK)
         return false;
     if (error)

@@ -259,6 +259,26 @@ Test(threads, a_barrier_orders_memory_of_the_model)
     arena_close(loaded.arena);
 }
 
+/* Two names of one memory: a thread that reads what another writes under the other name is found. */
+Test(threads, names_of_the_same_memory_are_watched_together)
+{
+    static const char text[] = "buffer %t : f32[8,8] buffer %v : f32[4,4] alias %t\n"
+                               "kernel k (%v, %t) units 1 threads 32 { body {\n"
+                               "store %t %thread 1:f32\n"
+                               "%s = (read f32 %v (mod %thread+NEXT 16) (lt %thread 16) 0:f32)\n"
+                               "store %t 32+%thread %s } }\n";
+    float t[64] = {0};
+    Arena *const arena = arena_open(0, NULL, NULL);
+    const Loaded own = load(replaced(arena, text, "NEXT", "0")), next = load(replaced(arena, text, "NEXT", "1"));
+    for (int seed = 0; seed < SEEDS; seed++) {
+        run_ok(&own, (void *[]){t, t}, (uint64_t[]){64, 256}, 1, (uint64_t)seed);
+        cr_expect_eq(run(&next, (void *[]){t, t}, (uint64_t[]){64, 256}, 1, (uint64_t)seed), INTERPRET_RACE);
+    }
+    arena_close(own.arena);
+    arena_close(next.arena);
+    arena_close(arena);
+}
+
 /* A work limit holds for all threads together, and races may be left unwatched. */
 Test(threads, options)
 {

@@ -17,7 +17,7 @@ typedef struct Loaded {
     Code *code;
 } Loaded;
 
-static Loaded load(const char *text)
+static inline Loaded load(const char *text)
 {
     Loaded loaded = {.arena = arena_open(0, NULL, NULL)};
     Diagnostics *const diagnostics = diagnostics_open(loaded.arena);
@@ -28,7 +28,7 @@ static Loaded load(const char *text)
     return loaded;
 }
 
-static int32_t run(const Loaded *loaded, void *const *buffers, const uint64_t *bytes, int64_t blocks, uint64_t seed)
+static inline int32_t run(const Loaded *loaded, void *const *buffers, const uint64_t *bytes, int64_t blocks, uint64_t seed)
 {
     const RunOptions options = {.detect_unwritten = true, .seed = seed};
     int32_t error = 0;
@@ -125,7 +125,7 @@ static const char sum_text[] = SUM_HEAD "        var %sum = (load f32 %x 256*%be
                                         "    }\n"
                                         "}\n";
 
-static void sum_fill(float x[2048])
+static inline void sum_fill(float x[2048])
 {
     for (int i = 0; i < 2048; i++)
         x[i] = (float)((i * 37 + 11) % 64); /* sums are exact */
@@ -170,7 +170,7 @@ static const char half_text[] =
     "    }\n"
     "}\n";
 
-static char *replaced(Arena *arena, const char *text, const char *from, const char *to)
+static inline char *replaced(Arena *arena, const char *text, const char *from, const char *to)
 {
     const char *const at = strstr(text, from);
     cr_assert_not_null(at, "%s", from);
