@@ -127,7 +127,7 @@ static const GpuTile thread_tiles[] = {
     {64, 64, 16, 4, 2, 4},   {64, 32, 16, 4, 1, 4},  {32, 64, 16, 4, 1, 4},  {32, 32, 16, 4, 1, 4},
     {32, 32, 32, 2, 1, 4},   {16, 64, 16, 2, 1, 4},  {16, 32, 32, 1, 1, 4},  {8, 64, 32, 1, 1, 4},
     {64, 16, 16, 4, 1, 2},   {32, 16, 32, 2, 1, 2},  {4, 64, 32, 1, 1, 2},   {2, 64, 32, 1, 1, 1},
-    {1, 64, 32, 1, 1, 1},    {1, 128, 32, 1, 1, 1},
+    {2, 16, 64, 1, 1, 1},    {1, 32, 64, 1, 1, 1},   {1, 64, 64, 1, 1, 1},   {1, 128, 32, 1, 1, 1},
 };
 
 /* Tiles of warps: rows, columns and depth of the block's, then rows and columns of a warp's. */
@@ -183,59 +183,63 @@ static int64_t known(Node *node, int64_t otherwise)
 }
 
 /* What symbolic extents are taken for. */
-enum {
-    ROWS_GUESS = 128,
-    COLUMNS_GUESS = 256,
-    DEPTH_GUESS = 512,
-    LATENCY = 600,
-    BLOCK_START = 1000,
-    REGISTERS_REST = 40
-};
+enum { ROWS_GUESS = 128, COLUMNS_GUESS = 256, DEPTH_GUESS = 512 };
+/* Cycles until memory answers and until a block is under way; instructions of a copy and its address; registers for
+ * addresses. */
+enum { LATENCY = 600, BLOCK_START = 1000, COPY_INSTRUCTIONS = 12, REGISTERS_REST = 40 };
 
-/* What one k of a block's tile takes of a multiprocessor, in cycles. */
-typedef struct StepCycles {
-    double products, reads; /* multiply-adds of all four parts; reads of shared memory, 128 bytes a cycle */
-    int registers;          /* of a thread, without addresses */
-} StepCycles;
+/* What one k of a block's tile takes of a multiprocessor. */
+typedef struct StepCost {
+    double products;     /* cycles of its units for multiply-adds */
+    double instructions; /* of warps, without copies */
+    double reads;        /* cycles of shared memory, 128 bytes each */
+    int registers;       /* of a thread, without addresses */
+} StepCost;
 
-static StepCycles step_cycles(const GpuContract *c)
+static StepCost step_cost(const GpuContract *c)
 {
     const GpuTile *const t = &c->tile;
     const double warps = threads_of(t) / (double)WARP_LANES;
-    StepCycles step;
+    StepCost step;
     if (c->mma) { /* 1,024 multiply-adds of 16 bits a cycle, or 512 of 32 */
         const int down = t->warp_rows / c->mma->m, across = t->warp_columns / c->mma->n;
         const double bits = dtype_info[c->mma->operand].bits;
         const double fragments = down * c->mma->a.slots * bits / 32 + across * c->mma->b.slots;
         step.products = (double)t->rows * t->columns / (16384 / bits);
         step.reads = warps * fragments / c->mma->k;
+        step.instructions = warps * (fragments + down * across) / c->mma->k;
         step.registers = down * across * c->mma->c.slots + (int)fragments;
         return step;
     }
-    const int across = t->columns / (t->vectors * t->lanes);
-    step.products = warps * t->thread_rows * t->vectors * t->lanes / 4;
+    const int across = t->columns / (t->vectors * t->lanes), sums = t->thread_rows * t->vectors * t->lanes;
+    step.products = warps * sums / 4;
     step.reads = warps * (t->thread_rows / 4.0 + t->vectors * (across > 8 ? across / 8.0 : 1) * t->lanes / 4.0);
-    step.registers = t->thread_rows * t->vectors * t->lanes + 4 * t->thread_rows + t->vectors * t->lanes;
+    step.instructions = warps * (sums + t->thread_rows / 4.0 + t->vectors);
+    step.registers = sums + 4 * t->thread_rows + t->vectors * t->lanes;
     return step;
 }
 
-/* Cycles of the busiest multiprocessor, roughly: per k, multiply-adds against reads of shared memory against what comes
- * from L2 at 64 bytes a cycle; a block alone waits for memory once per tile of k. */
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Cycles of the busiest multiprocessor, roughly: per k, the slowest of multiply-adds, instructions (four a cycle),
+ * reads of shared memory and what comes from L2 (64 bytes a cycle); a block alone waits for memory once per tile of k.
+ */
 static double tile_cycles(const GpuContract *c)
 {
     const TargetGpu *const gpu = c->target->gpu;
     const GpuTile *const t = &c->tile;
-    const StepCycles step = step_cycles(c);
+    const StepCost step = step_cost(c);
     const double warps = threads_of(t) / (double)WARP_LANES;
     const double stream = (t->rows + t->columns) * dtype_info[c->a.dtype].bits / 512.0;
-    const double copies = (double)(t->rows / c->a.lanes + t->columns / c->b.lanes) / WARP_LANES * 2;
-    const double busy = step.products > step.reads ? step.products : step.reads;
-    const double full = (busy > stream ? busy : stream) + 0.25 * (step.reads + copies);
-    const double alone = step.products * (warps < 4 ? 4 / warps : 1) + step.reads / 2;
+    const double copies = (double)(t->rows / c->a.lanes + t->columns / c->b.lanes) / WARP_LANES * COPY_INSTRUCTIONS;
+    const double issue = (step.instructions + copies) / 4;
+    const double full = 1.1 * larger(larger(step.products, issue), larger(step.reads, stream));
+    const double alone = larger(step.products, issue) * (warps < 4 ? 4 / warps : 1) + step.reads / 2;
     const double depth = (double)known(c->roles.depth, DEPTH_GUESS), steps = depth / t->depth;
-    double latency = LATENCY / (double)(c->stages - 1) * steps;
-    latency = alone * depth > latency ? alone * depth : latency;
-    latency += LATENCY;
+    const double latency = larger(LATENCY / (double)(c->stages - 1) * steps, alone * depth) + LATENCY;
     int64_t blocks = ceil_divide(known(c->roles.rows, ROWS_GUESS), t->rows) *
                      ceil_divide(known(c->roles.columns, COLUMNS_GUESS), t->columns);
     for (int i = 0; i < c->roles.batch_count; i++)
@@ -248,9 +252,9 @@ static double tile_cycles(const GpuContract *c)
     resident = resident < 1 ? 1 : resident;
     const int64_t busiest = ceil_divide(blocks, gpu->sms), rest = busiest % resident;
     const double together = (double)resident * full * depth, last = (double)rest * full * depth;
-    double cycles = (double)(busiest / resident) * (together > latency ? together : latency);
+    double cycles = (double)(busiest / resident) * larger(together, latency);
     if (rest)
-        cycles += last > latency ? last : latency;
+        cycles += larger(last, latency);
     return cycles + (double)busiest * BLOCK_START / (double)resident;
 }
 
