@@ -39,10 +39,10 @@ foreach(level aarch64 armv7-neon)
 endforeach()
 
 # GPU schedules of the same models: blocks and threads in the interpreter, the whole program too.
-add_test(NAME codegen/kernels_gpu COMMAND codegen_kernels --level sm_80 --no-machine --orders 2 ${proof_models})
-add_test(NAME codegen/kernels_gpu_old COMMAND codegen_kernels --level sm_75 --no-machine --orders 2 ${proof_models})
-add_test(NAME codegen/kernels_gpu_plain COMMAND codegen_kernels --level sm_90 -O 0 --no-machine --orders 2 ${proof_models})
-add_test(NAME codegen/kernels_gpu_large COMMAND sh -c "test -n \"$LATHE_MODELS\" || exit 77; exec $<TARGET_FILE:codegen_kernels> --level sm_80 --no-machine --rounds 1 $LATHE_MODELS")
+add_test(NAME codegen/kernels_gpu COMMAND codegen_kernels --no-machine --level sm_80 --orders 2 ${proof_models})
+add_test(NAME codegen/kernels_gpu_old COMMAND codegen_kernels --no-machine --level sm_75 --orders 2 ${proof_models})
+add_test(NAME codegen/kernels_gpu_plain COMMAND codegen_kernels --no-machine --level sm_90 -O 0 --orders 2 ${proof_models})
+add_test(NAME codegen/kernels_gpu_large COMMAND sh -c "test -n \"$LATHE_MODELS\" || exit 77; exec $<TARGET_FILE:codegen_kernels> --no-machine --level sm_80 --rounds 1 $LATHE_MODELS")
 set_tests_properties(codegen/kernels_gpu_large PROPERTIES LABELS nightly SKIP_RETURN_CODE 77 TIMEOUT 7200)
 
 # The same bits from any number of threads. Kernels are not instrumented; the runtime is, where ThreadSanitizer works.
