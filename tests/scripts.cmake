@@ -13,6 +13,16 @@ if(TARGET lathe)
   add_test(NAME tools/hostile COMMAND sh ${CMAKE_SOURCE_DIR}/tests/hostile.sh $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR}/tests/data/hostile)
 endif()
 
+# Kernels for GPUs through NVIDIA's assembler; of larger models where LATHE_MODELS names their files.
+if(TARGET lathe)
+  file(GLOB ptx_models CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/*/*.onnx)
+  add_test(NAME codegen/ptx_models COMMAND sh ${CMAKE_SOURCE_DIR}/tests/codegen/ptx.sh $<TARGET_FILE:lathe> ${ptx_models}
+           ${CMAKE_SOURCE_DIR}/tests/data/onnx/good/types.onnx ${CMAKE_SOURCE_DIR}/tests/data/onnx/good/loop_numbers.onnx)
+  add_test(NAME codegen/ptx_models_large COMMAND sh -c "exec sh ${CMAKE_SOURCE_DIR}/tests/codegen/ptx.sh $<TARGET_FILE:lathe> $LATHE_MODELS")
+  set_tests_properties(codegen/ptx_models codegen/ptx_models_large PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 3600)
+  set_tests_properties(codegen/ptx_models_large PROPERTIES LABELS nightly)
+endif()
+
 # Models for other machines, run in an emulator.
 if(TARGET lathe)
   foreach(row "aarch64;qemu-aarch64-static;aarch64-linux-gnu" "armv7-neon;qemu-arm-static;arm-linux-gnueabihf")

@@ -26,6 +26,7 @@ static const EmitRow emit_rows[] = {
     {"kernels", ".kernels", false, 0},
     {"llvm", ".ll", false, 0},
     {"asm", ".s", false, 0},
+    {"ptx", ".ptx", false, 0},
     {"report", ".json", false, 0},
 };
 enum { EMIT_ROWS = sizeof emit_rows / sizeof *emit_rows, PREFIX_LONGEST = 200 };
@@ -69,8 +70,11 @@ static bool write_level(Pipeline *pipeline, const char *name, FILE *file)
     Arena *const arena = pipeline->arena;
     size_t length;
     const char *text = NULL;
-    if (strcmp(name, "llvm") == 0 || strcmp(name, "asm") == 0)
-        return build_text(program, &pipeline->build, strcmp(name, "asm") == 0 ? FORMAT_ASSEMBLY : FORMAT_LLVM, file);
+    if (strcmp(name, "ptx") == 0 && !program->levels[0]->gpu)
+        return diag_error(pipeline->diagnostics, EXIT_USAGE, NULL,
+                          "--emit ptx is for the levels of cuda; %s has --emit asm", program->levels[0]->name);
+    if (strcmp(name, "llvm") == 0 || strcmp(name, "asm") == 0 || strcmp(name, "ptx") == 0)
+        return build_text(program, &pipeline->build, strcmp(name, "llvm") == 0 ? FORMAT_LLVM : FORMAT_ASSEMBLY, file);
     if (strcmp(name, "kernels") == 0) {
         for (int i = 0; i < program->kernel_count; i++)
             for (int level = 0; level < program->level_count; level++)

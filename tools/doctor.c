@@ -3,17 +3,19 @@
 #include "tools/verbs.h"
 
 #include "codegen/link.h"
+#include "codegen/ptxas.h"
 #include "ir/ops/ops.h"
 #include "tools/answer.h"
 #include "tools/cachefolder.h"
 #include "tools/host.h"
 #include "tools/library.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { CHECKS_MOST = 8, ELEMENTS = 8 };
+enum { CHECKS_MOST = 10, ELEMENTS = 8 };
 
 typedef struct Check {
     const char *name, *detail;
@@ -63,6 +65,27 @@ static void check_linker(Doctor *doctor)
     else
         missed(doctor, "linker", "none of ld.lld, mold, ld, cc is in PATH", EXIT_BACKEND,
                "install lld or binutils, or set LATHE_LINKER");
+}
+
+/* Only models for NVIDIA GPUs need these two, so they cannot fail. */
+static void check_cuda(Doctor *doctor)
+{
+    Arena *const arena = doctor->options->arena;
+    Assembler assembler;
+    int (*version)(int *) = NULL;
+    int number = 0;
+    const bool assembles = ptxas_find(arena, &assembler);
+    found(doctor, "ptxas",
+          assembles ? arena_format(arena, "%s, version %s", assembler.path, assembler.version)
+                    : "none: models for NVIDIA GPUs carry PTX alone (PATH, LATHE_PTXAS)");
+    void *const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (driver)
+        *(void **)&version = dlsym(driver, "cuDriverGetVersion");
+    if (version && version(&number) == 0)
+        found(doctor, "driver", arena_format(arena, "libcuda.so.1, for CUDA %d.%d", number / 1000, number % 1000 / 10));
+    else
+        found(doctor, "driver",
+              driver ? "libcuda.so.1 is too old" : "none: models for NVIDIA GPUs are compiled but not run here");
 }
 
 static void check_temporary(Doctor *doctor)
@@ -202,6 +225,7 @@ int verb_doctor(const Options *options)
     found(&doctor, "back end", object_version(options->arena));
     check_processor(&doctor);
     check_linker(&doctor);
+    check_cuda(&doctor);
     check_temporary(&doctor);
     check_cache(&doctor);
     check_model(&doctor);

@@ -6,6 +6,7 @@
 #include "tools/answer.h"
 #include "tools/host.h"
 #include "tools/inspectmodel.h"
+#include "runtime/lathe_runtime.h"
 #include "tools/library.h"
 
 #include <string.h>
@@ -96,6 +97,47 @@ static const char *info_type(Arena *arena, const lathe_tensor_info *info)
     return arena_format(arena, "%s]", text);
 }
 
+/* Kernels of one level that come as machine code and as PTX; false: they are functions of this library. */
+static bool images_count(const lathe_model_v1 *model, uint32_t level, int64_t *binaries, int64_t *texts)
+{
+    const lathe_program *const program = model->program;
+    const lathe_image *const images =
+        program && program->abi == LATHE_RUNTIME_ABI ? program->levels[level].images : NULL;
+    *binaries = *texts = 0;
+    for (uint32_t i = 0; images && i < program->kernel_count; i++) {
+        *binaries += images[i].binary != NULL;
+        *texts += images[i].text != NULL;
+    }
+    return images != NULL;
+}
+
+static void images_text(const lathe_model_v1 *model)
+{
+    int64_t binaries, texts;
+    for (uint32_t i = 0; i < model->level_count; i++)
+        if (images_count(model, i, &binaries, &texts))
+            printf("kernels    %s: %lld cubins, %lld texts of PTX\n", model->level_names[i], (long long)binaries,
+                   (long long)texts);
+}
+
+static void images_fields(JsonWriter *json, const lathe_model_v1 *model)
+{
+    int64_t binaries, texts;
+    if (model->level_count == 0 || !images_count(model, 0, &binaries, &texts))
+        return;
+    json_key(json, "images");
+    json_array(json);
+    for (uint32_t i = 0; i < model->level_count; i++) {
+        images_count(model, i, &binaries, &texts);
+        json_object(json);
+        json_field_string(json, "level", model->level_names[i]);
+        json_field_integer(json, "cubins", binaries);
+        json_field_integer(json, "ptx", texts);
+        json_close(json);
+    }
+    json_close(json);
+}
+
 static void library_text(const Library *library)
 {
     const lathe_model_v1 *const model = library->model;
@@ -116,6 +158,7 @@ static void library_text(const Library *library)
         printf("symbol     %s: %s %u of input %s\n", model->symbols[i].name,
                model->symbols[i].element ? "element" : "dim", model->symbols[i].position,
                diag_quote(arena, model->inputs[model->symbols[i].input].name, NAME_SHOWN));
+    images_text(model);
     printf("launches   %u\n", model->launch_count);
     if (model->arena_bytes || model->symbol_count == 0)
         printf("arena      %s\n", bytes_text(arena, (int64_t)model->arena_bytes));
@@ -169,6 +212,7 @@ static void library_fields(JsonWriter *json, const lathe_model_v1 *model)
         json_close(json);
     }
     json_close(json);
+    images_fields(json, model);
     json_field_integer(json, "launches", model->launch_count);
     json_field_integer(json, "arena_bytes", (int64_t)model->arena_bytes);
     json_field_integer(json, "weight_bytes", (int64_t)model->weights_bytes);

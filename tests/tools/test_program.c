@@ -147,6 +147,27 @@ Test(program, quiet_keeps_the_errors_alone)
     cr_expect(strstr(said, "error: ") && !strstr(said, "did you mean"), "%s", said);
 }
 
+/* A driver that lacks a function stands in for every machine's: those without one and those with a GPU. */
+Test(program, models_for_a_gpu_are_compiled_anywhere_and_say_what_they_miss)
+{
+    static const Case cases[] = {
+        {"$L compile $D/good/dense.onnx -o gpu.so --target cuda:sm_80,sm_75", 0, "lathe: gpu.so: "},
+        {"$L inspect gpu.so", 0, "sm_75: "},
+        {"$L inspect gpu.so --json", 0, "\"images\""},
+        {"LATHE_PTXAS=/nowhere $L compile $D/good/dense.onnx -o text.so --target a100", 0, "PTX alone"},
+        {"$L inspect text.so", 0, "sm_80: 0 cubins, 1 texts"},
+        {"$L compile $D/good/dense.onnx -o gpu.ptx --target h100 && cat gpu.ptx", 0, ".target sm_90"},
+        {"$L compile $D/good/dense.onnx -o cpu.ptx", 2, "--emit ptx"},
+        {"$L compile $D/good/dense.onnx -o gpu.o --target cuda:sm_80", 0, "lathe: gpu.o: "},
+        {"$L compile $D/good/dense.onnx -o gpu.so --target cuda:sm_81", 2, "sm_80"},
+        {"mkdir drivers && cp " BINARY_DIR "/runtime/old_cuda.so drivers/libcuda.so.1", 0, ""},
+        {"LD_LIBRARY_PATH=drivers $L run gpu.so -i random:1 --shape x=2x3", 7, "too old"},
+        {"LD_LIBRARY_PATH=drivers $L doctor", 0, "libcuda.so.1 is too old"},
+        {"LATHE_PTXAS=/nowhere $L doctor", 0, "PTX alone"},
+    };
+    CHECK(cases);
+}
+
 Test(program, success_is_0)
 {
     static const Case cases[] = {
