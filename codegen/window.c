@@ -195,10 +195,17 @@ static int64_t reach(const Direction *direction, int64_t outs)
     return (outs - 1) * direction->factor + (direction->taps - 1) * direction->dilation + 1;
 }
 
-/* Pixels whose sums registers hold. */
+/* Registers that hold the lanes of one pixel. */
+static int lane_registers(const TargetMachineInfo *target)
+{
+    return target->vector_bytes >= LANES * 4 ? 1 : LANES * 4 / target->vector_bytes;
+}
+
+/* Pixels whose sums registers hold, beside an input and a weight. */
 static int most_pixels(const Window *w)
 {
-    return w->target->vector_bytes >= 64 ? PIXELS_MAX : 6;
+    const int width = lane_registers(w->target), most = w->target->vector_registers / width - 2;
+    return most > PIXELS_MAX ? PIXELS_MAX : most < 1 ? 1 : most;
 }
 
 /* Pixels at once: a divisor of the row if there is a good one, else as many as registers hold. */
@@ -446,7 +453,7 @@ bool window_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *t
     const int64_t rows = w.direction[0].outs, outs = w.direction[1].outs, bands = (rows + w.band - 1) / w.band;
     const double taps = (double)(w.direction[0].taps * w.direction[1].taps);
     const int64_t whole = outs / w.pixels, runs = whole + (outs % w.pixels > 0);
-    const double wide = target->vector_bytes >= LANES * 4 ? 1 : LANES * 4 / target->vector_bytes;
+    const double wide = lane_registers(target);
     /* Sums of few pixels wait for each other: four cycles a step. */
     const double busy = w.pixels < 8 / wide ? 8 / wide / w.pixels : 1;
     int64_t units = bands, extent;

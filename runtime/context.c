@@ -12,7 +12,7 @@ enum {
 void *memory_aligned(uint64_t bytes)
 {
     void *memory;
-    if (bytes == 0 || bytes > INT64_MAX / 2)
+    if (bytes == 0 || bytes > SIZE_MAX / 2) /* size_t has 32 bits on small machines */
         return NULL;
     const bool huge = bytes >= 2 * HUGE_PAGE;
     if (posix_memalign(&memory, huge ? HUGE_PAGE : CACHE_LINE, bytes) != 0)

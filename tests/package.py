@@ -94,6 +94,30 @@ def check_project(source, folder, generator, prefix):
     check_idle(folder)
 
 
+# CMake's name of the processor, beginning of GNU's tools, emulator.
+MACHINES = [
+    ("aarch64", "aarch64-linux-gnu", "qemu-aarch64-static"),
+    ("arm", "arm-linux-gnueabihf", "qemu-arm-static"),
+]
+
+
+def check_cross(source, folder, prefix, processor, gnu, emulator):
+    """The example built for another machine by a toolchain file, its test run in an emulator."""
+    folder.mkdir()
+    toolchain = folder / "toolchain.cmake"
+    toolchain.write_text(f"""
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR {processor})
+set(CMAKE_C_COMPILER {gnu}-gcc)
+set(CMAKE_CROSSCOMPILING_EMULATOR {emulator} -L /usr/{gnu})
+""")
+    configure(source, folder / "build", GENERATORS[0], prefix, f"-DCMAKE_TOOLCHAIN_FILE={toolchain}")
+    build(folder / "build")
+    output = run("ctest", "--output-on-failure", folder=folder / "build")
+    require("100% tests passed" in output and "No tests" not in output, f"{processor}: tests", output)
+    print(f"{processor}: the example is built by a cross compiler, and its test passes in an emulator")
+
+
 def main():
     with tempfile.TemporaryDirectory() as temporary:
         base = pathlib.Path(temporary).resolve() / "with space"
@@ -116,6 +140,11 @@ def main():
                 check_example(base / name, base / f"{name} {generator}", generator, prefix)
             check_project(project, base / f"project {generator}", generator, prefix)
             print(f"{generator}: examples and project are built, run, and built again only where something changed")
+        for processor, gnu, emulator in MACHINES:
+            if shutil.which(f"{gnu}-gcc") and shutil.which(emulator):
+                check_cross(base / "digits", base / f"cross {processor}", prefix, processor, gnu, emulator)
+            else:
+                print(f"{processor}: not tried, {gnu}-gcc or {emulator} is missing")
         # Never silently the host's code.
         output = configure(base / "digits", base / "cross", GENERATORS[0], prefix, "-DCMAKE_SYSTEM_NAME=Linux",
                            "-DCMAKE_SYSTEM_PROCESSOR=mystery", expect=1)

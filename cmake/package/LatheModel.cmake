@@ -8,12 +8,14 @@ function(_lathe_target result)
   if(NOT triple)
     set(triple "${CMAKE_SYSTEM_PROCESSOR}")
   endif()
-  # One row per family: what CMake or the compiler calls it; what lathe calls it.
+  # One row per family: what CMake or the compiler calls it, behind the system; bytes of a pointer; what lathe calls it.
   set(families
-    "^(x86_64|amd64|AMD64)(-|$)" "x86-64")
+    "^[A-Za-z]+:(x86_64|amd64|AMD64)(-|$)" 8 "x86-64"
+    "^Linux:(aarch64|arm64)(-|$)" 8 "aarch64"
+    "^Linux:(arm|armhf|armv7|armv7-a|armv7a|armv7l|armv8l)(-|$)" 4 "armv7")
   while(families)
-    list(POP_FRONT families pattern name)
-    if(triple MATCHES "${pattern}" AND CMAKE_SIZEOF_VOID_P EQUAL 8)
+    list(POP_FRONT families pattern bytes name)
+    if("${CMAKE_SYSTEM_NAME}:${triple}" MATCHES "${pattern}" AND CMAKE_SIZEOF_VOID_P EQUAL bytes)
       set(${result} "${name}" PARENT_SCOPE)
       return()
     endif()

@@ -26,16 +26,17 @@ def skip(what):
     sys.exit(77)
 
 
-def run(*command, expect=0):
-    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def run(*command, expect=0, environment=None):
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, **(environment or {})})
     if done.returncode != expect:
         sys.exit(f"{' '.join(map(str, command))}\nexit status {done.returncode}, not {expect}\n{done.stdout}")
     return done.stdout
 
 
-def compile_model(folder, model, target, *options, suffix="so"):
-    made = folder / f"{model.stem}-{target}.{suffix}"
-    run(LATHE, "compile", "--quiet", model, "--target", target, "-o", made, *options)
+def compile_model(folder, model, target, *options, environment=None):
+    made = folder / f"{model.stem}-{target}.so"
+    run(LATHE, "compile", "--quiet", model, "--target", target, "-o", made, *options, environment=environment)
     return made
 
 
@@ -142,6 +143,20 @@ def check_needs(folder):
     assert shown == {f"digits_{what}" for what in ("open", "close", "run", "model")} | {"lathe_model_v1"}, shown
     message = run(LATHE, "run", library, "-i", DIGITS / "three.npy", expect=7)
     assert "is for another machine" in message, message
+
+
+def check_linkers(hosts, folder):
+    """GNU's cross tools do as well as lld; with this machine's linker alone, the message says what is missing."""
+    model, gnu = DIGITS / "digits.onnx", COMPILER.removesuffix("-gcc")
+    for linker in (f"{gnu}-ld", COMPILER):
+        made = compile_model(folder, model, TARGET, environment={"LATHE_LINKER": linker})
+        outputs_made, _ = hosts.run(made, [DIGITS / "three.npy"], there=True)
+        assert len(outputs_made) == 1
+    alone = folder / "bin"
+    alone.mkdir()
+    (alone / "ld").symlink_to(shutil.which("ld"))
+    message = run(LATHE, "compile", model, "--target", TARGET, "-o", folder / "none.so", environment={"PATH": str(alone)}, expect=6)
+    assert f"no linker for this target was found: looked for ld.lld, mold and {gnu}-ld" in message, message
 
 
 def check_archives(folder):
