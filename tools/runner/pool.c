@@ -27,6 +27,7 @@ static void *thread_main(void *context)
     Pool *const pool = seat.pool;
     unsigned seen = 0;
     free(context);
+    atomic_fetch_add_explicit(&pool->ready, 1, memory_order_acq_rel);
     for (;;) {
         for (int spins = 0; atomic_load_explicit(&pool->round, memory_order_acquire) == seen; spins++)
             if (spins > SPINS)
@@ -54,6 +55,9 @@ Pool *pool_open(uint32_t threads)
             return NULL;
         pthread_detach(thread);
     }
+    /* What a thread asks of the system when it starts must be over before system calls are filtered. */
+    while (atomic_load_explicit(&pool->ready, memory_order_acquire) != threads - 1)
+        sched_yield();
     return pool;
 }
 

@@ -7,6 +7,7 @@
 #include "codegen/link.h"
 #include "codegen/object.h"
 #include "codegen/schedule.h"
+#include "codegen/standin.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,12 +95,23 @@ static bool build(const Builder *builder, const BuildJob *job, const char *outpu
     ir->diagnostics = diagnostics_open(ir->arena);
     bool good = object_make(ir, ir->arena, &request, &objects[0]) &&
                 object_from_text(ir, ir->arena, "table", builder->target, table, FORMAT_OBJECT, &objects[1]);
+    const TargetFamily *const family = builder->target->family;
+    const bool foreign = link_is_foreign(family->elf_machine);
+    LinkStandIn stand_ins[STAND_INS];
+    good = good && (!foreign || stand_ins_make(ir, builder->target, stand_ins));
     if (good) {
         const char *const exports[] = {"lathe_candidate"};
         const LinkInput inputs[2] = {{.data = objects[0].data, .bytes = objects[0].bytes},
                                      {.data = objects[1].data, .bytes = objects[1].bytes}};
-        const LinkJob link = {
-            .inputs = inputs, .input_count = 2, .exports = exports, .export_count = 1, .output = output};
+        const LinkJob link = {.inputs = inputs,
+                              .input_count = 2,
+                              .exports = exports,
+                              .export_count = 1,
+                              .output = output,
+                              .machine = family->elf_machine,
+                              .gnu = family->gnu,
+                              .stand_ins = stand_ins,
+                              .stand_in_count = foreign ? STAND_INS : 0};
         good = link_shared(ir->diagnostics, &link);
     }
     if (!good)

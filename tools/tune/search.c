@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRAWS = 400, PARENTS_SHARE = 60, WALK_MOST = 20000, TRIES = 4 };
+enum { DRAWS = 400, PARENTS_SHARE = 50, WALK_MOST = 20000, TRIES = 4 };
 
 typedef struct Drawn {
     const char *text;
     double cycles;
+    bool mutant;
 } Drawn;
 
 typedef struct Draw {
@@ -79,7 +80,7 @@ static const char *point_text(Arena *arena, const Trial *trial)
     return values_text(arena, values, trial->decision_count);
 }
 
-static void keep(Draw *draw, const Trial *trial, double cycles)
+static void keep(Draw *draw, const Trial *trial, double cycles, bool mutant)
 {
     Arena *const arena = draw->search->ir->arena;
     const char *const text = point_text(arena, trial);
@@ -87,7 +88,7 @@ static void keep(Draw *draw, const Trial *trial, double cycles)
         if (strcmp(draw->drawn[i].text, text) == 0)
             return;
     if (!task_seen(draw->task, text))
-        draw->drawn[draw->drawn_count++] = (Drawn){text, cycles};
+        draw->drawn[draw->drawn_count++] = (Drawn){text, cycles, mutant};
 }
 
 static void draw_random(Draw *draw)
@@ -97,7 +98,7 @@ static void draw_random(Draw *draw)
     trial.answer = answer_random;
     trial.context = &draw->state;
     if (ask(draw, &trial, &cycles))
-        keep(draw, &trial, cycles);
+        keep(draw, &trial, cycles, false);
 }
 
 /* The parent's answers where they are offered; one of them changes, often to a neighbour. */
@@ -130,7 +131,7 @@ static void draw_mutated(Draw *draw)
     trial.answer = answer_mutated;
     trial.context = draw;
     if (ask(draw, &trial, &cycles))
-        keep(draw, &trial, cycles);
+        keep(draw, &trial, cycles, true);
 }
 
 /* ---- walking the whole space ---- */
@@ -188,7 +189,7 @@ static bool walk_keep(Draw *draw, const Trial *trial, double cycles)
 {
     const char *const text = point_text(draw->search->ir->arena, trial);
     if (!task_seen(draw->task, text))
-        draw->drawn[draw->drawn_count++] = (Drawn){text, cycles};
+        draw->drawn[draw->drawn_count++] = (Drawn){text, cycles, false};
     return draw->drawn_count < WALK_MOST;
 }
 
@@ -209,17 +210,31 @@ static int by_cycles(const void *a, const void *b)
     return strcmp(left->text, right->text);
 }
 
-/* The cost model errs, and its favourites are much alike: with `evolutionary` the better half is drawn from, the front
- * of it most. */
-static void print_drawn(Draw *draw, FILE *file)
+/* The cost model errs, and its favourites are much alike. So of four points two are drawn from its better half, the
+ * front of it most, one is a neighbour of the best so far, and one is any. */
+static int pick(Draw *draw, int from)
 {
     enum { STEPS = 1024 };
+    const int left = draw->drawn_count - from;
+    const int64_t front = below(&draw->state, STEPS) * below(&draw->state, STEPS) / STEPS; /* small ones often */
+    const int any = from + (int)below(&draw->state, left);
+    if (from % 4 < 2)
+        return from + (int)(left * front / STEPS / 2);
+    for (int i = 0; from % 4 == 2 && i < left; i++) {
+        const int place = from + (any - from + i) % left;
+        if (draw->drawn[place].mutant)
+            return place;
+    }
+    return any;
+}
+
+static void print_drawn(Draw *draw, FILE *file)
+{
     if (draw->search->kind != SEARCH_RANDOM)
         qsort(draw->drawn, (size_t)draw->drawn_count, sizeof *draw->drawn, by_cycles);
     for (int i = 0; i < draw->drawn_count && i < draw->most; i++) {
-        const int64_t place = below(&draw->state, STEPS) * below(&draw->state, STEPS) / STEPS; /* small ones often */
         if (draw->search->kind == SEARCH_EVOLUTIONARY && i > 0) {
-            const int other = i + (int)((draw->drawn_count - i) * place / STEPS / 2);
+            const int other = pick(draw, i);
             const Drawn swap = draw->drawn[i];
             draw->drawn[i] = draw->drawn[other];
             draw->drawn[other] = swap;
@@ -241,7 +256,7 @@ static void propose(void *context, FILE *file)
     if (draw->search->kind == SEARCH_EXHAUSTIVE) {
         walk_space(draw, walk_keep);
     } else {
-        const bool parents = draw->search->kind == SEARCH_EVOLUTIONARY && draw->task->trials > 0;
+        const bool parents = draw->search->kind == SEARCH_EVOLUTIONARY;
         for (int i = 0; i < DRAWS || (draw->drawn_count < draw->most && i < TRIES * DRAWS); i++)
             if (parents && below(&draw->state, 100) < PARENTS_SHARE)
                 draw_mutated(draw);
