@@ -63,10 +63,10 @@ static bool within(const Guarded *memory, const uint8_t *address)
     return memory->map && address >= memory->map && address < memory->map + memory->map_bytes;
 }
 
-/* A fault next to a buffer is told apart from other crashes. The second time the default action ends the process. */
+/* A fault next to a buffer is told apart from other crashes; of those the second fault ends the process. Several
+ * threads may come here at once. */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
-    (void)number;
     (void)context;
     Child *const child = the_child;
     RunnerResult *const result = &child->report->result;
@@ -78,8 +78,10 @@ static void on_fault(int number, siginfo_t *info, void *context)
     for (uint32_t t = 0; child->running && t < child->task->facts.threads; t++)
         if (within(&child->running->scratch[t], address))
             what = "touched memory beside its scratch";
-    if (!what)
+    if (!what) {
+        signal(number, SIG_DFL);
         return;
+    }
     strcpy(result->detail, what);
     result->status = STATUS_BOUNDS;
     result->candidate = child->report->phase;
@@ -93,7 +95,7 @@ static void watch_faults(void)
     sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL);
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL);
-    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
 }

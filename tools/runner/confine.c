@@ -68,8 +68,8 @@ bool confine_calls(void)
 }
 #else
 static const int allowed[] = {
-    SYS_futex,           SYS_clock_gettime, SYS_exit_group, SYS_exit, SYS_sched_yield,
-    SYS_rt_sigreturn,    SYS_madvise,       SYS_munmap,     SYS_brk,  SYS_restart_syscall,
+    SYS_futex,           SYS_clock_gettime, SYS_exit_group, SYS_exit, SYS_sched_yield,     SYS_rt_sigreturn,
+    SYS_rt_sigaction,    SYS_madvise,       SYS_munmap,     SYS_brk,  SYS_restart_syscall,
 #ifdef SYS_clock_gettime64
     SYS_clock_gettime64,
 #endif
