@@ -35,14 +35,14 @@ def hidden(place):
 
 def exhaustive(place):
     """Nothing is left out: of the window kernel's space the very best is found."""
-    place.tune("--runner", f"{FAKE} hidden", "--trials", "400", "--timeout", "10m", "--search", "exhaustive")
+    place.tune("--runner", f"{FAKE} window", "--trials", "100", "--timeout", "10m", "--search", "exhaustive")
     windows = [record for (template, _), record in by_template(place).items() if template == "window"]
     kit.check(len(windows) == 1 and windows[0]["values"] == {"pixels": 2, "band": 3}, f"{windows}")
 
 
 def noise(place):
     """Where all candidates are alike, the cost model's choice stays."""
-    trials, result = place.tune("--runner", f"{FAKE} noise", "--trials", "80", "--timeout", "10m")
+    trials, result = place.tune("--runner", f"{FAKE} noise", "--trials", "60", "--timeout", "10m")
     kit.check(result["time_ratio"] == 1 and not any(trial["best"] for trial in trials), f"noise was chosen: {result}")
     for record in place.read_records()[1:]:
         kit.check(record["ns"] == record["default_ns"], f"{record}")
