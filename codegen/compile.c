@@ -115,6 +115,27 @@ static void progress_report(void *context, int done, int total)
         options->progress(options->context, done, total);
 }
 
+static void progress_in_worker(void *context, const KernelJob *job)
+{
+    const BuildOptions *const options = ((Progress *)context)->options;
+    if (options->in_worker)
+        options->in_worker(options->context, job);
+}
+
+/* A kernel whose worker died has the plain schedule now, and its launches have other units. */
+static bool take_fallbacks(Program *program, KernelJob *jobs, int first, int count, const WorkerOptions *workers)
+{
+    const Node *const instantiate = program->instantiate;
+    for (int i = 0; i < program->kernel_count * program->level_count; i++)
+        if (jobs[first + i].fell_back)
+            program_reschedule(program, i / program->level_count, i % program->level_count, jobs[first + i].kernel);
+    if (program->instantiate == instantiate)
+        return true;
+    KernelJob *const last = &jobs[count - 1];
+    *last = (KernelJob){.kernel = program->instantiate, .target = program_host(program), .symbol = "lathe_instantiate"};
+    return compile_kernels(program->ir, last, 1, workers);
+}
+
 /* ---- weights ---- */
 
 typedef struct WeightList {
@@ -349,10 +370,11 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
                                    .assembler = assembles ? &assembler : NULL,
                                    .fallback = fallback,
                                    .progress = progress_report,
+                                   .in_worker = progress_in_worker,
                                    .context = &progress};
     breadcrumb("codegen", NULL);
     *facts = (BuildFacts){.kernels = count - first};
-    if (!compile_kernels(ir, jobs, count, &workers))
+    if (!compile_kernels(ir, jobs, count, &workers) || !take_fallbacks(program, jobs, first, count, &workers))
         return false;
     for (int i = first; i < count; i++) {
         facts->from_cache += jobs[i].from_cache;

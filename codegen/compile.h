@@ -6,6 +6,7 @@
 #include "codegen/embedded.h"
 #include "codegen/model.h"
 #include "codegen/schedule.h"
+#include "codegen/worker.h"
 
 typedef enum OutputKind { OUTPUT_SHARED, OUTPUT_STATIC, OUTPUT_OBJECT } OutputKind;
 
@@ -20,6 +21,7 @@ typedef struct BuildOptions {
     const char *lines_file; /* name of the file that gets `lines_text`; debug information refers to it. NULL: none */
     const char *lines_text; /* the module as print_module gives it */
     void (*progress)(void *context, int done, int total);
+    void (*in_worker)(void *context, const KernelJob *job); /* for tests: see codegen/worker.h */
     void *context;
 } BuildOptions;
 

@@ -31,8 +31,6 @@ static void gather(Program *program, const KernelJob *jobs, Gathered *gathered)
             const int number = kernel * program->level_count + level;
             const DeviceImage image = device_image_unpack(jobs[number].object);
             const bool text = image.binary.bytes == 0 || level == program->level_count - 1;
-            /* After a crash of the back end it is another kernel. */
-            program->kernels[kernel].scheduled[level] = jobs[number].kernel;
             program->images[number] = (ProgramImage){
                 .binary = image.binary.bytes ? append(gathered, image.binary) : -1,
                 .text = text ? append(gathered, image.text) : -1,

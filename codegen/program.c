@@ -291,6 +291,21 @@ static void make_instantiate(Program *program)
     program->instantiate = node_make(ir, &draft);
 }
 
+void program_reschedule(Program *program, int number, int level, Node *scheduled)
+{
+    const int values = program->value_count;
+    ProgramKernel *const kernel = &program->kernels[number];
+    kernel->scheduled[level] = scheduled;
+    if (scheduled->payload.kernel->scratch > program->scratch[level])
+        program->scratch[level] = scheduled->payload.kernel->scratch;
+    for (int i = 0; i < program->launch_count; i++)
+        if (program->launches[i].index == number)
+            program->launches[i].units_value[level] =
+                value_of(program, launch_units(program, kernel, program->launches[i].kernel, level));
+    if (program->value_count > values)
+        make_instantiate(program);
+}
+
 static void mark_symbols(Program *program, NodeMap *used)
 {
     int count;

@@ -106,6 +106,10 @@ typedef Node *ScheduleFunction(void *context, Ir *ir, Node *kernel, const Target
 bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
                    ScheduleFunction *schedule, void *context, Program *program);
 
+/* Another schedule for a kernel of a finished program. Where its units are numbers that the program did not have,
+ * `instantiate` is made anew. */
+void program_reschedule(Program *program, int kernel, int level, Node *scheduled);
+
 /* What runs the program itself: tables, entries and instantiation are compiled for it. */
 const TargetMachineInfo *program_host(const Program *program);
 
