@@ -1,6 +1,7 @@
 # Tests of the house around the compiler: the rules of the source tree, the installed package, the Python package.
 
 add_test(NAME house/layers COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/layers.py ${CMAKE_SOURCE_DIR})
+add_test(NAME house/recipe COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/recipe.py ${CMAKE_SOURCE_DIR})
 # Every header compiles alone; one of them is generated.
 add_test(NAME house/headers COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/headers.py ${CMAKE_SOURCE_DIR}
          ${CMAKE_C_COMPILER} ${frontend_generated} ${LLVM_INCLUDE_DIRS} ${PROTOBUF_C_INCLUDE_DIRS})
