@@ -195,7 +195,9 @@ static bool holds(const Plan *plan, const TargetMachineInfo *level, uint64_t see
     Random random;
     Tally tally = {0};
     part_like(level, seed, &target, &gpu);
-    proof_start(&proof, arena_format(arena_open(0, NULL, NULL), "seed %llu", (unsigned long long)seed), &options);
+    char name[32];
+    snprintf(name, sizeof name, "seed %llu", (unsigned long long)seed);
+    proof_start(&proof, name, &options);
     proof.levels[0] = proof.compilation.target = &target;
     uint64_t answers = seed;
     proof.schedule = plan->anyhow ? schedule_anyhow : NULL;

@@ -70,7 +70,9 @@ static bool holds(Maker *maker, Dtype dtype, const char *level, uint64_t seed, b
     Proof proof;
     Random random;
     Tally tally = {0};
-    proof_start(&proof, arena_format(arena_open(0, NULL, NULL), "seed %llu", (unsigned long long)seed), &options);
+    char name[32];
+    snprintf(name, sizeof name, "seed %llu", (unsigned long long)seed);
+    proof_start(&proof, name, &options);
     proof.schedule = schedule_anyhow;
     proof.context = &draw;
     case_build(&random, &proof, maker, dtype, 10, seed);
