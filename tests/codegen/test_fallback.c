@@ -25,7 +25,7 @@ static int run_model(const char *path, const int64_t *symbols, const void *input
 {
     Proof proof;
     BuildFacts facts;
-    const ProofOptions proof_options = {.level = 2};
+    const ProofOptions proof_options = {.level = 2, .target = "x86-64-v3"};
     char folder[] = "/tmp/lathe-test-XXXXXX";
     cr_assert(proof_import(&proof, path, &proof_options));
     cr_assert(proof_program(&proof));
