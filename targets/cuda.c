@@ -9,7 +9,7 @@
 enum { ELF_CUDA = 190, KIB = 1 << 10, MIB = 1 << 20 };
 
 #define MMA_TURING "m16n8k8.f16.f32"
-#define MMA_AMPERE MMA_TURING " m16n8k16.f16.f32 m16n8k8.bf16.f32 m16n8k16.bf16.f32 m16n8k4.tf32.f32 m16n8k8.tf32.f32"
+#define MMA_AMPERE MMA_TURING " m16n8k16.f16.f32 m16n8k16.bf16.f32 m16n8k8.tf32.f32"
 
 /* What no level differs in. */
 #define GPU .warp = 32, .block_threads = 1024, .registers = 65536, .thread_registers = 255, .static_shared = 48 * KIB
