@@ -6,6 +6,7 @@
 #include "codegen/window.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
+#include "ir/roles.h"
 
 #include <string.h>
 
@@ -173,10 +174,15 @@ bool schedule_apart(const TargetMachineInfo *target, MathMode math)
     return (target->lacks & TARGET_LACKS_F32) && math != MATH_EXACT;
 }
 
-/* Small code before all: one loop nest per stage. */
+/* Small code before all: one loop nest per stage. Contractions make several neighbouring columns at once: what an
+ * element of a row costs (its address, its guard) is then paid once for all of them. */
 static Node *schedule_bare(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options)
 {
-    const LoopsSchedule schedule = {.lanes = 1, .apart = schedule_apart(target, options->math)};
+    ContractRoles roles;
+    const bool calls = target->lacks & TARGET_LACKS_F32; /* they outweigh everything else */
+    const bool columns = options->level > 0 && !calls && contract_match(ir, kernel, &roles);
+    const LoopsSchedule schedule = {.lanes = columns ? target->vector_registers / 4 : 1,
+                                    .apart = schedule_apart(target, options->math)};
     return loops_schedule(ir, kernel, &schedule);
 }
 

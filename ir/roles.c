@@ -114,22 +114,43 @@ bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles)
     return assign(ir, roles);
 }
 
-Layout panel_layout(const ContractRoles *roles)
+/* The dim of the weight that columns run along. */
+static int column_dim(const ContractRoles *roles)
 {
     const Node *const at = stripped(roles->b);
-    Layout layout = {0};
-    int column = 0;
     for (uint32_t i = 1; i < at->input_count; i++)
         if (at->inputs[i] == roles->n)
-            column = (int)i - 1;
-    layout.entries[layout.count++] = (LayoutEntry){(uint8_t)column, PART_OUTER, PANEL};
-    for (uint32_t i = 1; i < at->input_count; i++) /* dims of 1 */
+            return (int)i - 1;
+    return 0;
+}
+
+/* Dims of 1, then the reduced axes in order. */
+static void add_rows(const ContractRoles *roles, Layout *layout)
+{
+    const Node *const at = stripped(roles->b);
+    for (uint32_t i = 1; i < at->input_count; i++)
         if (at->inputs[i]->op != OP_axis)
-            layout.entries[layout.count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
+            layout->entries[layout->count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
     for (int k = 0; k < roles->contract->axis_count; k++)
         for (uint32_t i = 1; i < at->input_count; i++)
             if (at->inputs[i] == roles->contract->axes[k])
-                layout.entries[layout.count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
-    layout.entries[layout.count++] = (LayoutEntry){(uint8_t)column, PART_INNER, PANEL};
+                layout->entries[layout->count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
+}
+
+Layout panel_layout(const ContractRoles *roles)
+{
+    const uint8_t column = (uint8_t)column_dim(roles);
+    Layout layout = {0};
+    layout.entries[layout.count++] = (LayoutEntry){column, PART_OUTER, PANEL};
+    add_rows(roles, &layout);
+    layout.entries[layout.count++] = (LayoutEntry){column, PART_INNER, PANEL};
+    return layout;
+}
+
+Layout columns_layout(const ContractRoles *roles)
+{
+    Layout layout = {0};
+    add_rows(roles, &layout);
+    layout.entries[layout.count++] = (LayoutEntry){(uint8_t)column_dim(roles), PART_WHOLE, 0};
     return layout;
 }

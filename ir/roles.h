@@ -24,5 +24,7 @@ bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles);
 /* The panel layout of roles->weight: columns in blocks of PANEL, then the reduced axes in order, then the column within
  * its block. */
 Layout panel_layout(const ContractRoles *roles);
+/* The same without panels: the reduced axes in order, then the column, and nothing to fill. */
+Layout columns_layout(const ContractRoles *roles);
 
 #endif

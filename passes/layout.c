@@ -284,10 +284,11 @@ static void free_copy(Chooser *chooser, const Node *kernel)
     source->payload.buffer->layout = (Layout){0};
 }
 
-/* Panels fill the last one with zeros, which flash has no room for. */
-static bool wants_panels(const Compilation *compilation)
+/* Panels, unless there is no room for the zeros that fill the last one. */
+static Layout weight_layout(const Compilation *compilation, const ContractRoles *roles)
 {
-    return !compilation->target || compilation->target->family->system != SYSTEM_FREESTANDING;
+    const bool bare = compilation->target && compilation->target->family->system == SYSTEM_FREESTANDING;
+    return bare ? columns_layout(roles) : panel_layout(roles);
 }
 
 bool pass_layout(PassContext *context)
@@ -311,9 +312,9 @@ bool pass_layout(PassContext *context)
         ContractRoles roles;
         Node *kernel = module->body->nodes[i];
         if (contract_match(ir, kernel, &roles)) {
-            const Layout panels = roles.weight ? panel_layout(&roles) : (Layout){0};
-            if (roles.weight && wants_panels(context->compilation))
-                kernel = lay_out_weight(&chooser, kernel, roles.weight, &panels);
+            const Layout layout = roles.weight ? weight_layout(context->compilation, &roles) : (Layout){0};
+            if (roles.weight)
+                kernel = lay_out_weight(&chooser, kernel, roles.weight, &layout);
         } else {
             kernel = lay_out_other_weights(&chooser, kernel);
         }
