@@ -9,6 +9,32 @@
 
 /* ---- addresses ---- */
 
+/* A buffer that the kernel is given: itself, or its place in the table of buffers. */
+static LLVMValueRef buffer_parameter(Emitter *emitter, const Node *buffer)
+{
+    const uintptr_t position = (uintptr_t)map_get(&emitter->parameters, buffer);
+    if (!position)
+        BUG("a buffer that kernel %s uses is no parameter", emitter->kernel->payload.kernel->name);
+    if (emitter->signature.whole)
+        return LLVMGetParam(emitter->function, (unsigned)position - 1);
+    LLVMTypeRef const pointer = LLVMPointerTypeInContext(emitter->context, 0);
+    LLVMValueRef const index = emit_int(emit_index_type(emitter, 1), (int64_t)position - 1);
+    LLVMValueRef const slot =
+        LLVMBuildGEP2(emitter->builder, pointer, LLVMGetParam(emitter->function, 0), (LLVMValueRef[]){index}, 1, "");
+    const Name name = buffer->payload.buffer->name;
+    LLVMValueRef const value = LLVMBuildLoad2(emitter->builder, pointer, slot, name ? name : "");
+    LLVMSetMetadata(value, LLVMGetMDKindIDInContext(emitter->context, "invariant.load", 14),
+                    LLVMMetadataAsValue(emitter->context, LLVMMDNodeInContext2(emitter->context, NULL, 0)));
+    return value;
+}
+
+static LLVMValueRef local_buffer(Emitter *emitter, const Node *buffer)
+{
+    LLVMValueRef const offset = emit_int(emit_index_type(emitter, 1), buffer->payload.buffer->offset);
+    LLVMValueRef const scratch = LLVMGetParam(emitter->function, (unsigned)emitter->signature.scratch);
+    return LLVMBuildGEP2(emitter->builder, emit_int_type(emitter, 8, 1), scratch, (LLVMValueRef[]){offset}, 1, "");
+}
+
 LLVMValueRef emit_buffer(Emitter *emitter, const Node *buffer)
 {
     const Value *const known = map_get(&emitter->values, buffer);
@@ -17,30 +43,10 @@ LLVMValueRef emit_buffer(Emitter *emitter, const Node *buffer)
     Scope *function = emitter->scope;
     while (function->parent)
         function = function->parent;
-    LLVMTypeRef const pointer = LLVMPointerTypeInContext(emitter->context, 0);
     emit_in(emitter, emitter->entry);
-    LLVMValueRef value;
-    if (emitter->target->gpu) {
-        value = gpu_buffer(emitter, buffer);
-    } else if (buffer->payload.buffer->place == PLACE_LOCAL) {
-        LLVMValueRef const offset = emit_int(emit_index_type(emitter, 1), buffer->payload.buffer->offset);
-        LLVMValueRef const scratch = LLVMGetParam(emitter->function, (unsigned)emitter->signature.scratch);
-        value = LLVMBuildGEP2(emitter->builder, emit_int_type(emitter, 8, 1), scratch, (LLVMValueRef[]){offset}, 1, "");
-    } else {
-        const uintptr_t position = (uintptr_t)map_get(&emitter->parameters, buffer);
-        if (!position)
-            BUG("a buffer that kernel %s uses is no parameter", emitter->kernel->payload.kernel->name);
-        if (emitter->signature.whole)
-            return emit_remember(emitter, buffer, LLVMGetParam(emitter->function, (unsigned)position - 1), function)
-                ->value;
-        LLVMValueRef const index = emit_int(emit_index_type(emitter, 1), (int64_t)position - 1);
-        LLVMValueRef const slot = LLVMBuildGEP2(emitter->builder, pointer, LLVMGetParam(emitter->function, 0),
-                                                (LLVMValueRef[]){index}, 1, "");
-        const Name name = buffer->payload.buffer->name;
-        value = LLVMBuildLoad2(emitter->builder, pointer, slot, name ? name : "");
-        LLVMSetMetadata(value, LLVMGetMDKindIDInContext(emitter->context, "invariant.load", 14),
-                        LLVMMetadataAsValue(emitter->context, LLVMMDNodeInContext2(emitter->context, NULL, 0)));
-    }
+    LLVMValueRef const value = emitter->target->gpu                           ? gpu_buffer(emitter, buffer)
+                               : buffer->payload.buffer->place == PLACE_LOCAL ? local_buffer(emitter, buffer)
+                                                                              : buffer_parameter(emitter, buffer);
     emit_at(emitter, emitter->scope);
     return emit_remember(emitter, buffer, value, function)->value;
 }
