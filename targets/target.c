@@ -184,14 +184,31 @@ static bool add_levels(Diagnostics *diagnostics, TargetChoice *choice, const cha
     return true;
 }
 
-/* The family called by the first `length` characters of `name`, or whose levels have this triple. */
+static bool one_triple(const TargetFamily *family)
+{
+    for (int i = 1; i < family->level_count; i++)
+        if (strcmp(family->levels[i].triple, family->levels[0].triple) != 0)
+            return false;
+    return true;
+}
+
+/* The family called by the first `length` characters of `name`, or all of whose levels have this triple. */
 static const TargetFamily *family_called(const char *name, size_t length)
 {
     for (int i = 0; i < FAMILIES; i++)
         if ((strlen(families[i]->name) == length && strncmp(families[i]->name, name, length) == 0) ||
-            strcmp(families[i]->levels[0].triple, name) == 0)
+            (strcmp(families[i]->levels[0].triple, name) == 0 && one_triple(families[i])))
             return families[i];
     return NULL;
+}
+
+/* Where triples differ between the levels of a family: the first, lowest level that has this one. */
+static const char *level_of_triple(const char *triple)
+{
+    for (int i = 0; i < target_count(); i++)
+        if (strcmp(target_at(i)->triple, triple) == 0)
+            return target_at(i)->name;
+    return triple;
 }
 
 bool target_choose(Diagnostics *diagnostics, const char *name, const char *const *levels, int count,
@@ -204,6 +221,8 @@ bool target_choose(Diagnostics *diagnostics, const char *name, const char *const
     *choice = (TargetChoice){.family = family_called(name, length)};
     if (choice->family)
         implied = name[length] ? name + length + 1 : choice->family->standard;
+    else
+        implied = level_of_triple(name);
     for (int i = 0; i < target_devices_count && !choice->family; i++)
         if (strcmp(name, target_devices[i].name) == 0) {
             choice->device = &target_devices[i];

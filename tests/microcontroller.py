@@ -263,6 +263,36 @@ def codes(work):
         run("qemu-system-arm", "-M", name, "-display", "none", "-semihosting-config", "enable=on,target=native", "-kernel", work / "codes.elf")
 
 
+PROJECT = """
+cmake_minimum_required(VERSION 3.20)
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_C_FLAGS_INIT "{flags}")
+project(Board LANGUAGES C)
+find_package(Lathe 0.1 CONFIG REQUIRED)
+lathe_add_model(digits MODEL {model})
+add_library(board STATIC use.c)
+target_link_libraries(board PRIVATE digits)
+"""
+
+
+def cmake(work):
+    """The package finds the core in the compiler's flags."""
+    need(CROSS + "gcc", "cmake", "make")
+    run("cmake", "--install", LATHE.parent, "--prefix", work / "prefix")
+    (work / "use.c").write_text('#include "digits.h"\nint use(digits_context *c, float *x);\nint use(digits_context *c, float *x) { return digits_run(c, x, x); }\n')
+    cores = {core: " ".join(["-mthumb"] + flags) for core, flags in BOARDS.values()}
+    cores["cortex-m7-sp"] = "-mthumb -mcpu=cortex-m7 -mfpu=fpv5-sp-d16 -mfloat-abi=hard"
+    for core, flags in cores.items():
+        (work / "CMakeLists.txt").write_text(PROJECT.format(flags=flags, model=DIGITS / "digits.onnx"))
+        run("cmake", "-S", work, "-B", work / core, "-G", "Unix Makefiles", f"-DCMAKE_PREFIX_PATH={work / 'prefix'}")
+        run("cmake", "--build", work / core)
+        report = json.loads(next((work / core).rglob("digits.json")).read_text())
+        require(report["levels"] == [core], f"{flags} is taken for {report['levels']}")
+
+
 def main():
     case = sys.argv[3]
     with tempfile.TemporaryDirectory() as folder:
@@ -270,7 +300,7 @@ def main():
         if case in BOARDS:
             board(work, case)
         else:
-            {"exact": exact, "limits": limits, "library": library, "codes": codes}[case](work)
+            {"exact": exact, "limits": limits, "library": library, "codes": codes, "cmake": cmake}[case](work)
     print("good")
 
 

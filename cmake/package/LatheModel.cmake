@@ -2,11 +2,50 @@
 
 set(_LATHE_MODEL_TEST_SOURCE "${CMAKE_CURRENT_LIST_DIR}/model_test.c")
 
+# Is this build for a machine without an operating system? Then there are no threads and no libm to link.
+function(_lathe_is_bare result)
+  if(CMAKE_SYSTEM_NAME STREQUAL "Generic")
+    set(${result} TRUE PARENT_SCOPE)
+  else()
+    set(${result} FALSE PARENT_SCOPE)
+  endif()
+endfunction()
+
+# The Cortex-M core that the compiler's flags name, as lathe names it; empty where they name none that is known.
+function(_lathe_cortex_m result)
+  set(flags "${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_INIT} -mcpu=${CMAKE_SYSTEM_PROCESSOR}")
+  # One row per core: what the flags hold; what lathe calls it. The first that fits counts. Cores without an FPU, or whose FPU is
+  # not used, run what a Cortex-M0+ runs.
+  set(float "-mfloat-abi=(hard|softfp)")
+  set(cores
+    "-mcpu=cortex-m55 .*${float}" cortex-m55
+    "-mcpu=cortex-m7 .*${float}.*-mfpu=fpv[45]-sp-d16|-mcpu=cortex-m7 .*-mfpu=fpv[45]-sp-d16.*${float}" cortex-m7-sp
+    "-mcpu=cortex-m7 .*${float}" cortex-m7
+    "-mcpu=cortex-m4 .*${float}" cortex-m4f
+    "-mcpu=cortex-m(0|0plus|1|3|4|7) " cortex-m0plus)
+  while(cores)
+    list(POP_FRONT cores pattern name)
+    if("${flags} " MATCHES "${pattern}")
+      set(${result} ${name} PARENT_SCOPE)
+      return()
+    endif()
+  endwhile()
+  set(${result} "" PARENT_SCOPE)
+endfunction()
+
 # The target of this build, as lathe names it. Never silently the host: an unknown processor is an error.
 function(_lathe_target result)
   set(triple "${CMAKE_C_COMPILER_TARGET}")
   if(NOT triple)
     set(triple "${CMAKE_SYSTEM_PROCESSOR}")
+  endif()
+  _lathe_is_bare(bare)
+  if(bare)
+    _lathe_cortex_m(core)
+    if(core)
+      set(${result} ${core} PARENT_SCOPE)
+      return()
+    endif()
   endif()
   # One row per family: what CMake or the compiler calls it, behind the system; bytes of a pointer; what lathe calls it.
   set(families
@@ -128,8 +167,13 @@ function(lathe_add_model target)
   if(NOT ARG_PREFIX)
     string(MAKE_C_IDENTIFIER "${target}" ARG_PREFIX)
   endif()
-  set(THREADS_PREFER_PTHREAD_FLAG ON)
-  find_package(Threads REQUIRED)
+  _lathe_is_bare(bare)
+  set(libraries)
+  if(NOT bare)
+    set(THREADS_PREFER_PTHREAD_FLAG ON)
+    find_package(Threads REQUIRED)
+    set(libraries Threads::Threads m)
+  endif()
 
   set(wanted)
   foreach(extra REPORT LLVM_IR)
@@ -146,12 +190,12 @@ function(lathe_add_model target)
     add_custom_target(${target}_object DEPENDS "${made_OBJECT}" "${made_HEADER}")
     add_library(${target} INTERFACE)
     add_dependencies(${target} ${target}_object)
-    target_link_libraries(${target} INTERFACE "${made_OBJECT}" Threads::Threads m)
+    target_link_libraries(${target} INTERFACE "${made_OBJECT}" ${libraries})
     set(scope INTERFACE)
   else()
     add_library(${target} ${ARG_TYPE} "${made_OBJECT}" "${made_HEADER}")
     set_target_properties(${target} PROPERTIES LINKER_LANGUAGE C)
-    target_link_libraries(${target} PUBLIC Threads::Threads m)
+    target_link_libraries(${target} PUBLIC ${libraries})
     set(scope PUBLIC)
     if(ARG_TYPE MATCHES "SHARED|MODULE")
       # The name that generic hosts look for.

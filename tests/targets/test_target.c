@@ -155,3 +155,17 @@ Test(target, every_device_level_has_numbers)
                   "%s", level->name);
     }
 }
+
+/* Levels of a family with triples of their own are not what the family stands for. */
+Test(target, a_triple_is_the_lowest_level_that_has_it)
+{
+    static const char *const rows[][2] = {{"thumbv6m-unknown-none-eabi", "cortex-m0plus"},
+                                          {"thumbv7em-unknown-none-eabi", "cortex-m4f"},
+                                          {"thumbv8.1m.main-unknown-none-eabi", "cortex-m55"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        TargetChoice choice;
+        cr_assert(target_choose(diagnostics, rows[i][0], NULL, 0, &choice), "%s", rows[i][0]);
+        cr_expect_str_eq(choice.levels[0]->name, rows[i][1]);
+        cr_expect_eq(choice.level_count, 1);
+    }
+}
