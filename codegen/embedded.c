@@ -326,13 +326,25 @@ typedef struct Depth {
     bool good;
 } Depth;
 
-/* The deepest of what an object calls. A soft function calls helpers of f64 at most. */
+/* The largest frame of the functions that soft ones share. */
+static int64_t soft_inner(const ObjectBytes *entries)
+{
+    static const char *const names[] = {"lathe_soft_zeros", "lathe_soft_shift", "lathe_soft_mantissa",
+                                        "lathe_soft_exponent", "lathe_soft_zeros64"};
+    int64_t bytes = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        bytes += object_frame(entries, names[i]); /* some call others: the sum is enough */
+    return bytes;
+}
+
+/* The deepest of what an object calls. A soft function calls one of its own, and that a helper, at most. */
 static void take_depth(void *context, const char *name)
 {
     Depth *const depth = context;
-    const int64_t soft = strncmp(name, "lathe_soft_", 11) == 0
-                             ? object_frame(depth->entries, name) + helper_bytes("__aeabi_d")
-                             : helper_bytes(name);
+    const int64_t soft =
+        strncmp(name, "lathe_soft_", 11) == 0
+            ? object_frame(depth->entries, name) + soft_inner(depth->entries) + helper_bytes("__aeabi_l")
+            : helper_bytes(name);
     if (soft < 0)
         depth->good = diag_error(depth->program->ir->diagnostics, EXIT_UNSUPPORTED, NULL,
                                  "kernel %s needs the function %s, which programs of %s are not sure to have",

@@ -151,36 +151,303 @@ static const char sqrt_text[] = DEFINE(
                                          "done:\n"
                                          "  ret i32 %n\n}\n";
 
+/* A positive finite f64 as mantissa 2^exponent, the mantissa with 53 bits also where the number is subnormal. */
+static const char split_f64_text[] = "define internal i32 @lathe_soft_zeros64(i64 %x) noinline nounwind optsize {\n"
+                                     "  br label %loop\n"
+                                     "loop:\n"
+                                     "  %v = phi i64 [ %x, %0 ], [ %v1, %loop ]\n"
+                                     "  %n = phi i32 [ 0, %0 ], [ %n1, %loop ]\n"
+                                     "  %v1 = shl i64 %v, 1\n"
+                                     "  %n1 = add i32 %n, 1\n"
+                                     "  %set = icmp slt i64 %v, 0\n"
+                                     "  br i1 %set, label %done, label %loop\n"
+                                     "done:\n"
+                                     "  ret i32 %n\n}\n"
+                                     "define internal i64 @lathe_soft_mantissa(i64 %x) noinline nounwind optsize {\n"
+                                     "  %subnormal = icmp ult i64 %x, 4503599627370496\n"
+                                     "  br i1 %subnormal, label %small, label %large\n"
+                                     "large:\n"
+                                     "  %fraction = and i64 %x, 4503599627370495\n"
+                                     "  %normal = or i64 %fraction, 4503599627370496\n"
+                                     "  ret i64 %normal\n"
+                                     "small:\n"
+                                     "  %zeros = call i32 @lathe_soft_zeros64(i64 %x)\n"
+                                     "  %shift = sub i32 %zeros, 11\n"
+                                     "  %wide = zext i32 %shift to i64\n"
+                                     "  %shifted = shl i64 %x, %wide\n"
+                                     "  ret i64 %shifted\n}\n"
+                                     "define internal i32 @lathe_soft_exponent(i64 %x) noinline nounwind optsize {\n"
+                                     "  %subnormal = icmp ult i64 %x, 4503599627370496\n"
+                                     "  br i1 %subnormal, label %small, label %large\n"
+                                     "large:\n"
+                                     "  %field = lshr i64 %x, 52\n"
+                                     "  %field32 = trunc i64 %field to i32\n"
+                                     "  %normal = sub i32 %field32, 1075\n"
+                                     "  ret i32 %normal\n"
+                                     "small:\n"
+                                     "  %zeros = call i32 @lathe_soft_zeros64(i64 %x)\n"
+                                     "  %exponent = sub i32 -1063, %zeros\n"
+                                     "  ret i32 %exponent\n}\n";
+
+static const char sqrt_f64_text[] =
+    DEFINE("double @lathe_soft_sqrt(double %x)") "  %bits = bitcast double %x to i64\n"
+                                                 "  %size = and i64 %bits, 9223372036854775807\n"
+                                                 "  %zero = icmp eq i64 %size, 0\n"
+                                                 "  %special = icmp uge i64 %bits, 9218868437227405312\n"
+                                                 "  %leave = or i1 %zero, %special\n"
+                                                 "  br i1 %leave, label %out, label %in\n"
+                                                 "out:\n"
+                                                 "  %negative = icmp ugt i64 %bits, -9223372036854775808\n"
+                                                 "  %number = icmp ule i64 %size, 9218868437227405312\n"
+                                                 "  %wrong = and i1 %negative, %number\n"
+                                                 "  %same = fadd double %x, %x\n"
+                                                 "  %r0 = select i1 %wrong, double 0x7FF8000000000000, double %same\n"
+                                                 "  ret double %r0\n"
+                                                 "in:\n"
+                                                 "  %m = call i64 @lathe_soft_mantissa(i64 %bits)\n"
+                                                 "  %k = call i32 @lathe_soft_exponent(i64 %bits)\n"
+                                                 "  %parity = and i32 %k, 1\n"
+                                                 "  %shift = add i32 54, %parity\n"
+                                                 "  %wide = zext i64 %m to i128\n"
+                                                 "  %shift128 = zext i32 %shift to i128\n"
+                                                 "  %radicand = shl i128 %wide, %shift128\n"
+                                                 "  br label %loop\n"
+                                                 "loop:\n"
+                                                 "  %bit = phi i64 [ 9007199254740992, %in ], [ %bit1, %loop ]\n"
+                                                 "  %root = phi i64 [ 0, %in ], [ %root1, %loop ]\n"
+                                                 "  %try = or i64 %root, %bit\n"
+                                                 "  %try128 = zext i64 %try to i128\n"
+                                                 "  %square = mul i128 %try128, %try128\n"
+                                                 "  %fits = icmp ule i128 %square, %radicand\n"
+                                                 "  %root1 = select i1 %fits, i64 %try, i64 %root\n"
+                                                 "  %bit1 = lshr i64 %bit, 1\n"
+                                                 "  %last = icmp eq i64 %bit1, 0\n"
+                                                 "  br i1 %last, label %done, label %loop\n"
+                                                 "done:\n"
+                                                 "  %up = add i64 %root1, 1\n"
+                                                 "  %rounded = lshr i64 %up, 1\n"
+                                                 "  %e1 = sub i32 %k, %shift\n"
+                                                 "  %e2 = ashr i32 %e1, 1\n"
+                                                 "  %e3 = add i32 %e2, 1075\n"
+                                                 "  %e4 = zext i32 %e3 to i64\n"
+                                                 "  %e5 = shl i64 %e4, 52\n"
+                                                 "  %result = add i64 %e5, %rounded\n"
+                                                 "  %r = bitcast i64 %result to double\n"
+                                                 "  ret double %r\n}\n";
+
+#define TRUNCATE_F64                                                                                                   \
+    "  %bits = bitcast double %x to i64\n"                                                                             \
+    "  %shifted = lshr i64 %bits, 52\n"                                                                                \
+    "  %field = and i64 %shifted, 2047\n"                                                                              \
+    "  %sign = and i64 %bits, -9223372036854775808\n"                                                                  \
+    "  %places = sub i64 %field, 1023\n"                                                                               \
+    "  %within = and i64 %places, 63\n"                                                                                \
+    "  %fraction = lshr i64 4503599627370495, %within\n"                                                               \
+    "  %mask = xor i64 %fraction, -1\n"                                                                                \
+    "  %cut = and i64 %bits, %mask\n"                                                                                  \
+    "  %small = icmp ult i64 %field, 1023\n"                                                                           \
+    "  %large = icmp ugt i64 %field, 1074\n"                                                                           \
+    "  %t1 = select i1 %small, i64 %sign, i64 %cut\n"                                                                  \
+    "  %t2 = select i1 %large, i64 %bits, i64 %t1\n"                                                                   \
+    "  %t = bitcast i64 %t2 to double\n"
+
+static const char trunc_f64_text[] = DEFINE("double @lathe_soft_trunc(double %x)") TRUNCATE_F64 "  ret double %t\n}\n";
+
+static const char floor_f64_text[] =
+    DEFINE("double @lathe_soft_floor(double %x)") TRUNCATE_F64 "  %above = fcmp ogt double %t, %x\n"
+                                                               "  %less = fadd double %t, -1.0\n"
+                                                               "  %r = select i1 %above, double %less, double %t\n"
+                                                               "  ret double %r\n}\n";
+
+static const char ceil_f64_text[] =
+    DEFINE("double @lathe_soft_ceil(double %x)") TRUNCATE_F64 "  %below = fcmp olt double %t, %x\n"
+                                                              "  %more = fadd double %t, 1.0\n"
+                                                              "  %r = select i1 %below, double %more, double %t\n"
+                                                              "  ret double %r\n}\n";
+
+static const char round_f64_text[] =
+    DEFINE("double @lathe_soft_roundeven(double %x)") "  %bits = bitcast double %x to i64\n"
+                                                      "  %size = and i64 %bits, 9223372036854775807\n"
+                                                      "  %sign = and i64 %bits, -9223372036854775808\n"
+                                                      "  %large = icmp uge i64 %size, 4841369599423283200\n"
+                                                      "  %a = bitcast i64 %size to double\n"
+                                                      "  %up = fadd double %a, 4503599627370496.0\n"
+                                                      "  %down = fsub double %up, 4503599627370496.0\n"
+                                                      "  %whole = bitcast double %down to i64\n"
+                                                      "  %signed = or i64 %whole, %sign\n"
+                                                      "  %r1 = bitcast i64 %signed to double\n"
+                                                      "  %r = select i1 %large, double %x, double %r1\n"
+                                                      "  ret double %r\n}\n";
+
+/* f64: the product has 106 bits; it and the addend are aligned in 128, what falls off below stays as one bit (a bit
+ * that is far below the last of the result, so that rounding sees whether anything was there). */
+static const char fma_f64_text[] = DEFINE(
+    "double @lathe_soft_fma(double %x, double %y, double %z)") "  %xb = bitcast double %x to i64\n"
+                                                               "  %yb = bitcast double %y to i64\n"
+                                                               "  %zb = bitcast double %z to i64\n"
+                                                               "  %xs = and i64 %xb, 9223372036854775807\n"
+                                                               "  %ys = and i64 %yb, 9223372036854775807\n"
+                                                               "  %zs = and i64 %zb, 9223372036854775807\n"
+                                                               "  %x0 = icmp eq i64 %xs, 0\n"
+                                                               "  %y0 = icmp eq i64 %ys, 0\n"
+                                                               "  %z0 = icmp eq i64 %zs, 0\n"
+                                                               "  %xi = icmp uge i64 %xs, 9218868437227405312\n"
+                                                               "  %yi = icmp uge i64 %ys, 9218868437227405312\n"
+                                                               "  %zi = icmp uge i64 %zs, 9218868437227405312\n"
+                                                               "  %p1 = or i1 %x0, %y0\n"
+                                                               "  %p2 = or i1 %xi, %yi\n"
+                                                               "  %plain = or i1 %p1, %p2\n"
+                                                               "  br i1 %plain, label %exact, label %finite\n"
+                                                               "exact:\n" /* a factor is 0, infinite or NaN: the product
+                                                                             is not rounded */
+                                                               "  %product = fmul double %x, %y\n"
+                                                               "  %sum = fadd double %product, %z\n"
+                                                               "  ret double %sum\n"
+                                                               "finite:\n"
+                                                               "  br i1 %zi, label %far, label %near\n"
+                                                               "far:\n"
+                                                               "  %same = fadd double %z, %z\n"
+                                                               "  ret double %same\n"
+                                                               "near:\n"
+                                                               "  br i1 %z0, label %alone, label %both\n"
+                                                               "alone:\n"
+                                                               "  %rounded = fmul double %x, %y\n"
+                                                               "  ret double %rounded\n"
+                                                               "both:\n"
+                                                               "  %xm = call i64 @lathe_soft_mantissa(i64 %xs)\n"
+                                                               "  %ym = call i64 @lathe_soft_mantissa(i64 %ys)\n"
+                                                               "  %zm = call i64 @lathe_soft_mantissa(i64 %zs)\n"
+                                                               "  %xe = call i32 @lathe_soft_exponent(i64 %xs)\n"
+                                                               "  %ye = call i32 @lathe_soft_exponent(i64 %ys)\n"
+                                                               "  %ze = call i32 @lathe_soft_exponent(i64 %zs)\n"
+                                                               "  %xw = zext i64 %xm to i128\n"
+                                                               "  %yw = zext i64 %ym to i128\n"
+                                                               "  %zw = zext i64 %zm to i128\n"
+                                                               "  %pw = mul i128 %xw, %yw\n"
+                                                               "  %p = shl i128 %pw, 20\n"
+                                                               "  %q = shl i128 %zw, 73\n"
+                                                               "  %pe1 = add i32 %xe, %ye\n"
+                                                               "  %pe = sub i32 %pe1, 20\n"
+                                                               "  %qe = sub i32 %ze, 73\n"
+                                                               "  %d = sub i32 %pe, %qe\n"
+                                                               "  %negative = sub i32 0, %d\n"
+                                                               "  %pd = call i32 @llvm.smax.i32(i32 %negative, i32 0)\n"
+                                                               "  %qd = call i32 @llvm.smax.i32(i32 %d, i32 0)\n"
+                                                               "  %pa = call i128 @lathe_soft_shift(i128 %p, i32 %pd)\n"
+                                                               "  %qa = call i128 @lathe_soft_shift(i128 %q, i32 %qd)\n"
+                                                               "  %e = call i32 @llvm.smax.i32(i32 %pe, i32 %qe)\n"
+                                                               "  %ps = xor i64 %xb, %yb\n"
+                                                               "  %signs = xor i64 %ps, %zb\n"
+                                                               "  %apart = icmp slt i64 %signs, 0\n"
+                                                               "  %less = icmp ult i128 %pa, %qa\n"
+                                                               "  %large = select i1 %less, i128 %qa, i128 %pa\n"
+                                                               "  %small = select i1 %less, i128 %pa, i128 %qa\n"
+                                                               "  %sign1 = select i1 %less, i64 %zb, i64 %ps\n"
+                                                               "  %sign = and i64 %sign1, -9223372036854775808\n"
+                                                               "  %more = add i128 %large, %small\n"
+                                                               "  %rest = sub i128 %large, %small\n"
+                                                               "  %s = select i1 %apart, i128 %rest, i128 %more\n"
+                                                               "  %none = icmp eq i128 %s, 0\n"
+                                                               "  br i1 %none, label %zero, label %up\n"
+                                                               "zero:\n"
+                                                               "  ret double 0.0\n"
+                                                               "up:\n" /* the first bit to the top; b is the exponent
+                                                                          field of the result */
+                                                               "  %v = phi i128 [ %s, %both ], [ %v1, %again ]\n"
+                                                               "  %n = phi i32 [ %e, %both ], [ %n1, %again ]\n"
+                                                               "  %full = icmp slt i128 %v, 0\n"
+                                                               "  br i1 %full, label %round, label %again\n"
+                                                               "again:\n"
+                                                               "  %v1 = shl i128 %v, 1\n"
+                                                               "  %n1 = sub i32 %n, 1\n"
+                                                               "  br label %up\n"
+                                                               "round:\n"
+                                                               "  %b = add i32 %n, 1150\n"
+                                                               "  %lack = sub i32 1, %b\n"
+                                                               "  %lack1 = call i32 @llvm.smax.i32(i32 %lack, i32 0)\n"
+                                                               "  %r = call i128 @lathe_soft_shift(i128 %v, i32 "
+                                                               "%lack1)\n"
+                                                               "  %m1 = lshr i128 %r, 75\n"
+                                                               "  %m = trunc i128 %m1 to i64\n"
+                                                               "  %low = and i128 %r, 37778931862957161709567\n"
+                                                               "  %above = icmp ugt i128 %low, "
+                                                               "18889465931478580854784\n"
+                                                               "  %tie = icmp eq i128 %low, 18889465931478580854784\n"
+                                                               "  %last = trunc i64 %m to i1\n"
+                                                               "  %odd = and i1 %tie, %last\n"
+                                                               "  %increase = or i1 %above, %odd\n"
+                                                               "  %one = zext i1 %increase to i64\n"
+                                                               "  %field1 = sub i32 %b, 1\n"
+                                                               "  %field2 = call i32 @llvm.smax.i32(i32 %field1, i32 "
+                                                               "0)\n"
+                                                               "  %field = call i32 @llvm.smin.i32(i32 %field2, i32 "
+                                                               "2046)\n"
+                                                               "  %wide = zext i32 %field to i64\n"
+                                                               "  %top = shl i64 %wide, 52\n"
+                                                               "  %bits1 = add i64 %top, %m\n"
+                                                               "  %bits2 = add i64 %bits1, %one\n"
+                                                               "  %bits3 = call i64 @llvm.umin.i64(i64 %bits2, i64 "
+                                                               "9218868437227405312)\n"
+                                                               "  %bits = or i64 %bits3, %sign\n"
+                                                               "  %result = bitcast i64 %bits to double\n"
+                                                               "  ret double %result\n}\n"
+                                                               "declare i32 @llvm.smax.i32(i32, i32)\n"
+                                                               "declare i32 @llvm.smin.i32(i32, i32)\n"
+                                                               "declare i64 @llvm.umin.i64(i64, i64)\n"
+                                                               /* To the right, with a one for whatever falls off. */
+                                                               "define internal i128 @lathe_soft_shift(i128 %x, i32 "
+                                                               "%count) noinline nounwind optsize {\n"
+                                                               "  %most = call i32 @llvm.smin.i32(i32 %count, i32 "
+                                                               "127)\n"
+                                                               "  %wide = zext i32 %most to i128\n"
+                                                               "  %shifted = lshr i128 %x, %wide\n"
+                                                               "  %back = shl i128 %shifted, %wide\n"
+                                                               "  %lost = icmp ne i128 %back, %x\n"
+                                                               "  %bit = zext i1 %lost to i128\n"
+                                                               "  %result = or i128 %shifted, %bit\n"
+                                                               "  ret i128 %result\n}\n";
+
 typedef struct SoftRow {
     Op op;
+    Dtype dtype;
     unsigned lacks; /* wanted by targets that lack any of these */
     const char *name, *text;
 } SoftRow;
 
 static const SoftRow rows[] = {
-    {OP_fma, TARGET_LACKS_F32, "lathe_soft_fmaf", fma_text},
-    {OP_sqrt, TARGET_LACKS_F32, "lathe_soft_sqrtf", sqrt_text},
-    {OP_floor, TARGET_LACKS_ROUNDING, "lathe_soft_floorf", floor_text},
-    {OP_ceil, TARGET_LACKS_ROUNDING, "lathe_soft_ceilf", ceil_text},
-    {OP_trunc, TARGET_LACKS_ROUNDING, "lathe_soft_truncf", trunc_text},
-    {OP_round, TARGET_LACKS_ROUNDING, "lathe_soft_roundevenf", round_text},
+    {OP_fma, DTYPE_F32, TARGET_LACKS_F32, "lathe_soft_fmaf", fma_text},
+    {OP_sqrt, DTYPE_F32, TARGET_LACKS_F32, "lathe_soft_sqrtf", sqrt_text},
+    {OP_floor, DTYPE_F32, TARGET_LACKS_ROUNDING, "lathe_soft_floorf", floor_text},
+    {OP_ceil, DTYPE_F32, TARGET_LACKS_ROUNDING, "lathe_soft_ceilf", ceil_text},
+    {OP_trunc, DTYPE_F32, TARGET_LACKS_ROUNDING, "lathe_soft_truncf", trunc_text},
+    {OP_round, DTYPE_F32, TARGET_LACKS_ROUNDING, "lathe_soft_roundevenf", round_text},
+    {OP_fma, DTYPE_F64, TARGET_LACKS_F64, "lathe_soft_fma", fma_f64_text},
+    {OP_sqrt, DTYPE_F64, TARGET_LACKS_F64, "lathe_soft_sqrt", sqrt_f64_text},
+    {OP_floor, DTYPE_F64, TARGET_LACKS_F64, "lathe_soft_floor", floor_f64_text},
+    {OP_ceil, DTYPE_F64, TARGET_LACKS_F64, "lathe_soft_ceil", ceil_f64_text},
+    {OP_trunc, DTYPE_F64, TARGET_LACKS_F64, "lathe_soft_trunc", trunc_f64_text},
+    {OP_round, DTYPE_F64, TARGET_LACKS_F64, "lathe_soft_roundeven", round_f64_text},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
 const char *soft_function(const TargetMachineInfo *target, Op op, Dtype dtype)
 {
-    for (int i = 0; i < ROWS && dtype == DTYPE_F32; i++)
-        if (rows[i].op == op && (target->lacks & rows[i].lacks))
+    for (int i = 0; i < ROWS; i++)
+        if (rows[i].op == op && rows[i].dtype == dtype && (target->lacks & rows[i].lacks))
             return rows[i].name;
     return NULL;
 }
 
 void soft_add(Text *text, const char *const *names, int count)
 {
+    bool splits = false;
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < count; j++)
             if (strcmp(rows[i].name, names[j]) == 0) {
                 text_add(text, "%s", rows[i].text);
+                splits = splits || strstr(rows[i].text, "@lathe_soft_mantissa");
                 break;
             }
+    if (splits)
+        text_add(text, "%s", split_f64_text);
 }

@@ -263,6 +263,65 @@ def codes(work):
         run("qemu-system-arm", "-M", name, "-display", "none", "-semihosting-config", "enable=on,target=native", "-kernel", work / "codes.elf")
 
 
+FUNCTIONS = ["Sin", "Atan", "Tanh", "Erf", "Exp", "Log", "Sqrt", "Floor", "Ceil", "Round"]
+RUN_FUNCTIONS = """
+#include "board.h"
+#include "functions.h"
+static _Alignas(8) unsigned char memory[FUNCTIONS_RAM_SIZE];
+static float y[{count}][16];
+static const uint32_t bits[16] = {{{bits}}};
+static __attribute__((noinline)) int run(functions_context *context)
+{{
+    enum {{ PAINTED = FUNCTIONS_STACK_SIZE + 512, PASSED = 4 * {count} }}; /* arguments on the stack are the caller's */
+    uint32_t top, lowest;
+    __asm__ volatile("mov %0, sp" : "=r"(top));
+    for (lowest = top - PAINTED; lowest < top; lowest += 4)
+        *(volatile uint32_t *)lowest = 0xdeadbeef;
+    const int result = functions_run(context, (const float *)bits, {outputs});
+    for (lowest = top - PAINTED; lowest < top && *(volatile uint32_t *)lowest == 0xdeadbeef;)
+        lowest += 4;
+    return result ? result : top - lowest > FUNCTIONS_STACK_SIZE + PASSED;
+}}
+int main(void)
+{{
+    functions_context *context = functions_init(memory, sizeof memory, 0);
+    if (!context || run(context) != LATHE_OK)
+        return 1;
+    for (int i = 0; i < {count} * 16; i++) {{
+        board_print_number(((const uint32_t *)y)[i], 16);
+        board_print(" ");
+    }}
+    return 0;
+}}
+"""
+
+
+def functions(work):
+    """Functions that compute in f64 or round, on cores without instructions for either: the interpreter's bits."""
+    need(CROSS + "gcc", "qemu-system-arm", "make")
+    numbers = [0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, -3.7, 1e-30, 1e-42, 100.25, -1e9, 8388609.0, 0.99999994, 3e38, 1e30]
+    nodes = b"".join(node(name, ["x"], [f"y{i}"]) for i, name in enumerate(FUNCTIONS)) + node("Pow", ["x", "x"], [f"y{len(FUNCTIONS)}"])
+    count = len(FUNCTIONS) + 1
+    made = model(work / "functions.onnx", nodes, [value("x", 1, [16])], [value(f"y{i}", 1, [16]) for i in range(count)])
+    (work / "x.raw").write_bytes(struct.pack("<16f", *numbers))
+    bits = ", ".join(f"{word}u" for word in struct.unpack("<16I", struct.pack("<16f", *numbers)))
+    outputs = ", ".join(f"y[{i}]" for i in range(count))
+    (work / "functions.c").write_text(RUN_FUNCTIONS.format(count=count, bits=bits, outputs=outputs))
+    for name in "mps2-an385", "mps2-an386", "mps3-an547":
+        core, flags = BOARDS[name]
+        compile_model(made, work / "functions.a", "--target", core)
+        (work / "out").mkdir(exist_ok=True)
+        run(LATHE, "run", made, "-q", "-i", work / "x.raw", "-o", work / "out", "--backend", "interpreter", "--target", core)
+        expected = [f"{word:x}" for i in range(count) for word in struct.unpack("<16I", (work / f"out/output_{i}.npy").read_bytes()[-64:])]
+        build, _ = example(work, name)
+        run(CROSS + "gcc", *flags, "-mthumb", "-Os", "-std=c11", "-ffreestanding", "-nostdlib", f"-I{work}", f"-I{EXAMPLE}", "-T", build / "board.ld",
+            work / "functions.c", EXAMPLE / "board.c", work / "functions.a", "-lgcc", "-o", work / "functions.elf")
+        got = run("qemu-system-arm", "-M", name, "-display", "none", "-semihosting-config", "enable=on,target=native", "-kernel", work / "functions.elf").split()
+        for i in range(count * 16):
+            both_nan = all((int(word, 16) & 0x7fffffff) > 0x7f800000 for word in (got[i], expected[i]))
+            require(got[i] == expected[i] or both_nan, f"{core}: {(FUNCTIONS + ['Pow'])[i // 16]} of {numbers[i % 16]} is {got[i]}, not {expected[i]}")
+
+
 PROJECT = """
 cmake_minimum_required(VERSION 3.20)
 set(CMAKE_SYSTEM_NAME Generic)
@@ -300,7 +359,7 @@ def main():
         if case in BOARDS:
             board(work, case)
         else:
-            {"exact": exact, "limits": limits, "library": library, "codes": codes, "cmake": cmake}[case](work)
+            {"exact": exact, "limits": limits, "library": library, "codes": codes, "cmake": cmake, "functions": functions}[case](work)
     print("good")
 
 

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 static const char *const names[] = {"lathe_soft_fmaf",  "lathe_soft_sqrtf",  "lathe_soft_floorf",
-                                    "lathe_soft_ceilf", "lathe_soft_truncf", "lathe_soft_roundevenf"};
+                                    "lathe_soft_ceilf", "lathe_soft_truncf", "lathe_soft_roundevenf",
+                                    "lathe_soft_fma",   "lathe_soft_sqrt",   "lathe_soft_floor",
+                                    "lathe_soft_ceil",  "lathe_soft_trunc",  "lathe_soft_roundeven"};
 enum { NAMES = sizeof names / sizeof *names, RANDOM = 3000000 };
 
 typedef float Unary(float);
@@ -149,6 +151,129 @@ Test(soft, roots_and_roundings_are_those_of_the_c_library)
             check_unary(names[i + 1], of, wanted[i], special_at(j));
         for (uint64_t bits = 0; bits < UINT64_C(1) << 32; bits += 1021) /* every exponent, four million values */
             check_unary(names[i + 1], of, wanted[i], of_bits((uint32_t)bits));
+    }
+    dlclose(library);
+    arena_close(arena);
+}
+
+/* ---- f64 ---- */
+
+typedef double UnaryWide(double);
+typedef double TernaryWide(double, double, double);
+
+static double wide_of(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static uint64_t wide_bits(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static bool same_wide(double a, double b)
+{
+    return wide_bits(a) == wide_bits(b) || (isnan(a) && isnan(b));
+}
+
+static const uint64_t special_wide[] = {
+    0,
+    1,
+    2,
+    3,
+    0x000fffffffffffff,
+    0x0008000000000000,
+    0x0010000000000000,
+    0x0010000000000001,
+    0x001fffffffffffff,
+    0x3ca0000000000000,
+    0x3ca0000000000001,
+    0x3fdfffffffffffff,
+    0x3fe0000000000000,
+    0x3fe0000000000001,
+    0x3fefffffffffffff,
+    0x3ff0000000000000,
+    0x3ff0000000000001,
+    0x3ff8000000000000,
+    0x4000000000000000,
+    0x4330000000000000,
+    0x4330000000000001,
+    0x4340000000000000,
+    0x7fd0000000000000,
+    0x7fe0000000000000,
+    0x7fefffffffffffff,
+    0x7ff0000000000000,
+    0x7ff8000000000000,
+};
+enum { SPECIAL_WIDE = 2 * (sizeof special_wide / sizeof *special_wide) };
+
+static double special_wide_at(int i)
+{
+    return wide_of(special_wide[i / 2] | (uint64_t)(i % 2) << 63);
+}
+
+static void check_fma_wide(TernaryWide *fma_of, double a, double b, double c)
+{
+    const double got = fma_of(a, b, c), wanted = fma(a, b, c);
+    cr_assert(same_wide(got, wanted), "fma(%a, %a, %a) is %a, not %a", a, b, c, got, wanted);
+}
+
+static double one_to_two(uint64_t random)
+{
+    return wide_of(0x3ff0000000000000 | random >> 12);
+}
+
+Test(soft, fma_of_f64_is_that_of_the_c_library)
+{
+    Arena *const arena = arena_open(0, NULL, NULL);
+    void *const library = load(arena);
+    TernaryWide *fma_of;
+    *(void **)&fma_of = dlsym(library, "lathe_soft_fma");
+    for (int i = 0; i < SPECIAL_WIDE; i++)
+        for (int j = 0; j < SPECIAL_WIDE; j++)
+            for (int k = 0; k < SPECIAL_WIDE; k++)
+                check_fma_wide(fma_of, special_wide_at(i), special_wide_at(j), special_wide_at(k));
+    uint64_t state = 1;
+    for (int i = 0; i < RANDOM / 4; i++) {
+        const uint64_t a = next(&state), b = next(&state), c = next(&state);
+        check_fma_wide(fma_of, wide_of(a), wide_of(b), wide_of(c));
+        /* Sums that cancel; results near the subnormal numbers; addends at every distance from the product. */
+        check_fma_wide(fma_of, wide_of(a), wide_of(b), wide_of(wide_bits(-(wide_of(a) * wide_of(b))) + c % 5 - 2));
+        check_fma_wide(fma_of, wide_of(a & 0x001fffffffffffff), wide_of(0x3c00000000000000 + (b & 0x03ffffffffffffff)),
+                       wide_of(c & 0x801fffffffffffff));
+        check_fma_wide(fma_of, one_to_two(a), one_to_two(b), -one_to_two(c) * (double)(1 << (c & 3)));
+        check_fma_wide(fma_of, one_to_two(a), one_to_two(b), ldexp(one_to_two(c), (int)(c % 240) - 120));
+    }
+    dlclose(library);
+    arena_close(arena);
+}
+
+static double round_to_even_wide(double x)
+{
+    return rint(x);
+}
+
+Test(soft, roots_and_roundings_of_f64_are_those_of_the_c_library)
+{
+    Arena *const arena = arena_open(0, NULL, NULL);
+    void *const library = load(arena);
+    UnaryWide *const wanted[] = {sqrt, floor, ceil, trunc, round_to_even_wide};
+    uint64_t state = 1;
+    for (int i = 0; i < 5; i++) {
+        UnaryWide *of;
+        *(void **)&of = dlsym(library, names[i + 7]);
+        for (int j = 0; j < SPECIAL_WIDE + RANDOM / 4; j++) {
+            const uint64_t bits = next(&state);
+            const double x = j < SPECIAL_WIDE ? special_wide_at(j)
+                             : j % 2          ? wide_of(bits)
+                                              : ldexp(one_to_two(bits), (int)(bits % 70) - 5);
+            const double got = of(x), right = wanted[i](x);
+            cr_assert(same_wide(got, right), "%s(%a) is %a, not %a", names[i + 7], x, got, right);
+        }
     }
     dlclose(library);
     arena_close(arena);
