@@ -220,8 +220,10 @@ static void write_footprint(Text *text, const Footprint *footprint, const char *
              footprint->workspace_is_static ? "" : prefix, footprint->workspace_is_static ? "" : "_init wants");
     text_add(text, "#define %s_RAM_SIZE %lld\n#define %s_RAM_ALIGNMENT %d\n", macro, (long long)footprint->ram, macro,
              WORKSPACE_ALIGNMENT);
-    text_add(text, "#define %s_FLASH_SIZE %lld\n#define %s_WEIGHT_BYTES %lld\n#define %s_STACK_SIZE %lld\n", macro,
-             (long long)footprint->flash, macro, (long long)footprint->weights, macro, (long long)footprint->stack);
+    text_add(text, "#define %s_WEIGHT_BYTES %lld\n", macro, (long long)footprint->weights);
+    if (footprint->flash > 0) /* a header alone, without machine code, does not know them */
+        text_add(text, "#define %s_FLASH_SIZE %lld\n#define %s_STACK_SIZE %lld\n", macro, (long long)footprint->flash,
+                 macro, (long long)footprint->stack);
 }
 
 static void write_embedded_functions(Text *text, const Program *program, const char *prefix, const char *macro,
