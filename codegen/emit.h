@@ -64,6 +64,12 @@ Scope *emit_hoist(Emitter *emitter, Scope *available); /* where a pure value goe
 /* ---- llvm_function.c ---- */
 void emit_declare(Emitter *emitter, const char *symbol); /* sets emitter->function, still without a body */
 
+/* What LLVM makes of some text differs between x86 and all others. */
+static inline bool emit_is_x86(const Emitter *emitter)
+{
+    return emitter->target->triple[0] == 'x';
+}
+
 /* ---- llvm_type.c: types and small instructions ---- */
 LLVMTypeRef emit_int_type(Emitter *emitter, int bits, int lanes);
 LLVMTypeRef emit_index_type(Emitter *emitter, int lanes);

@@ -3,7 +3,6 @@
 #include "codegen/emit.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct FloatFormat {
     Dtype dtype;
@@ -290,8 +289,7 @@ static LLVMValueRef int_of_float(Emitter *emitter, LLVMValueRef value, int preci
     }
     /* Without a sign the clamp has made NaN 0 already; but elsewhere than on x86 LLVM takes it for the machine's
      * maximum, which leaves signalling NaN a NaN. */
-    const bool clamps_nan = strncmp(emitter->target->triple, "x86", 3) == 0;
-    if (is_signed || !clamps_nan)
+    if (is_signed || !emit_is_x86(emitter))
         result = LLVMBuildSelect(builder, LLVMBuildFCmp(builder, LLVMRealUNO, value, value, ""), emit_int(wide, 0),
                                  result, "");
     return bits < 32 ? LLVMBuildTrunc(builder, result, emit_int_type(emitter, bits, count), "") : result;

@@ -1,7 +1,8 @@
 /* Masked loads and stores. Where masks are vectors of signs (AVX2) and a masked access needs several registers, it is
  * made register by register, each with a mask of its own: LLVM 22 forgets, when it divides a mask by itself, what it
  * knows to be zero in one half, and loads all of it. The parts of a mask are computed anew from the parts of its
- * operands, so that what is known is known before. */
+ * operands, so that what is known is known before. Machines without any masks are better served whole: one branch where
+ * all lanes have the same mask, as at the borders of images, else a branch for each lane. */
 #include "codegen/emit.h"
 
 #include <string.h>
@@ -45,8 +46,10 @@ static int lanes_of_part(const Emitter *emitter, LLVMValueRef mask, int lanes, i
     /* A target that asks for fewer vectors than LLVM knows registers of gets LLVM's smallest. */
     const int part = (emitter->target->vector_bytes < 16 ? 16 : emitter->target->vector_bytes) / bytes;
     const bool divides = part > 1 && lanes > part && lanes % part == 0 && ((lanes / part) & (lanes / part - 1)) == 0;
-    return !emitter->target->masked && bytes >= 4 && divides && lanes <= 2 * PARTS_MAX && !LLVMIsConstant(mask) ? part
-                                                                                                                : 0;
+    return emit_is_x86(emitter) && !emitter->target->masked && bytes >= 4 && divides && lanes <= 2 * PARTS_MAX &&
+                   !LLVMIsConstant(mask)
+               ? part
+               : 0;
 }
 
 /* ---- LLVM's intrinsics ---- */
