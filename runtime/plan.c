@@ -139,7 +139,7 @@ void plan_bind_arena(Context *context, Plan *plan)
         if (buffer->place == LATHE_PLACE_WEIGHTS)
             plan->pointers[i] = (unsigned char *)(uintptr_t)context->weights + buffer->offset;
         else if (buffer->place == LATHE_PLACE_ARENA)
-            plan->pointers[i] = (void *)((uintptr_t)context->arena + plan->slot_offsets[buffer->index] + buffer->offset);
+            plan->pointers[i] = (void *)(uintptr_t)((uintptr_t)context->arena + plan->slot_offsets[buffer->index] + buffer->offset);
     }
     plan->arena = context->arena;
     plan->bound = true;

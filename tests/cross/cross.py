@@ -159,6 +159,16 @@ def check_linkers(hosts, folder):
     assert f"no linker for this target was found: looked for ld.lld, mold and {gnu}-ld" in message, message
 
 
+def check_runtime(folder):
+    """The runtime by another compiler than the one that makes the bitcode: many contexts in many threads."""
+    family = {"aarch64": "aarch64", "armv7-neon": "armv7"}[TARGET]
+    flags = {"aarch64": [], "armv7": ["-march=armv7-a", "-mfpu=neon-vfpv4"]}[family]
+    sources = [p for p in (SOURCE / "runtime").glob("*.c") if "_" not in p.stem or p.stem.endswith(f"_{family}")]
+    run(COMPILER, "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", *flags, f"-I{SOURCE}", SOURCE / "tests/runtime/stress.c", *sources,
+        "-pthread", "-o", folder / "stress")
+    assert run(EMULATOR, "-L", SYSROOT, folder / "stress") == "0 failures\n"
+
+
 def check_archives(folder):
     """Two models as static libraries in one program: nothing of them meets."""
     program = folder / "two.c"
