@@ -42,22 +42,22 @@ static const char *family_of(int machine)
     return NULL;
 }
 
-/* Is the file for the kind of machine that this program runs on? */
-static bool is_for_this_machine(const Library *library)
+/* Is this the kind of machine that the program runs on? */
+static bool is_this_machine(const Library *library, const char *what, int machine)
 {
-    const int machine = machine_of(library->path), own = machine_of("/proc/self/exe");
+    const int own = machine_of("/proc/self/exe");
     if (machine == 0 || own == 0 || machine == own)
         return true;
     const char *const family = family_of(machine), *const here = family_of(own);
     return diag_error(library->diagnostics, EXIT_DEVICE, NULL,
-                      "%s is for another machine: it holds code for %s, this is %s", library->path,
+                      "%s is for another machine: it holds code for %s, this is %s", what,
                       family ? family : arena_format(library->arena, "ELF machine %d", machine),
                       here ? here : arena_format(library->arena, "ELF machine %d", own));
 }
 
 static bool load(Library *library)
 {
-    if (!is_for_this_machine(library))
+    if (!is_this_machine(library, library->path, machine_of(library->path)))
         return false;
     library->handle = dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
     if (!library->handle)
@@ -80,6 +80,10 @@ bool library_build(Library *library, Pipeline *pipeline)
     char *const folder = arena_format(options->arena, "%s/lathe-XXXXXX", base && *base ? base : "/tmp");
     BuildFacts facts;
     *library = (Library){.arena = options->arena, .diagnostics = options->diagnostics};
+    const TargetFamily *const family = pipeline->target.family;
+    const int machine = family->host ? family->host->family->elf_machine : family->elf_machine;
+    if (!is_this_machine(library, "the model with this --target", machine))
+        return false;
     if (!pipeline_passes(pipeline) || !pipeline_program(pipeline))
         return false;
     if (!temporary_folder_make(folder))

@@ -143,6 +143,8 @@ def check_needs(folder):
     assert shown == {f"digits_{what}" for what in ("open", "close", "run", "model")} | {"lathe_model_v1"}, shown
     message = run(LATHE, "run", library, "-i", DIGITS / "three.npy", expect=7)
     assert "is for another machine" in message, message
+    message = run(LATHE, "run", DIGITS / "digits.onnx", "--target", TARGET, "-i", DIGITS / "three.npy", expect=7)
+    assert "the model with this --target is for another machine" in message, message
 
 
 def check_linkers(hosts, folder):
