@@ -171,6 +171,13 @@ def check_runtime(folder):
     assert run(EMULATOR, "-L", SYSROOT, folder / "stress") == "0 failures\n"
 
 
+def check_old_processor(folder):
+    """A processor below the level is an error with words, not an illegal instruction."""
+    library = compile_model(folder, DIGITS / "digits.onnx", TARGET)
+    said = run(EMULATOR, "-cpu", "cortex-a8", "-L", SYSROOT, folder / "host-there", library, folder, 1, DIGITS / "three.npy", expect=1)
+    assert f"needs a CPU with {TARGET} or better" in said, said
+
+
 def check_archives(folder):
     """Two models as static libraries in one program: nothing of them meets."""
     program = folder / "two.c"
