@@ -77,7 +77,9 @@ static bool holds(const Plan *plan, const TargetMachineInfo *target, uint64_t se
     Proof proof;
     Random random;
     Tally tally = {0};
-    proof_start(&proof, arena_format(arena_open(0, NULL, NULL), "seed %llu", (unsigned long long)seed), &options);
+    char name[40];
+    snprintf(name, sizeof name, "seed %llu", (unsigned long long)seed);
+    proof_start(&proof, name, &options);
     proof.levels[0] = proof.compilation.target = &odd;
     uint64_t answers = seed;
     proof.schedule = plan->anyhow ? schedule_anyhow : NULL;
