@@ -4,6 +4,8 @@
  * A failing case prints its seed. */
 #include "tests/codegen/cases.h"
 
+#include "ir/ops/ops.h"
+
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -14,8 +16,9 @@ typedef struct Plan {
     int symbolic; /* per cent of extents */
     uint64_t seeds;
     bool machine;
-    int least;   /* of the cases that the template takes */
-    bool anyhow; /* with values drawn from the templates' spaces instead of the cost model's */
+    int least;            /* of the cases that the template takes */
+    bool anyhow;          /* with values drawn from the templates' spaces instead of the cost model's */
+    const char *template; /* that must take so many; NULL: any but the plain loops */
 } Plan;
 
 /* The level as it is, and with so few registers and so little cache that tiles and blocks become odd. */
@@ -30,11 +33,14 @@ static TargetMachineInfo machine_like(const TargetMachineInfo *target, uint64_t 
     return info;
 }
 
-static bool takes(const Proof *proof)
+/* Was a kernel taken by the template that the plan is about (NULL: any but the plain loops)? */
+static bool takes(const Proof *proof, const char *template)
 {
-    for (int i = 0; i < proof->program.kernel_count; i++)
-        if (strncmp(proof->program.kernels[i].scheduled[0]->payload.kernel->schedule, "loops", 5) != 0)
+    for (int i = 0; i < proof->program.kernel_count; i++) {
+        const char *const schedule = proof->program.kernels[i].scheduled[0]->payload.kernel->schedule;
+        if (template ? strncmp(schedule, template, strlen(template)) == 0 : strncmp(schedule, "loops", 5) != 0)
             return true;
+    }
     return false;
 }
 
@@ -90,7 +96,7 @@ static bool holds(const Plan *plan, const TargetMachineInfo *target, uint64_t se
     good = good && (!machine || proof_load(&proof, 0, 0));
     if (good)
         proof_kernels(&proof, 0, machine, &options, &tally);
-    *taken = good && takes(&proof);
+    *taken = good && takes(&proof, plan->template);
     good = good && tally.failures == 0 && tally.compared > 0;
     if (!good) {
         diag_print(proof.diagnostics, stdout, false);
@@ -202,6 +208,47 @@ Test(contract, spaces_of_gemm_interpreted)
 Test(contract, spaces_of_convolutions_interpreted)
 {
     check(&(Plan){case_conv, 10, 150, false, 60, true});
+}
+
+/* Windows between convolutions, where channels lie last: depthwise ones and pooling. */
+static Node *windows(Random *random, int symbolic)
+{
+    Ir *const ir = random->ir;
+    const int64_t channels = case_between(random, 1, 40), taps = case_between(random, 1, 4);
+    const int64_t pad = random_below(&random->state, taps);
+    Node *const wide = index_const(ir, channels), *const one = index_const(ir, 1),
+                *const few = case_extent(random, 8, 0);
+    Node *const dims[4] = {case_extent(random, 3, symbolic), few, index_const(ir, case_between(random, 5, 20)),
+                           index_const(ir, case_between(random, 5, 20))};
+    Node *const x = case_given(random, 4, dims);
+    const Attribute attributes[4] = {
+        attr_ints(ir, "kernel_shape", (int64_t[]){taps, taps}, 2),
+        attr_ints(ir, "pads", (int64_t[]){pad, pad, 0, pad}, 4),
+        attr_ints(ir, "strides", (int64_t[]){case_between(random, 1, 2), case_between(random, 1, 3)}, 2),
+        attr_int(ir, "group", channels)};
+    Node *node =
+        case_make(random, OP_Conv, (Node *[]){x, case_weight(random, 4, (Node *[]){wide, few, one, one})}, 2, NULL, 0);
+    case_tell(random, "window over", node);
+    Node *const taps_node = index_const(ir, taps);
+    if (case_chance(random, 50))
+        node = case_make(random, OP_Conv,
+                         (Node *[]){node, case_weight(random, 4, (Node *[]){wide, one, taps_node, taps_node})}, 2,
+                         attributes, 4);
+    else
+        node = case_make(random, case_chance(random, 50) ? OP_MaxPool : OP_AveragePool, &node, 1, attributes, 3);
+    return case_make(random, OP_Conv,
+                     (Node *[]){node, case_weight(random, 4, (Node *[]){index_const(ir, 9), wide, one, one})}, 2, NULL,
+                     0);
+}
+
+Test(contract, spaces_of_windows_interpreted)
+{
+    check(&(Plan){windows, 10, 100, false, 40, true, "window"});
+}
+
+Test(contract, spaces_of_windows_compiled)
+{
+    check(&(Plan){windows, 0, 20, true, 5, true, "window"});
 }
 
 Test(contract, spaces_compiled)
