@@ -3,22 +3,12 @@
 
 #include "ir/kernel.h"
 
-/* All but `gpu loops` choose their own order. */
-static bool has_order(const Node *kernel)
-{
-    const Block *const stages = kernel_stages(kernel);
-    for (int i = 0; i < stages->count; i++)
-        if (stage_ordered(stages->nodes[i]))
-            return true;
-    return false;
-}
-
 Node *gpu_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, const ScheduleOptions *options)
 {
     Node *scheduled = NULL;
-    if (options->level > 0 && !has_order(kernel))
+    if (options->level > 0 && !kernel_has_order(kernel))
         scheduled = gpu_contract_schedule(ir, kernel, target, options, NULL);
-    if (!scheduled && options->level > 0 && !has_order(kernel))
+    if (!scheduled && options->level > 0 && !kernel_has_order(kernel))
         scheduled = gpu_row_schedule(ir, kernel, target);
     return scheduled ? scheduled : gpu_loops_schedule(ir, kernel, target);
 }

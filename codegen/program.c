@@ -330,6 +330,17 @@ static bool all_symbols_known(Program *program, const NodeMap *used)
     return true;
 }
 
+bool program_allows(const Program *program, const SymbolValue *values)
+{
+    for (int i = 0; i < program->check_count; i++)
+        if (index_evaluate(program->values[program->checks[i].value], values, program->symbol_count) == 0)
+            return false;
+    for (int i = 0; i < program->value_count; i++)
+        if (index_evaluate(program->values[i], values, program->symbol_count) < 0)
+            return false;
+    return true;
+}
+
 const TargetMachineInfo *program_host(const Program *program)
 {
     const TargetMachineInfo *const lowest = program->levels[program->level_count - 1];

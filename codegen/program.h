@@ -3,6 +3,7 @@
 #ifndef LATHE_CODEGEN_PROGRAM_H
 #define LATHE_CODEGEN_PROGRAM_H
 
+#include "ir/interpret.h"
 #include "ir/ir.h"
 #include "ir/map.h"
 #include "passes/pass.h"
@@ -109,6 +110,9 @@ bool program_build(const Compilation *compilation, const TargetMachineInfo *cons
 /* Another schedule for a kernel of a finished program. Where its units are numbers that the program did not have,
  * `instantiate` is made anew. */
 void program_reschedule(Program *program, int kernel, int level, Node *scheduled);
+
+/* Would a run with these values of its symbols, in their order, pass the checks, with no negative size? */
+bool program_allows(const Program *program, const SymbolValue *values);
 
 /* What runs the program itself: tables, entries and instantiation are compiled for it. */
 const TargetMachineInfo *program_host(const Program *program);

@@ -98,23 +98,13 @@ int template_space(const char *name)
     return 0;
 }
 
-/* Templates but the last choose their own order. */
-static bool has_order(const Node *kernel)
-{
-    const Block *const stages = kernel_stages(kernel);
-    for (int i = 0; i < stages->count; i++)
-        if (stage_ordered(stages->nodes[i]))
-            return true;
-    return false;
-}
-
 static const Template *suggest_template(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
 {
     const char *names[TEMPLATES];
     const Template *rows[TEMPLATES];
     int count = 0;
     double cycles;
-    for (int i = has_order(kernel) ? LOOPS : 0; i < TEMPLATES; i++) {
+    for (int i = kernel_has_order(kernel) ? LOOPS : 0; i < TEMPLATES; i++) {
         if (i < LOOPS && !templates[i].cost(ir, kernel, target, NULL, 1, &cycles))
             continue;
         rows[count] = &templates[i];
@@ -196,7 +186,7 @@ Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineIn
         return schedule_bare(ir, kernel, target, options);
     if (options->level > 0 && options->tuning)
         scheduled = recorded(options->tuning, ir, kernel, target);
-    for (int i = options->level > 0 && !has_order(kernel) ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)
+    for (int i = options->level > 0 && !kernel_has_order(kernel) ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)
         scheduled = templates[i].schedule(ir, kernel, target, NULL);
     return scheduled;
 }

@@ -204,3 +204,12 @@ bool kernel_writes(const Node *kernel, const Node *buffer)
             return true;
     return false;
 }
+
+bool kernel_has_order(const Node *kernel)
+{
+    const Block *const stages = kernel_stages(kernel);
+    for (int i = 0; i < stages->count; i++)
+        if (stage_ordered(stages->nodes[i]))
+            return true;
+    return false;
+}

@@ -55,6 +55,8 @@ static inline int stage_ordered(const Node *stage)
 {
     return (int)stage->payload.integer;
 }
+/* Does any stage run in order? Templates that choose an order of their own cannot take such a kernel. */
+bool kernel_has_order(const Node *kernel);
 Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *const *indices, Node *value);
 Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices,
                          Node *value);

@@ -116,17 +116,6 @@ bool proof_load(Proof *proof, int level, int workers)
 
 enum { TRIES = 20000 };
 
-static bool allowed(const Program *program, const SymbolValue *values)
-{
-    for (int i = 0; i < program->check_count; i++)
-        if (index_evaluate(program->values[program->checks[i].value], values, program->symbol_count) == 0)
-            return false;
-    for (int i = 0; i < program->value_count; i++)
-        if (index_evaluate(program->values[i], values, program->symbol_count) < 0)
-            return false;
-    return true;
-}
-
 int proof_symbols(const Proof *proof, SymbolValue *values, int most)
 {
     static const int64_t candidates[][4] = {{1, 3, 7, 5}, {3, 7, 1, 2},     {7, 3, 5, 1},    {17, 17, 17, 17},
@@ -142,14 +131,14 @@ int proof_symbols(const Proof *proof, SymbolValue *values, int most)
         SymbolValue *const set = values + sets * count;
         for (int j = 0; j < count; j++)
             set[j] = (SymbolValue){program->symbols[j].symbol, candidates[i][j % 4]};
-        sets += allowed(program, set);
+        sets += program_allows(program, set);
     }
     uint64_t seed = 1; /* elements of shapes and the like: what fits is found by trying */
     for (int i = 0; i < TRIES && sets == 0; i++) {
         for (int j = 0; j < count; j++)
             values[j] = (SymbolValue){program->symbols[j].symbol,
                                       random_below(&seed, 7) + (program->symbols[j].element ? -1 : 0)};
-        sets += allowed(program, values);
+        sets += program_allows(program, values);
     }
     return sets;
 }

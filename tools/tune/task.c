@@ -26,17 +26,6 @@ static uint64_t next(uint64_t *state)
 
 /* ---- symbols ---- */
 
-static bool allowed(const Program *program, const SymbolValue *values)
-{
-    for (int i = 0; i < program->check_count; i++)
-        if (index_evaluate(program->values[program->checks[i].value], values, program->symbol_count) == 0)
-            return false;
-    for (int i = 0; i < program->value_count; i++)
-        if (index_evaluate(program->values[i], values, program->symbol_count) < 0)
-            return false;
-    return true;
-}
-
 bool symbols_choose(const Program *program, SymbolValue *values)
 {
     static const int64_t usual[] = {64, 32, 16, 8, 4, 1, 128, 2, 3};
@@ -49,14 +38,14 @@ bool symbols_choose(const Program *program, SymbolValue *values)
     for (size_t size = 0; size < sizeof usual / sizeof *usual; size++) {
         for (int i = 0; i < count; i++)
             values[i].value = fixed[i] ? values[i].value : usual[size];
-        if (allowed(program, values))
+        if (program_allows(program, values))
             return true;
     }
     uint64_t state = 1;
     for (int tries = 0; tries < SYMBOL_TRIES; tries++) {
         for (int i = 0; i < count; i++)
             values[i].value = fixed[i] ? values[i].value : (int64_t)(next(&state) % 8);
-        if (allowed(program, values))
+        if (program_allows(program, values))
             return true;
     }
     return count == 0;
