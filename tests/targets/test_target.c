@@ -1,5 +1,6 @@
 /* links: lathe_targets lathe_ir */
 /* The rows of all targets, whatever they are, and the names by which they are chosen. */
+#include "ir/mma.h"
 #include "runtime/lathe_runtime.h"
 #include "targets/target.h"
 
@@ -168,4 +169,25 @@ Test(target, a_triple_is_the_lowest_level_that_has_it)
         cr_expect_str_eq(choice.levels[0]->name, rows[i][1]);
         cr_expect_eq(choice.level_count, 1);
     }
+}
+
+Test(target, matrix_instructions_of_a_level_are_the_rows_that_it_has)
+{
+    Arena *arena = arena_open(0, NULL, NULL);
+    for (int i = 0; i < target_count(); i++) {
+        const TargetGpu *const gpu = target_at(i)->gpu;
+        int64_t listed = 0, has = 0;
+        for (const char *name = gpu ? gpu->mma : ""; *name; name += strspn(name, " ")) {
+            const size_t length = strcspn(name, " ");
+            const int64_t number = mma_find(arena_format(arena, "%.*s", (int)length, name));
+            cr_assert_geq(number, 0, "%s: %s", target_at(i)->name, name);
+            cr_expect_leq(mma_row(number)->sm, gpu->sm, "%s: %s", target_at(i)->name, name);
+            listed++;
+            name += length;
+        }
+        for (int64_t number = 0; gpu && mma_row(number); number++)
+            has += mma_row(number)->sm <= gpu->sm;
+        cr_expect_eq(listed, has, "%s", target_at(i)->name);
+    }
+    arena_close(arena);
 }
