@@ -11,7 +11,8 @@ static const struct {
     const char *library, *names;
 } rows[STAND_INS] = {
     {"libc.so.6",
-     "calloc clock_gettime close free getauxval getenv getpid madvise malloc memchr memcmp memcpy memmove memset "
+     "calloc clock_gettime close dlopen dlsym free getauxval getenv getpid madvise malloc memchr memcmp memcpy memmove "
+     "memset "
      "nanosleep open posix_memalign pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_create "
      "pthread_join pthread_sigmask read sigfillset strchr strcmp strlen syscall"},
     {"libm.so.6", "fmod fmodf"},

@@ -64,6 +64,8 @@ lathe_bitcode(cuda-x86-64 TRIPLE x86_64-unknown-linux-gnu SOURCES ${runtime_x86}
   OPTIONS -march=x86-64 -mtune=generic -fPIC -fcf-protection=none)
 lathe_bitcode(aarch64 TRIPLE aarch64-unknown-linux-gnu SOURCES ${runtime_aarch64} KEEP lathe_rt_*
   OPTIONS -march=armv8-a -mno-outline-atomics -fPIC)
+lathe_bitcode(cuda-aarch64 TRIPLE aarch64-unknown-linux-gnu SOURCES ${runtime_aarch64} ${runtime_cuda} KEEP lathe_rt_*
+  OPTIONS -march=armv8-a -mno-outline-atomics -fPIC)
 lathe_bitcode(armv7 TRIPLE armv7-unknown-linux-gnueabihf SOURCES ${runtime_armv7} KEEP lathe_rt_* __aeabi_*
   OPTIONS -march=armv7-a -mfpu=vfpv4-d16 -mfloat-abi=hard -fPIC)
 

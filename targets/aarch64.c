@@ -7,7 +7,7 @@
 
 enum { ELF_AARCH64 = 183 };
 
-static const TargetMachineInfo levels[] = {
+const TargetMachineInfo aarch64_levels[] = {
     {
         .family = &aarch64_family,
         .name = "aarch64",
@@ -46,7 +46,7 @@ const TargetFamily aarch64_family = {
     .elf_machine = ELF_AARCH64,
     .gnu = "aarch64-linux-gnu",
     .runtime = "aarch64",
-    .levels = levels,
-    .level_count = sizeof levels / sizeof *levels,
+    .levels = aarch64_levels,
+    .level_count = sizeof aarch64_levels / sizeof *aarch64_levels,
     .host_mask = aarch64_host_mask,
 };

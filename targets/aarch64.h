@@ -5,5 +5,6 @@
 #include "targets/target.h"
 
 extern const TargetFamily aarch64_family;
+extern const TargetMachineInfo aarch64_levels[]; /* lowest first: hosts of devices */
 
 #endif

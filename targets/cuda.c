@@ -4,6 +4,7 @@
  * version of a level is the lowest that has the level's instructions, so that old drivers take the text too. What
  * differs between parts of one level (multiprocessors, L2) is that of the part that most schedules will meet. */
 #include "targets/cuda.h"
+#include "targets/aarch64.h"
 #include "targets/x86.h"
 
 enum { ELF_CUDA = 190, KIB = 1 << 10, MIB = 1 << 20 };
@@ -33,17 +34,23 @@ static const TargetGpu gpus[] = {
 };
 
 /* Sixteen bytes are the widest access of a thread. */
-#define LEVEL                                                                                                          \
-    .family = &cuda_family, .triple = "nvptx64-nvidia-cuda", .vector_bytes = 16, .vector_registers = 32, .l1 = 64 * KIB
+#define LEVEL .triple = "nvptx64-nvidia-cuda", .vector_bytes = 16, .vector_registers = 32, .l1 = 64 * KIB
 
 static const TargetMachineInfo levels[] = {
-    {LEVEL, .name = "sm_75", .cpu = "sm_75", .features = "+ptx70", .l2 = 4 * MIB, .l3 = 4 * MIB, .gpu = &gpus[0]},
-    {LEVEL, .name = "sm_80", .cpu = "sm_80", .features = "+ptx70", .l2 = 40 * MIB, .l3 = 40 * MIB, .gpu = &gpus[1]},
-    {LEVEL, .name = "sm_86", .cpu = "sm_86", .features = "+ptx71", .l2 = 6 * MIB, .l3 = 6 * MIB, .gpu = &gpus[2]},
-    {LEVEL, .name = "sm_87", .cpu = "sm_87", .features = "+ptx74", .l2 = 4 * MIB, .l3 = 4 * MIB, .gpu = &gpus[3]},
-    {LEVEL, .name = "sm_89", .cpu = "sm_89", .features = "+ptx78", .l2 = 48 * MIB, .l3 = 48 * MIB, .gpu = &gpus[4]},
-    {LEVEL, .name = "sm_90", .cpu = "sm_90", .features = "+ptx78", .l2 = 50 * MIB, .l3 = 50 * MIB, .gpu = &gpus[5]},
-    {LEVEL, .name = "sm_100", .cpu = "sm_100", .features = "+ptx86", .l2 = 126 * MIB, .l3 = 126 * MIB, .gpu = &gpus[6]},
+    {LEVEL, .family = &cuda_family, .name = "sm_75", .cpu = "sm_75", .features = "+ptx70", .l2 = 4 * MIB, .l3 = 4 * MIB,
+     .gpu = &gpus[0]},
+    {LEVEL, .family = &cuda_family, .name = "sm_80", .cpu = "sm_80", .features = "+ptx70", .l2 = 40 * MIB,
+     .l3 = 40 * MIB, .gpu = &gpus[1]},
+    {LEVEL, .family = &cuda_family, .name = "sm_86", .cpu = "sm_86", .features = "+ptx71", .l2 = 6 * MIB, .l3 = 6 * MIB,
+     .gpu = &gpus[2]},
+    {LEVEL, .family = &cuda_family, .name = "sm_87", .cpu = "sm_87", .features = "+ptx74", .l2 = 4 * MIB, .l3 = 4 * MIB,
+     .gpu = &gpus[3]},
+    {LEVEL, .family = &cuda_family, .name = "sm_89", .cpu = "sm_89", .features = "+ptx78", .l2 = 48 * MIB,
+     .l3 = 48 * MIB, .gpu = &gpus[4]},
+    {LEVEL, .family = &cuda_family, .name = "sm_90", .cpu = "sm_90", .features = "+ptx78", .l2 = 50 * MIB,
+     .l3 = 50 * MIB, .gpu = &gpus[5]},
+    {LEVEL, .family = &cuda_family, .name = "sm_100", .cpu = "sm_100", .features = "+ptx86", .l2 = 126 * MIB,
+     .l3 = 126 * MIB, .gpu = &gpus[6]},
 };
 
 const TargetFamily cuda_family = {
@@ -57,4 +64,25 @@ const TargetFamily cuda_family = {
     .levels = levels,
     .level_count = sizeof levels / sizeof *levels,
     .host = &x86_levels[0],
+};
+
+/* Jetson and Grace: what differs is the library around the kernels. */
+static const TargetMachineInfo aarch64_hosted[] = {
+    {LEVEL, .family = &cuda_aarch64_family, .name = "sm_87-aarch64", .cpu = "sm_87", .features = "+ptx74",
+     .l2 = 4 * MIB, .l3 = 4 * MIB, .gpu = &gpus[3]},
+    {LEVEL, .family = &cuda_aarch64_family, .name = "sm_90-aarch64", .cpu = "sm_90", .features = "+ptx78",
+     .l2 = 50 * MIB, .l3 = 50 * MIB, .gpu = &gpus[5]},
+};
+
+const TargetFamily cuda_aarch64_family = {
+    .name = "cuda-aarch64",
+    .what = "NVIDIA GPUs, in a library for Linux on AArch64",
+    .standard = "sm_90-aarch64,sm_87-aarch64",
+    .system = SYSTEM_DEVICE,
+    .pointer_bits = 64,
+    .elf_machine = ELF_CUDA,
+    .runtime = "cuda-aarch64",
+    .levels = aarch64_hosted,
+    .level_count = sizeof aarch64_hosted / sizeof *aarch64_hosted,
+    .host = &aarch64_levels[0],
 };

@@ -5,5 +5,6 @@
 #include "targets/target.h"
 
 extern const TargetFamily cuda_family;
+extern const TargetFamily cuda_aarch64_family; /* the same GPUs beside an ARM processor */
 
 #endif

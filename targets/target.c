@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const TargetFamily *const families[] = {
-    &x86_family, &aarch64_family, &arm_family, &cortexm_family, &cuda_family, &null_family,
+    &x86_family, &aarch64_family, &arm_family, &cortexm_family, &cuda_family, &cuda_aarch64_family, &null_family,
 };
 enum { FAMILIES = sizeof families / sizeof *families, NAME_LONGEST = 40 };
 

@@ -122,6 +122,8 @@ static const struct {
     {"haswel", {0}, NULL, "did you mean \"haswell\"?"},
     {"cuda:sm_80,sm_100,sm_75", {0}, "sm_100 sm_80 sm_75 ", NULL},
     {"a100", {0}, "sm_80 ", NULL},
+    {"jetson-orin", {0}, "sm_87-aarch64 ", NULL},
+    {"cuda:sm_87-aarch64", {0}, NULL, "sm_87-aarch64 is a level of cuda-aarch64, not of cuda"},
     {"", {0}, NULL, "no target is called \"\""},
 };
 
