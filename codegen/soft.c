@@ -35,51 +35,93 @@ static const char fma_text[] =
                                                                    "  %r = fptrunc double %wide to float\n"
                                                                    "  ret float %r\n}\n";
 
+/* Rounding, alike for both types: F and I are the type and the integer of its size, the rest is in these numbers. */
+#define F32_PLACES      "23"          /* bits of the fraction */
+#define F32_FRACTION    "8388607"     /* all of them */
+#define F32_FIELD       "255"         /* all bits of the exponent's field */
+#define F32_BIAS        "127"         /* the field of 1 */
+#define F32_WHOLE       "149"         /* above this field there is no fraction */
+#define F32_WITHIN      "31"          /* keeps a shift defined */
+#define F32_SIGN        "-2147483648" /* the bit of the sign */
+#define F32_SIZE        "2147483647"  /* all other bits */
+#define F32_LARGE       "1258291200"  /* the bits of the next, from which on there is no fraction */
+#define F32_NO_FRACTION "8388608.0"
+#define F64_PLACES      "52"
+#define F64_FRACTION    "4503599627370495"
+#define F64_FIELD       "2047"
+#define F64_BIAS        "1023"
+#define F64_WHOLE       "1074"
+#define F64_WITHIN      "63"
+#define F64_SIGN        "-9223372036854775808"
+#define F64_SIZE        "9223372036854775807"
+#define F64_LARGE       "4841369599423283200"
+#define F64_NO_FRACTION "4503599627370496.0"
+
 /* Bits of the fraction are cleared; what is large, infinite or NaN has none. */
-#define TRUNCATE                                                                                                       \
-    "  %bits = bitcast float %x to i32\n"                                                                              \
-    "  %shifted = lshr i32 %bits, 23\n"                                                                                \
-    "  %field = and i32 %shifted, 255\n"                                                                               \
-    "  %sign = and i32 %bits, -2147483648\n"                                                                           \
-    "  %places = sub i32 %field, 127\n"                                                                                \
-    "  %within = and i32 %places, 31\n"                                                                                \
-    "  %fraction = lshr i32 8388607, %within\n"                                                                        \
-    "  %mask = xor i32 %fraction, -1\n"                                                                                \
-    "  %cut = and i32 %bits, %mask\n"                                                                                  \
-    "  %small = icmp ult i32 %field, 127\n"                                                                            \
-    "  %large = icmp ugt i32 %field, 149\n"                                                                            \
-    "  %t1 = select i1 %small, i32 %sign, i32 %cut\n"                                                                  \
-    "  %t2 = select i1 %large, i32 %bits, i32 %t1\n"                                                                   \
-    "  %t = bitcast i32 %t2 to float\n"
+#define TRUNCATE(F, I, T)                                                                                              \
+    "  %bits = bitcast " F " %x to " I "\n"                                                                            \
+    "  %shifted = lshr " I " %bits, " T##_PLACES "\n"                                                                  \
+                                                 "  %field = and " I " %shifted, " T##_FIELD                           \
+        "\n"                                                                                                           \
+        "  %sign = and " I " %bits, " T##_SIGN "\n"                                                                    \
+                                               "  %places = sub " I " %field, " T##_BIAS                               \
+        "\n"                                                                                                           \
+        "  %within = and " I " %places, " T##_WITHIN "\n"                                                              \
+                                                     "  %fraction = lshr " I " " T##_FRACTION                          \
+        ", %within\n"                                                                                                  \
+        "  %mask = xor " I " %fraction, -1\n"                                                                          \
+        "  %cut = and " I " %bits, %mask\n"                                                                            \
+        "  %small = icmp ult " I " %field, " T##_BIAS "\n"                                                             \
+                                                      "  %large = icmp ugt " I " %field, " T##_WHOLE                   \
+        "\n"                                                                                                           \
+        "  %t1 = select i1 %small, " I " %sign, " I " %cut\n"                                                          \
+        "  %t2 = select i1 %large, " I " %bits, " I " %t1\n"                                                           \
+        "  %t = bitcast " I " %t2 to " F "\n"
 
-static const char trunc_text[] = DEFINE("float @lathe_soft_truncf(float %x)") TRUNCATE "  ret float %t\n}\n";
+#define TRUNC(F, I, T, name) DEFINE(F " @lathe_soft_" name "(" F " %x)") TRUNCATE(F, I, T) "  ret " F " %t\n}\n"
 
-static const char floor_text[] =
-    DEFINE("float @lathe_soft_floorf(float %x)") TRUNCATE "  %above = fcmp ogt float %t, %x\n"
-                                                          "  %less = fadd float %t, -1.0\n"
-                                                          "  %r = select i1 %above, float %less, float %t\n"
-                                                          "  ret float %r\n}\n";
+#define FLOOR(F, I, T, name)                                                                                           \
+    DEFINE(F " @lathe_soft_" name "(" F " %x)")                                                                        \
+    TRUNCATE(F, I, T)                                                                                                  \
+    "  %above = fcmp ogt " F " %t, %x\n"                                                                               \
+    "  %less = fadd " F " %t, -1.0\n"                                                                                  \
+    "  %r = select i1 %above, " F " %less, " F " %t\n"                                                                 \
+    "  ret " F " %r\n}\n"
 
-static const char ceil_text[] =
-    DEFINE("float @lathe_soft_ceilf(float %x)") TRUNCATE "  %below = fcmp olt float %t, %x\n"
-                                                         "  %more = fadd float %t, 1.0\n"
-                                                         "  %r = select i1 %below, float %more, float %t\n"
-                                                         "  ret float %r\n}\n";
+#define CEIL(F, I, T, name)                                                                                            \
+    DEFINE(F " @lathe_soft_" name "(" F " %x)")                                                                        \
+    TRUNCATE(F, I, T)                                                                                                  \
+    "  %below = fcmp olt " F " %t, %x\n"                                                                               \
+    "  %more = fadd " F " %t, 1.0\n"                                                                                   \
+    "  %r = select i1 %below, " F " %more, " F " %t\n"                                                                 \
+    "  ret " F " %r\n}\n"
 
-/* Adding 2^23 leaves no bits of a fraction, rounded to nearest, ties to even. */
-static const char round_text[] =
-    DEFINE("float @lathe_soft_roundevenf(float %x)") "  %bits = bitcast float %x to i32\n"
-                                                     "  %size = and i32 %bits, 2147483647\n"
-                                                     "  %sign = and i32 %bits, -2147483648\n"
-                                                     "  %large = icmp uge i32 %size, 1258291200\n"
-                                                     "  %a = bitcast i32 %size to float\n"
-                                                     "  %up = fadd float %a, 8388608.0\n"
-                                                     "  %down = fsub float %up, 8388608.0\n"
-                                                     "  %whole = bitcast float %down to i32\n"
-                                                     "  %signed = or i32 %whole, %sign\n"
-                                                     "  %r1 = bitcast i32 %signed to float\n"
-                                                     "  %r = select i1 %large, float %x, float %r1\n"
-                                                     "  ret float %r\n}\n";
+/* Adding a number without fraction leaves no bits of one, rounded to nearest, ties to even. */
+#define ROUND(F, I, T, name)                                                                                           \
+    DEFINE(F " @lathe_soft_" name "(" F " %x)")                                                                        \
+    "  %bits = bitcast " F " %x to " I "\n"                                                                            \
+    "  %size = and " I " %bits, " T##_SIZE "\n"                                                                        \
+                                           "  %sign = and " I " %bits, " T##_SIGN                                      \
+        "\n"                                                                                                           \
+        "  %large = icmp uge " I " %size, " T##_LARGE "\n"                                                             \
+                                                      "  %a = bitcast " I " %size to " F "\n"                          \
+                                                      "  %up = fadd " F " %a, " T##_NO_FRACTION                        \
+        "\n"                                                                                                           \
+        "  %down = fsub " F " %up, " T##_NO_FRACTION "\n"                                                              \
+                                                     "  %whole = bitcast " F " %down to " I "\n"                       \
+                                                     "  %signed = or " I " %whole, %sign\n"                            \
+                                                     "  %r1 = bitcast " I " %signed to " F "\n"                        \
+                                                     "  %r = select i1 %large, " F " %x, " F " %r1\n"                  \
+                                                     "  ret " F " %r\n}\n"
+
+static const char trunc_text[] = TRUNC("float", "i32", F32, "truncf");
+static const char floor_text[] = FLOOR("float", "i32", F32, "floorf");
+static const char ceil_text[] = CEIL("float", "i32", F32, "ceilf");
+static const char round_text[] = ROUND("float", "i32", F32, "roundevenf");
+static const char trunc_f64_text[] = TRUNC("double", "i64", F64, "trunc");
+static const char floor_f64_text[] = FLOOR("double", "i64", F64, "floor");
+static const char ceil_f64_text[] = CEIL("double", "i64", F64, "ceil");
+static const char round_f64_text[] = ROUND("double", "i64", F64, "roundeven");
 
 /* x = m 2^k; the root of m 2^25 or m 2^26, whichever makes the exponent even, has 25 bits, digit by digit. It is never
  * half way between two floats: its square would be odd. */
@@ -234,50 +276,6 @@ static const char sqrt_f64_text[] =
                                                  "  %result = add i64 %e5, %rounded\n"
                                                  "  %r = bitcast i64 %result to double\n"
                                                  "  ret double %r\n}\n";
-
-#define TRUNCATE_F64                                                                                                   \
-    "  %bits = bitcast double %x to i64\n"                                                                             \
-    "  %shifted = lshr i64 %bits, 52\n"                                                                                \
-    "  %field = and i64 %shifted, 2047\n"                                                                              \
-    "  %sign = and i64 %bits, -9223372036854775808\n"                                                                  \
-    "  %places = sub i64 %field, 1023\n"                                                                               \
-    "  %within = and i64 %places, 63\n"                                                                                \
-    "  %fraction = lshr i64 4503599627370495, %within\n"                                                               \
-    "  %mask = xor i64 %fraction, -1\n"                                                                                \
-    "  %cut = and i64 %bits, %mask\n"                                                                                  \
-    "  %small = icmp ult i64 %field, 1023\n"                                                                           \
-    "  %large = icmp ugt i64 %field, 1074\n"                                                                           \
-    "  %t1 = select i1 %small, i64 %sign, i64 %cut\n"                                                                  \
-    "  %t2 = select i1 %large, i64 %bits, i64 %t1\n"                                                                   \
-    "  %t = bitcast i64 %t2 to double\n"
-
-static const char trunc_f64_text[] = DEFINE("double @lathe_soft_trunc(double %x)") TRUNCATE_F64 "  ret double %t\n}\n";
-
-static const char floor_f64_text[] =
-    DEFINE("double @lathe_soft_floor(double %x)") TRUNCATE_F64 "  %above = fcmp ogt double %t, %x\n"
-                                                               "  %less = fadd double %t, -1.0\n"
-                                                               "  %r = select i1 %above, double %less, double %t\n"
-                                                               "  ret double %r\n}\n";
-
-static const char ceil_f64_text[] =
-    DEFINE("double @lathe_soft_ceil(double %x)") TRUNCATE_F64 "  %below = fcmp olt double %t, %x\n"
-                                                              "  %more = fadd double %t, 1.0\n"
-                                                              "  %r = select i1 %below, double %more, double %t\n"
-                                                              "  ret double %r\n}\n";
-
-static const char round_f64_text[] =
-    DEFINE("double @lathe_soft_roundeven(double %x)") "  %bits = bitcast double %x to i64\n"
-                                                      "  %size = and i64 %bits, 9223372036854775807\n"
-                                                      "  %sign = and i64 %bits, -9223372036854775808\n"
-                                                      "  %large = icmp uge i64 %size, 4841369599423283200\n"
-                                                      "  %a = bitcast i64 %size to double\n"
-                                                      "  %up = fadd double %a, 4503599627370496.0\n"
-                                                      "  %down = fsub double %up, 4503599627370496.0\n"
-                                                      "  %whole = bitcast double %down to i64\n"
-                                                      "  %signed = or i64 %whole, %sign\n"
-                                                      "  %r1 = bitcast i64 %signed to double\n"
-                                                      "  %r = select i1 %large, double %x, double %r1\n"
-                                                      "  ret double %r\n}\n";
 
 /* f64: the product has 106 bits; it and the addend are aligned in 128, what falls off below stays as one bit (a bit
  * that is far below the last of the result, so that rounding sees whether anything was there). */
