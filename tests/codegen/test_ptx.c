@@ -4,29 +4,11 @@
  * NVIDIA's assembler is found it must take the text too; without it that test is skipped by name. */
 #include "codegen/ptxas.h"
 #include "tests/codegen/machine.h"
+#include "tests/codegen/scalars.h"
 
 #include "ir/scalar.h"
 
-enum { CLASS_F = 1, CLASS_I = 2, CLASS_B = 4, ELEMENTS = 64 };
-#define F CLASS_F
-#define I CLASS_I
-#define B CLASS_B
-static const struct {
-    Op op;
-    int classes;
-} rows[] = {
-#define SCALAR_OP(enumerator, text, arity, rule, classes) {OP_##enumerator, classes},
-#include "ir/scalar.def"
-#undef SCALAR_OP
-};
-#undef F
-#undef I
-#undef B
-
-static int class_of(Dtype dtype)
-{
-    return dtype == DTYPE_BOOL ? CLASS_B : dtype_is_float(dtype) ? CLASS_F : CLASS_I;
-}
+enum { ELEMENTS = 64 };
 
 static bool is_comparison(Op op)
 {

@@ -3,27 +3,13 @@
  * emulator, against scalar_evaluate. */
 #include "tests/codegen/elsewhere.h"
 #include "tests/codegen/machine.h"
+#include "tests/codegen/scalars.h"
 
 #include "ir/scalar.h"
 
 #include <math.h>
 
-/* Nodes of SCALAR and their classes; operations beyond round are in the same order as scalar.def. */
-enum { CLASS_F = 1, CLASS_I = 2, CLASS_B = 4, ELEMENTS = 1024, OUTPUTS_MAX = 64 };
-#define F CLASS_F
-#define I CLASS_I
-#define B CLASS_B
-static const struct {
-    Op op;
-    int classes;
-} rows[] = {
-#define SCALAR_OP(enumerator, text, arity, rule, classes) {OP_##enumerator, classes},
-#include "ir/scalar.def"
-#undef SCALAR_OP
-};
-#undef F
-#undef I
-#undef B
+enum { ELEMENTS = 1024, OUTPUTS_MAX = 64 };
 
 static const Dtype arithmetic[] = {DTYPE_F32, DTYPE_F64, DTYPE_I8,  DTYPE_U8,   DTYPE_I16,   DTYPE_U16, DTYPE_I32,
                                    DTYPE_U32, DTYPE_I64, DTYPE_U64, DTYPE_BOOL, DTYPE_INDEX, DTYPE_F16, DTYPE_BF16};
@@ -89,11 +75,6 @@ static bool is_nan(Dtype dtype, uint64_t bits)
 static bool same(Dtype dtype, uint64_t a, uint64_t b)
 {
     return a == b || (dtype_is_float(dtype) && is_nan(dtype, a) && is_nan(dtype, b));
-}
-
-static int class_of(Dtype dtype)
-{
-    return dtype == DTYPE_BOOL ? CLASS_B : dtype_is_float(dtype) ? CLASS_F : CLASS_I;
 }
 
 /* One kernel: a loop over units of `lanes` elements that computes outputs from up to three inputs and a bool. */
