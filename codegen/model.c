@@ -20,7 +20,7 @@ static const char types[] = "%tensor = type { ptr, i32, i32, i32, i32, ptr, ptr,
                             "%level = type { ptr, i64, ptr, i64, ptr }\n"
                             "%program = type { i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr,\n"
-                            "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr }\n"
+                            "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr, ptr }\n"
                             "%model = type { i32, i32, ptr, ptr, ptr, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, i64, i64, ptr, ptr, ptr }\n"
                             "@lathe_rt_api = external hidden constant i8\n"
@@ -276,7 +276,7 @@ static void write_program(Writer *writer, const char *weights)
              program->instantiate ? "@lathe_instantiate" : "null");
     text_add(&writer->body,
              "  ptr @buffer_refs, ptr @value_refs, ptr @dep_refs, ptr @slot_bytes, ptr @slot_offsets, i32 %d, ptr "
-             "@checks, ptr @levels, ptr %s%s, i64 %lld, ptr %s }\n",
+             "@checks, ptr @levels, ptr %s%s, i64 %lld, ptr %s, ptr null }\n",
              program->arena_bytes_value, weights ? "@" : "null", weights ? weights : "",
              (long long)program->compilation->weight_bytes, is_device(program) ? "@lathe_rt_cuda" : "null");
 }

@@ -81,7 +81,7 @@ static const CoreRow rows[] = {
 const char *op_name(Op op)
 {
     if (op_is_tensor(op))
-        return op_rows[op - OP_TENSOR_FIRST].name;
+        return op_rows[op - OP_TENSOR_FIRST].text;
     return rows[op].text ? rows[op].text : "";
 }
 
@@ -90,7 +90,10 @@ Op op_from_name(const char *name, size_t length)
     for (int op = 1; op < OP_SCALAR_END; op++)
         if (rows[op].text && strlen(rows[op].text) == length && memcmp(rows[op].text, name, length) == 0)
             return (Op)op;
-    return op_row_find(name, length);
+    for (int i = 0; i < OP_ROW_COUNT; i++)
+        if (strlen(op_rows[i].text) == length && memcmp(op_rows[i].text, name, length) == 0)
+            return (Op)(OP_TENSOR_FIRST + i);
+    return OP_NONE;
 }
 
 OpKind op_kind(Op op)

@@ -96,22 +96,34 @@ typedef struct Ir Ir;
 typedef struct Node Node;
 typedef struct Block Block;
 
+/* What a value of the tensor graph is. Only scripts (ir/script.h) handle values that are no tensors; what a region
+ * computes and takes are tensors. */
+typedef enum ValueForm {
+    FORM_TENSOR,
+    FORM_SEQUENCE,          /* of tensors */
+    FORM_OPTIONAL,          /* a tensor or nothing */
+    FORM_OPTIONAL_SEQUENCE, /* a sequence of tensors or nothing */
+} ValueForm;
+
 /* rank -1: a scalar or, with lanes > 1, a vector of registers; rank >= 0: a tensor, dims are index nodes. dtype NONE:
- * no value. */
+ * no value. Of another form than FORM_TENSOR dtype, rank and dims are those of the tensors inside; dims that differ from
+ * tensor to tensor are NULL, and the rank is RANK_UNKNOWN as long as no tensor was seen. */
 typedef struct Type {
     Dtype dtype;
     int lanes;
     int rank;
     Node *const *dims;
+    ValueForm form;
 } Type;
 #define RANK_MAX 32
+#define RANK_UNKNOWN (-2)
 Type type_scalar(Dtype dtype);
 Type type_vector(Dtype dtype, int lanes);
 Type type_tensor(Ir *ir, Dtype dtype, int rank, Node *const *dims); /* copies dims into the arena */
 bool type_equal(Type a, Type b);
 static inline bool type_is_tensor(Type type)
 {
-    return type.rank >= 0;
+    return type.form == FORM_TENSOR && type.rank >= 0;
 }
 
 /* A tensor known at compile time. data is little-endian, row-major, sub-byte elements packed low bits first. It belongs
@@ -264,9 +276,11 @@ struct Block {
     int count, capacity;
 };
 
-/* The tensor graph of a model or of a body (If, Loop, Scan). */
+/* The tensor graph of a model or of a body (If, Loop). A body uses nodes of the graphs around it directly; its own are those
+ * that were made while it was imported, and those of bodies beside it that it came upon again. */
 struct Graph {
     Name name;
+    uint32_t first_id, end_id; /* of a body: nodes with first_id <= id < end_id were made while it was imported */
     int input_count, output_count;
     Node **inputs;  /* OP_input nodes */
     Node **outputs; /* any tensor-valued nodes */
@@ -288,6 +302,7 @@ typedef struct Module {
 typedef struct RunCheck {
     Node *condition;
     const char *text;
+    uint32_t id; /* Ir.next_id when it was found: tells the body it belongs to (Graph.first_id) */
     struct RunCheck *next;
 } RunCheck;
 

@@ -30,7 +30,7 @@ bool run_check(Ir *ir, Node *condition, const char *text)
         if ((*end)->condition == condition)
             return true;
     *end = NEW(ir->arena, RunCheck);
-    **end = (RunCheck){condition, text, NULL};
+    **end = (RunCheck){condition, text, ir->next_id, NULL};
     return true;
 }
 
@@ -38,22 +38,22 @@ bool run_check(Ir *ir, Node *condition, const char *text)
 
 Type type_scalar(Dtype dtype)
 {
-    return (Type){dtype, 1, -1, NULL};
+    return (Type){.dtype = dtype, .lanes = 1, .rank = -1};
 }
 
 Type type_vector(Dtype dtype, int lanes)
 {
-    return (Type){dtype, lanes, -1, NULL};
+    return (Type){.dtype = dtype, .lanes = lanes, .rank = -1};
 }
 
 Type type_tensor(Ir *ir, Dtype dtype, int rank, Node *const *dims)
 {
-    return (Type){dtype, 1, rank, arena_copy(ir->arena, dims, (size_t)rank * sizeof *dims)};
+    return (Type){.dtype = dtype, .lanes = 1, .rank = rank, .dims = arena_copy(ir->arena, dims, (size_t)rank * sizeof *dims)};
 }
 
 bool type_equal(Type a, Type b)
 {
-    if (a.dtype != b.dtype || a.lanes != b.lanes || a.rank != b.rank)
+    if (a.dtype != b.dtype || a.lanes != b.lanes || a.rank != b.rank || a.form != b.form)
         return false;
     for (int i = 0; i < a.rank; i++)
         if (a.dims[i] != b.dims[i])

@@ -58,6 +58,20 @@ typedef struct lathe_tensor {
 } lathe_tensor;
 #endif
 
+/* A value of a model whose inputs or outputs are not all tensors of sizes that are known beforehand. */
+typedef enum lathe_form {
+    LATHE_TENSOR = 0,   /* `tensor`. Strings: dtype code 3, 64 bits; data: const char * elements, UTF-8, not NULL */
+    LATHE_SEQUENCE = 1, /* `count` items, tensors of one type */
+    LATHE_NOTHING = 2   /* an optional value that is not there */
+} lathe_form;
+
+typedef struct lathe_value {
+    int32_t form;
+    int32_t count;
+    lathe_tensor tensor;
+    const struct lathe_value *items;
+} lathe_value;
+
 typedef struct lathe_context lathe_context; /* one caller's state: memory for intermediate results. Not for two threads at once. */
 typedef struct lathe_pool lathe_pool;       /* threads that several contexts, also of several models, can share */
 

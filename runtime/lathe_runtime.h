@@ -10,7 +10,7 @@
 
 #include "runtime/lathe_model.h" /* lathe_tensor_info, lathe_symbol, lathe_model_v1 */
 
-#define LATHE_RUNTIME_ABI 3
+#define LATHE_RUNTIME_ABI 4
 #define LATHE_LEVELS_MAX 8
 
 /* One kernel: computes units [begin, end) of its launch.
@@ -112,6 +112,7 @@ typedef struct lathe_program {
     const void *weights;
     uint64_t weights_bytes;
     const lathe_device *device;       /* NULL: this CPU */
+    const struct lathe_script *script; /* NULL: the launches are the model. Else they are none, and the script's regions run */
 } lathe_program;
 
 /* What generated code calls. A generated `<prefix>_open(options, error)` is lathe_rt_open(&<prefix>_model, options, error);

@@ -131,7 +131,13 @@ static Graph *make_graph(Ir *ir)
     nodes[1] = y;
     names[0] = name_intern(ir->arena, "x");
     names[1] = name_intern(ir->arena, "y");
-    *graph = (Graph){name_intern(ir->arena, "doctor"), 1, 1, nodes, nodes + 1, names, names + 1};
+    *graph = (Graph){.name = name_intern(ir->arena, "doctor"),
+                     .input_count = 1,
+                     .output_count = 1,
+                     .inputs = nodes,
+                     .outputs = nodes + 1,
+                     .input_names = names,
+                     .output_names = names + 1};
     return y ? graph : NULL;
 }
 

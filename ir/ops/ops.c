@@ -26,11 +26,19 @@
 #define EXPAND(text)           {MEANING_EXPAND, text, NULL, NULL}
 #define EXPAND_BY(function)    {MEANING_EXPAND_BY, NULL, NULL, function}
 #define LOWER(function)        {MEANING_LOWER, NULL, function, NULL}
+#define HOST(name)             {MEANING_HOST, #name, NULL, NULL}
 #define IN(least, most)        least, most
 #define OUT(least, most)       least, most
 #define DEFAULT_DOMAIN ""
+#define DOMAIN_ai_onnx_ml      "ai.onnx.ml"
+#define DOMAIN_ai_onnx_preview "ai.onnx.preview"
+#define DOMAIN_com_microsoft   "com.microsoft"
+#define DOMAIN_mmdeploy        "mmdeploy"
+#define DOMAIN_mmcv            "mmcv"
+#define DOMAIN_lathe           "lathe"
 const OpRow op_rows[] = {
-#define OP(name, since, in, out, types, attributes, shape, meaning) {#name, DEFAULT_DOMAIN, since, in, out, types, attributes, shape, meaning},
+#define OP(name, since, in, out, types, attributes, shape, meaning) {#name, DEFAULT_DOMAIN, #name, since, in, out, types, attributes, shape, meaning},
+#define DOMAIN_OP(domain, name, since, in, out, types, attributes, shape, meaning) {#name, DOMAIN_##domain, #domain "_" #name, since, in, out, types, attributes, shape, meaning},
 #include "ir/ops/ops.def"
 #undef OP
 };
@@ -42,7 +50,7 @@ const OpRow op_rows[] = {
 Op op_row_find(const char *name, size_t length)
 {
     for (int i = 0; i < OP_ROW_COUNT; i++)
-        if (strlen(op_rows[i].name) == length && memcmp(op_rows[i].name, name, length) == 0)
+        if (!*op_rows[i].domain && strlen(op_rows[i].name) == length && memcmp(op_rows[i].name, name, length) == 0)
             return (Op)(OP_TENSOR_FIRST + i);
     return OP_NONE;
 }
@@ -288,6 +296,8 @@ static bool attributes_complete(Ir *ir, const OpRow *row, const Attribute *given
 static bool in_set(Dtype dtype, TypeSet set)
 {
     switch (set) {
+    case ANY_VALUE:
+        return true;
     case ANY_TYPE:
         return dtype != DTYPE_STRING;
     case NUMERIC:

@@ -17,6 +17,7 @@ enum {
 /* What the elements of a value may be. */
 typedef enum TypeSet {
     ANY_TYPE,   /* everything but string */
+    ANY_VALUE,  /* string too, and sequences and optionals */
     NUMERIC,    /* floats and integers */
     FLOATS,     /* f64 f32 f16 bf16 */
     INTEGERS,
@@ -43,18 +44,19 @@ typedef struct Infer {
 /* One call of a room: makes stages that compute the outputs from the inputs. See ir/ops/lower.h. */
 typedef struct Lower Lower;
 
-typedef enum MeaningForm { MEANING_SCALAR, MEANING_EXPAND, MEANING_EXPAND_BY, MEANING_LOWER } MeaningForm;
+typedef enum MeaningForm { MEANING_SCALAR, MEANING_EXPAND, MEANING_EXPAND_BY, MEANING_LOWER, MEANING_HOST } MeaningForm;
 typedef struct Meaning {
     MeaningForm form;
-    const char *text;
+    const char *text; /* HOST: the step of a script that it becomes (ir/script.h), or the runtime's function without its prefix */
     bool (*lower)(Lower *lower);
     /* The outputs as other tensor operators: writes node->result_count (or one) nodes; false after a diagnostic. */
     bool (*expand)(Ir *ir, const Node *node, Node **outputs);
 } Meaning;
 
 typedef struct OpRow {
-    const char *name;   /* operator type; operators outside the default domain carry it: "com.microsoft.Gelu" */
+    const char *name;   /* operator type, as ONNX models write it */
     const char *domain; /* "" for the default domain */
+    const char *text;   /* in texts of the IR: the name, for other domains "com_microsoft_Gelu" */
     int since;          /* opset version that this meaning belongs to: older ones are raised by the importer */
     int input_min, input_max; /* max INPUTS_MANY: variadic */
     int output_min, output_max;

@@ -1,0 +1,87 @@
+/* The tables of a model whose course depends on data: steps over values in slots, between calls of regions. What they mean is
+ * told in ir/script.h; codegen writes them (codegen/script.c), runtime/script.c walks them.
+ *
+ * A region is a lathe_program like that of a model without a script. Regions of one model share weights, threads, scratch and the
+ * memory of their intermediate results, for one context runs one region at a time. */
+#ifndef LATHE_SCRIPT_H
+#define LATHE_SCRIPT_H
+
+#include "runtime/lathe_runtime.h"
+
+enum { LATHE_NO_SLOT = -1 };
+
+typedef enum lathe_step_kind {
+    LATHE_STEP_REGION = 0,
+    LATHE_STEP_COPY = 1,
+    LATHE_STEP_IF = 2,
+    LATHE_STEP_LOOP = 3,
+    LATHE_STEP_HOST = 4,
+} lathe_step_kind;
+
+typedef struct lathe_region {
+    const lathe_program *program;
+    const int32_t *symbols; /* for each symbol of the program: its number among the script's */
+} lathe_region;
+
+typedef struct lathe_bind {
+    int32_t slot, position, element, symbol; /* element 0: dim `position`; 1: element `position` */
+} lathe_bind;
+
+/* An attribute of a host step. Which fields count is the function's to know. */
+typedef struct lathe_attribute {
+    const char *name;
+    int64_t integer;
+    double real;
+    const char *string;
+    int64_t count; /* of integers, reals or strings */
+    const int64_t *integers;
+    const double *reals;
+    const char *const *strings;
+    const struct lathe_constant *tensor;
+} lathe_attribute;
+
+typedef struct lathe_constant {
+    int32_t dtype, rank; /* ONNX TensorProto.DataType */
+    const int64_t *dims;
+    const void *data; /* strings: const char *const * */
+} lathe_constant;
+
+struct lathe_run;  /* a script that is running: runtime/script.h */
+struct lathe_step;
+typedef int lathe_host_function(struct lathe_run *run, const struct lathe_step *step);
+
+typedef struct lathe_step {
+    int32_t kind;
+    int32_t target;                      /* region, or first body */
+    lathe_host_function *host;
+    const int32_t *inputs, *outputs;     /* slots */
+    int32_t input_count, output_count;
+    int32_t bind_count, attribute_count;
+    const lathe_bind *binds;
+    const lathe_attribute *attributes;   /* by name, ascending */
+    const int32_t *ends;                 /* slots that nobody reads after this step in this body */
+    int32_t end_count;
+    const char *name;                    /* of the ONNX node */
+} lathe_step;
+
+typedef struct lathe_body {
+    const int32_t *inputs, *outputs; /* slots */
+    const lathe_bind *binds;
+    const lathe_step *steps;
+    int32_t input_count, output_count, bind_count, step_count;
+} lathe_body;
+
+/* What a slot holds: for checks of the caller's inputs, and for empty sequences. rank -2: not known; dims -1: not known. */
+typedef struct lathe_slot {
+    int32_t form, dtype, rank; /* form: LATHE_TENSOR ... of lathe_model.h */
+    const int64_t *dims;
+} lathe_slot;
+
+typedef struct lathe_script {
+    uint32_t slot_count, body_count, region_count, symbol_count;
+    const lathe_slot *slots;
+    const lathe_body *bodies; /* bodies[0]: the model */
+    const lathe_region *regions;
+} lathe_script;
+
+#endif
