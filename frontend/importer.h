@@ -186,6 +186,8 @@ ControlImport if_import, loop_import, scan_import;
 const char *operator_newest(const char *op);
 /* Is it an operator of the default domain in that opset? Else *what says why not. */
 bool operator_exists(const char *op, int version, const char **what, int *since);
+/* The opset versions below which the operator is raised, ascending; at most `most` of them. Returns their number. */
+int operator_raised(const char *op, int *versions, int most);
 /* Changes the draft until it means the same in the newest opset; may fill in draft->outputs instead. */
 bool draft_raise(Draft *draft);
 

@@ -2,6 +2,7 @@
  * the limits? */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
+#include "ir/ops/refused.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,8 @@ typedef struct Refusal {
     const char *name;
     int opset;
     uint64_t count;
-    const char *first; /* node */
+    const char *first;  /* node */
+    const char *reason; /* NULL: none is known but that nobody has written it */
     struct Refusal *next;
 } Refusal;
 
@@ -27,13 +29,14 @@ enum { REFUSALS_SHOWN = 20 };
 static bool graph_survey(Survey *survey, const Context *context, Onnx__NodeProto *const *nodes, size_t count,
                          uint64_t *size);
 
-static void refuse(Survey *survey, Name name, const Where *where)
+static void refuse(Survey *survey, Name name, const char *reason, const Where *where)
 {
     Importer *importer = survey->importer;
     Refusal *refusal = NEW(importer->scratch, Refusal);
     *refusal = (Refusal){.name = diag_quote(importer->scratch, name, 100),
                          .opset = where->opset,
-                         .first = diag_quote(importer->scratch, where->node, 100)};
+                         .first = diag_quote(importer->scratch, where->node, 100),
+                         .reason = reason};
     names_set(&survey->known, name, refusal);
     *(survey->last ? &survey->last->next : &survey->first) = refusal;
     survey->last = refusal;
@@ -72,7 +75,7 @@ static bool operator_survey(Survey *survey, const Context *context, const Onnx__
         if (op_find(normal, newest) != OP_NONE || (standard && (strcmp(op, "Constant") == 0 || is_control(node))))
             names_add(&survey->known, key, &survey->mark);
         else
-            refuse(survey, key, node_where(importer, context, node));
+            refuse(survey, key, refused_reason(normal, op), node_where(importer, context, node));
         known = names_get(&survey->known, key);
     }
     known->count++;
@@ -134,9 +137,10 @@ static bool report(const Survey *survey)
     const char *list = "";
     int shown = 0;
     for (const Refusal *refusal = survey->first; refusal && shown < REFUSALS_SHOWN; refusal = refusal->next, shown++)
-        list = arena_format(importer->scratch, "%s%s%s (opset %d, %llu node%s, first \"%s\")", list, shown ? ", " : "",
-                            refusal->name, refusal->opset, (unsigned long long)refusal->count,
-                            refusal->count == 1 ? "" : "s", refusal->first);
+        list = arena_format(importer->scratch, "%s%s%s (opset %d, %llu node%s, first \"%s\"%s%s)", list,
+                            shown ? ", " : "", refusal->name, refusal->opset, (unsigned long long)refusal->count,
+                            refusal->count == 1 ? "" : "s", refusal->first, refusal->reason ? ": " : "",
+                            refusal->reason ? refusal->reason : "");
     if (survey->refusals > shown)
         list = arena_format(importer->scratch, "%s and %d more", list, survey->refusals - shown);
     const char *nearest =

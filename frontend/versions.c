@@ -534,6 +534,15 @@ bool draft_raise(Draft *draft)
     return true;
 }
 
+int operator_raised(const char *op, int *versions, int most)
+{
+    int count = 0;
+    for (int i = 0; i < RAISE_COUNT && count < most; i++)
+        if (strcmp(raises[i].op, op) == 0 && (count == 0 || versions[count - 1] != raises[i].below))
+            versions[count++] = raises[i].below;
+    return count;
+}
+
 /* ---- which operators there are ---- */
 
 typedef struct Standard {

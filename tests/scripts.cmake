@@ -8,6 +8,12 @@ endif()
 find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
 include(${CMAKE_SOURCE_DIR}/tests/house.cmake)
 
+# docs/operators.md is made from the tables: `cmake --build build --target operators` writes it anew.
+if(TARGET lathe)
+  add_custom_target(operators COMMAND $<TARGET_FILE:lathe> operators --markdown > ${CMAKE_SOURCE_DIR}/docs/operators.md DEPENDS lathe VERBATIM)
+  add_test(NAME house/operators COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/operators.py $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR})
+endif()
+
 # Models that are wrong, greedy or odd, through the program.
 if(TARGET lathe)
   add_test(NAME tools/hostile COMMAND sh ${CMAKE_SOURCE_DIR}/tests/hostile.sh $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR}/tests/data/hostile)

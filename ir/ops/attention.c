@@ -22,11 +22,6 @@ typedef struct Heads {
     Node *group;                                  /* G */
 } Heads;
 
-static bool unsupported(const Infer *infer, const char *what)
-{
-    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s", what);
-}
-
 /* ---- shapes ---- */
 
 /* The parts of [B, H, S, D], or of [B, S, H*D] with the number of heads in the attribute. */
@@ -60,7 +55,7 @@ static bool group_find(const Infer *infer, Heads *heads)
     if (heads->q_heads == heads->kv_heads)
         return true;
     if (!const_is_int(heads->q_heads, &many) || !const_is_int(heads->kv_heads, &few))
-        return unsupported(infer, "Attention with an unknown number of heads is not supported");
+        return refused(infer->ir, REFUSED_ATTENTION_HEADS);
     if (few < 1 || many % few != 0)
         return infer_error(infer, "%lld heads of queries are no multiple of %lld heads of keys", (long long)many,
                            (long long)few);

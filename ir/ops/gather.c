@@ -120,7 +120,7 @@ bool gather_nd_shape(Infer *infer)
     if (indices.rank < 1 || data.rank < 1)
         return infer_error(infer, "GatherND takes no scalars: the inputs are %s and %s", type_text(ir, data), type_text(ir, indices));
     if (tuple < 0)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "GatherND with index tuples of unknown size is not supported");
+        return refused(ir, REFUSED_GATHER_TUPLES);
     if (batch < 0 || batch >= indices.rank || batch >= data.rank || tuple < 1 || tuple > data.rank - batch)
         return infer_error(infer, "batch_dims %lld and tuples of %d do not fit %s and %s", (long long)batch, tuple, type_text(ir, data), type_text(ir, indices));
     if (indices.rank - 1 + data.rank - tuple - (int)batch > RANK_MAX)

@@ -51,11 +51,9 @@ bool grid_sample_shape(Infer *infer)
                            "GridSample takes [N,C,spatial...] and a grid of floats of the same rank, not %s and %s",
                            type_text(ir, x), type_text(ir, grid));
     if (plan.mode != GRID_NEAREST && !dtype_is_float(x.dtype))
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
-                          "GridSample of %s between pixels is not supported", dtype_info[x.dtype].name);
+        return refused(ir, REFUSED_GRID_BETWEEN);
     if (plan.mode == GRID_CUBIC && plan.rank > 3)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
-                          "cubic GridSample over %d spatial axes is not supported", plan.rank);
+        return refused(ir, REFUSED_GRID_CUBIC);
     if (!infer_same_dim(infer, grid.dims[0], x.dims[0], "batches of input and grid") ||
         !infer_same_dim(infer, grid.dims[grid.rank - 1], index_const(ir, plan.rank),
                         "coordinates of the grid and spatial axes"))

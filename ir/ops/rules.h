@@ -4,6 +4,7 @@
 #define LATHE_IR_OPS_RULES_H
 
 #include "ir/ops/ops.h"
+#include "ir/ops/refused.h"
 
 #define SCALAR(text)
 #define EXPAND(text)

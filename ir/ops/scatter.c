@@ -17,8 +17,7 @@ static bool combine_read(const Infer *infer, Combine *combine)
         if (strcmp(given, combine_names[i]) == 0) {
             *combine = (Combine)i;
             return i == 0 || infer_type(infer, 0).dtype != DTYPE_BOOL ||
-                   diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
-                              "%s of bool with reduction '%s' is not supported", op_name(infer->node->op), given);
+                   refused(infer->ir, REFUSED_SCATTER_BOOL);
         }
     return infer_error(infer, "reduction is '%s', which %s does not know", diag_quote(infer->ir->arena, given, 40),
                        op_name(infer->node->op));
@@ -120,8 +119,7 @@ bool scatter_nd_shape(Infer *infer)
         return infer_error(infer, "ScatterND takes no scalars: the inputs are %s and %s", type_text(ir, data),
                            type_text(ir, indices));
     if (!const_is_int(indices.dims[indices.rank - 1], &tuple))
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
-                          "ScatterND with index tuples of unknown size is not supported");
+        return refused(ir, REFUSED_SCATTER_TUPLES);
     if (tuple < 0 || tuple > data.rank || updates.rank != indices.rank - 1 + data.rank - (int)tuple)
         return infer_error(infer, "tuples of %lld and updates %s do not fit %s and %s", (long long)tuple,
                            type_text(ir, updates), type_text(ir, data), type_text(ir, indices));
