@@ -106,8 +106,8 @@ typedef enum ValueForm {
 } ValueForm;
 
 /* rank -1: a scalar or, with lanes > 1, a vector of registers; rank >= 0: a tensor, dims are index nodes. dtype NONE:
- * no value. Of another form than FORM_TENSOR dtype, rank and dims are those of the tensors inside; dims that differ from
- * tensor to tensor are NULL, and the rank is RANK_UNKNOWN as long as no tensor was seen. */
+ * no value. Of another form than FORM_TENSOR dtype, rank and dims are those of the tensors inside; dims that differ
+ * from tensor to tensor are NULL, and the rank is RANK_UNKNOWN as long as no tensor was seen. */
 typedef struct Type {
     Dtype dtype;
     int lanes;
@@ -115,7 +115,7 @@ typedef struct Type {
     Node *const *dims;
     ValueForm form;
 } Type;
-#define RANK_MAX 32
+#define RANK_MAX     32
 #define RANK_UNKNOWN (-2)
 Type type_scalar(Dtype dtype);
 Type type_vector(Dtype dtype, int lanes);
@@ -248,6 +248,7 @@ struct Node {
     Op op;
     uint32_t id; /* order of creation: the order that deterministic passes use */
     uint32_t hash;
+    uint32_t scope; /* of an operator's node: the body it was made in, 0: the model itself; see ir_scope_open */
     uint16_t axis_count, attribute_count, block_count, result_count;
     uint32_t input_count;
     Type type; /* of a node with several results: dtype NONE; see results */
@@ -276,11 +277,11 @@ struct Block {
     int count, capacity;
 };
 
-/* The tensor graph of a model or of a body (If, Loop). A body uses nodes of the graphs around it directly; its own are those
- * that were made while it was imported, and those of bodies beside it that it came upon again. */
+/* The tensor graph of a model or of a body (If, Loop). A body uses nodes of the graphs around it directly; its own are
+ * those of its scope. */
 struct Graph {
     Name name;
-    uint32_t first_id, end_id; /* of a body: nodes with first_id <= id < end_id were made while it was imported */
+    uint32_t scope; /* 0: the model */
     int input_count, output_count;
     Node **inputs;  /* OP_input nodes */
     Node **outputs; /* any tensor-valued nodes */
@@ -302,7 +303,7 @@ typedef struct Module {
 typedef struct RunCheck {
     Node *condition;
     const char *text;
-    uint32_t id; /* Ir.next_id when it was found: tells the body it belongs to (Graph.first_id) */
+    uint32_t scope; /* the body that asked */
     struct RunCheck *next;
 } RunCheck;
 
@@ -313,9 +314,19 @@ struct Ir {
     uint32_t next_id;
     struct ConsTable *table; /* private to ir/node.c */
     const Where *where;      /* given to nodes made from now on */
-    RunCheck *checks;        /* in order of discovery, each condition once */
+    RunCheck *checks;        /* in order of discovery, each condition once in a scope and those inside it */
+    uint32_t scope;          /* given to operators' nodes made from now on */
+    uint32_t scope_count, scope_capacity;
+    uint32_t *scope_outer; /* of each scope but 0: the one around it */
 };
 Ir *ir_open(Arena *arena, Diagnostics *diagnostics);
+/* What is made for a body of If or Loop belongs to the body: it is computed when the body runs. An operator's node is
+ * shared with an equal one of the same scope or of a scope around it, never with one of a body beside it. A new scope,
+ * inside the current one, becomes the current one; closing returns to the one around it. */
+uint32_t ir_scope_open(Ir *ir);
+void ir_scope_close(Ir *ir);
+/* Is `outer` the scope `inner` or one around it? */
+bool ir_scope_holds(const Ir *ir, uint32_t outer, uint32_t inner);
 /* Asks for `condition` at run time; nothing when it is proven. False when it is proven not to hold. */
 bool run_check(Ir *ir, Node *condition, const char *text);
 

@@ -20,20 +20,6 @@ Ir *ir_open(Arena *arena, Diagnostics *diagnostics)
     return ir;
 }
 
-bool run_check(Ir *ir, Node *condition, const char *text)
-{
-    int64_t known;
-    if (const_is_int(condition, &known))
-        return known != 0;
-    RunCheck **end = &ir->checks;
-    for (; *end; end = &(*end)->next)
-        if ((*end)->condition == condition)
-            return true;
-    *end = NEW(ir->arena, RunCheck);
-    **end = (RunCheck){condition, text, ir->next_id, NULL};
-    return true;
-}
-
 /* ---- types ---- */
 
 Type type_scalar(Dtype dtype)
@@ -48,7 +34,8 @@ Type type_vector(Dtype dtype, int lanes)
 
 Type type_tensor(Ir *ir, Dtype dtype, int rank, Node *const *dims)
 {
-    return (Type){.dtype = dtype, .lanes = 1, .rank = rank, .dims = arena_copy(ir->arena, dims, (size_t)rank * sizeof *dims)};
+    return (Type){
+        .dtype = dtype, .lanes = 1, .rank = rank, .dims = arena_copy(ir->arena, dims, (size_t)rank * sizeof *dims)};
 }
 
 bool type_equal(Type a, Type b)
@@ -112,7 +99,7 @@ static uint32_t node_hash(const Node *node)
     uint32_t hash = mix(0, node->op);
     hash = mix(hash, (uint64_t)node->type.dtype << 32 | (uint32_t)(node->type.lanes * 64 + node->type.rank));
     for (int i = 0; i < node->type.rank; i++)
-        hash = mix(hash, node->type.dims[i]->id);
+        hash = mix(hash, node->type.dims[i] ? node->type.dims[i]->id : 0);
     for (uint32_t i = 0; i < node->input_count; i++)
         hash = mix(hash, node->inputs[i]->id);
     for (int i = 0; i < node->axis_count; i++)
@@ -154,8 +141,9 @@ bool attribute_same_value(const Attribute *a, const Attribute *b)
 
 static bool node_equal(const Node *a, const Node *b)
 {
-    if (a->hash != b->hash || a->op != b->op || a->input_count != b->input_count || a->axis_count != b->axis_count ||
-        a->attribute_count != b->attribute_count || !type_equal(a->type, b->type) || payload_word(a) != payload_word(b))
+    if (a->hash != b->hash || a->op != b->op || a->scope != b->scope || a->input_count != b->input_count ||
+        a->axis_count != b->axis_count || a->attribute_count != b->attribute_count || !type_equal(a->type, b->type) ||
+        payload_word(a) != payload_word(b))
         return false;
     for (uint32_t i = 0; i < a->input_count; i++)
         if (a->inputs[i] != b->inputs[i])
@@ -199,25 +187,36 @@ static Node *node_new(Ir *ir, const Node *draft)
     return node;
 }
 
+/* The place in the table of what is equal to `key`, or the free one where the search ended. */
+static Node **table_find(const struct ConsTable *table, const Node *key)
+{
+    size_t slot = key->hash & (table->capacity - 1);
+    while (table->slots[slot] && !node_equal(table->slots[slot], key))
+        slot = (slot + 1) & (table->capacity - 1);
+    return &table->slots[slot];
+}
+
 Node *node_make(Ir *ir, const Node *draft)
 {
     Node key = *draft;
     if (key.type.lanes == 0)
         key.type.lanes = 1;
+    key.scope = op_is_tensor(key.op) ? ir->scope : 0;
     if (op_kind(key.op) != KIND_PURE || key.block_count)
         return node_new(ir, &key);
     key.hash = node_hash(&key);
     struct ConsTable *const table = ir->table;
     if (table->count * 2 >= table->capacity)
         table_grow(ir, table);
-    size_t slot = key.hash & (table->capacity - 1);
-    while (table->slots[slot]) {
-        if (node_equal(table->slots[slot], &key))
-            return table->slots[slot];
-        slot = (slot + 1) & (table->capacity - 1);
+    Node **own = table_find(table, &key), **found = own;
+    for (Node outer = key; !*found && outer.scope;) {
+        outer.scope = ir->scope_outer[outer.scope];
+        found = table_find(table, &outer);
     }
+    if (*found)
+        return *found;
     table->count++;
-    return table->slots[slot] = node_new(ir, &key);
+    return *own = node_new(ir, &key);
 }
 
 /* ---- constants and leaves ---- */

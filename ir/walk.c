@@ -16,13 +16,24 @@ void list_push(NodeList *list, Node *node)
     list->nodes[list->count++] = node;
 }
 
-/* What must come before `node`: its inputs, the extents of its axes, the dims of a buffer's type. */
+/* What must come before `node`: its inputs, the extents of its axes, what its bodies give. */
 static Node *operand(const Node *node, uint32_t i)
 {
     if (i < node->input_count)
         return node->inputs[i];
     i -= node->input_count;
-    return i < node->axis_count ? node->axes[i] : NULL;
+    if (i < node->axis_count)
+        return node->axes[i];
+    i -= node->axis_count;
+    for (int j = 0; j < node->attribute_count; j++) {
+        if (node->attributes[j].kind != ATTRIBUTE_GRAPH)
+            continue;
+        const Graph *const body = node->attributes[j].graph;
+        if (i < (uint32_t)body->output_count)
+            return body->outputs[i];
+        i -= (uint32_t)body->output_count;
+    }
+    return NULL;
 }
 
 NodeWalk walk_open(Arena *arena)

@@ -7,7 +7,7 @@ bool cumulate_shape(Infer *infer)
     Ir *const ir = infer->ir;
     const Type x = infer_type(infer, 0), axis = infer_type(infer, 1);
     int count;
-    Node *const *const known = infer_contents(infer, 1, &count);
+    Node *const *const known = infer_elements(infer, 1, &count);
     int64_t value;
     int ignored;
     if ((axis.dtype != DTYPE_I32 && axis.dtype != DTYPE_I64) || axis.rank > 1 || !index_is(type_elements(ir, axis), 1))
@@ -72,7 +72,7 @@ static bool cumulate_lower(Lower *lower, FoldKind kind)
     const Dtype compute = dtype_compute(x->type.dtype);
     int count, axis;
     int64_t value;
-    Node *const *const known = infer_contents(&infer, 1, &count);
+    Node *const *const known = infer_elements(&infer, 1, &count);
     if (!known || !const_is_int(known[0], &value)) {
         cumulate_any(lower, kind, compute);
         return true;

@@ -14,7 +14,7 @@ bool gather_shape(Infer *infer)
     if (data.rank + indices.rank - 1 > RANK_MAX)
         return infer_error(infer, "rank %d is beyond the limit of %d", data.rank + indices.rank - 1, RANK_MAX);
     int count;
-    Node *const *const known = infer_contents(infer, 1, &count);
+    Node *const *const known = infer_elements(infer, 1, &count);
     int64_t extent, index;
     for (int i = 0; known && i < count; i++)
         if (const_is_int(data.dims[axis], &extent) && const_is_int(known[i], &index) && (index < -extent || index >= extent))

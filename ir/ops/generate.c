@@ -33,7 +33,7 @@ static Node *scalar_known(const Infer *infer, int input, const char *name)
     int count;
     if (!scalar_check(infer, input, name))
         return NULL;
-    Node *const *const contents = infer_elements(infer, input, &count);
+    Node *const *const contents = infer_read(infer, input, &count);
     if (contents)
         return cast_make(infer->ir, contents[0], DTYPE_INDEX);
     diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,

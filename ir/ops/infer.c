@@ -85,9 +85,21 @@ Node *const *infer_contents(const Infer *infer, int i, int *count)
 {
     const Type type = infer_type(infer, i);
     if (type.dtype == DTYPE_I64 || type.dtype == DTYPE_I32)
-        return infer_elements(infer, i, count);
+        return infer_read(infer, i, count);
     infer_error(infer, "input %d of %s must be i64 or i32, not %s", i, op_name(infer->node->op), type_text(infer->ir, type));
     return NULL;
+}
+
+Node *const *infer_read(const Infer *infer, int i, int *count)
+{
+    Node *const given = infer->node->inputs[i];
+    if (!given->contents && infer->inputs) {
+        Node *const read = read_make(infer->ir, given);
+        if (!read)
+            return NULL;
+        infer->inputs[i] = read;
+    }
+    return infer_elements(infer, i, count);
 }
 
 Node *const *infer_elements(const Infer *infer, int i, int *count)

@@ -114,6 +114,8 @@ bool node_lower(Ir *ir, const Node *node, Node **inputs, Node **outputs, Block *
         return scalar_lower(&lower);
     case MEANING_LOWER:
         return meaning->lower(&lower);
+    case MEANING_HOST:
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, node->where, "sizes that only a run knows are not supported here");
     default:
         BUG("operator %s reached lowering without being expanded", op_name(node->op));
     }

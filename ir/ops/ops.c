@@ -312,9 +312,15 @@ static bool in_set(Dtype dtype, TypeSet set)
     return false;
 }
 
+static const char *form_text(ValueForm form)
+{
+    static const char *const text[] = {"a tensor", "a sequence", "an optional", "an optional sequence"};
+    return text[form];
+}
+
 static bool arity_check(Ir *ir, const OpRow *row, Node *const *inputs, int input_count, int output_count)
 {
-    static const char *const set_name[] = {"any type but string", "a number type", "a float type", "an integer type", "bool"};
+    static const char *const set_name[] = {"any type but string", "any type", "a number type", "a float type", "an integer type", "bool"};
     if (input_count < row->input_min || input_count > row->input_max)
         return make_error(ir, row, EXIT_MALFORMED, "%s takes %d%s inputs but has %d", row->name, row->input_min,
                           row->input_max > row->input_min ? " or more" : "", input_count);
@@ -324,9 +330,12 @@ static bool arity_check(Ir *ir, const OpRow *row, Node *const *inputs, int input
     for (int i = 0; i < row->input_min; i++)
         if (is_omitted(inputs[i]))
             return make_error(ir, row, EXIT_MALFORMED, "input %d of %s is required", i, row->name);
-    for (int i = 0; i < input_count; i++)
-        if (inputs[i]->type.dtype == DTYPE_STRING)
+    for (int i = 0; i < input_count; i++) {
+        if (inputs[i]->type.form != FORM_TENSOR && row->meaning.form != MEANING_HOST)
+            return make_error(ir, row, EXIT_MALFORMED, "input %d of %s must be a tensor, not %s", i, row->name, form_text(inputs[i]->type.form));
+        if (inputs[i]->type.dtype == DTYPE_STRING && row->types != ANY_VALUE)
             return make_error(ir, row, EXIT_UNSUPPORTED, "%s of strings is not supported", row->name);
+    }
     if (input_count && !is_omitted(inputs[0]) && !in_set(inputs[0]->type.dtype, row->types))
         return make_error(ir, row, EXIT_MALFORMED, "%s takes %s, not %s", row->name, set_name[row->types],
                           type_text(ir, inputs[0]->type));
@@ -359,11 +368,11 @@ static bool type_wanted(Ir *ir, Type type)
 
 static bool contents_wanted(Ir *ir, Node *node)
 {
+    if (op_row(node)->meaning.form != MEANING_SCALAR && op_row(node)->meaning.form != MEANING_LOWER)
+        return false;
     for (int i = 0; i == 0 || i < node->result_count; i++)
         if (!type_wanted(ir, node_result(node, i)->type))
             return false;
-    if (op_row(node)->meaning.form != MEANING_SCALAR && op_row(node)->meaning.form != MEANING_LOWER)
-        return false;
     const bool reads_shape_only = node->op == OP_Shape || node->op == OP_Size;
     for (uint32_t i = 0; i < node->input_count && !reads_shape_only; i++)
         if (!is_omitted(node->inputs[i]) && !node->inputs[i]->contents)
@@ -397,7 +406,7 @@ static bool types_infer(Infer *infer, const OpRow *row)
     const int errors = ir->diagnostics->error_count;
     bool good = row->shape(infer);
     for (int i = 0; i < infer->output_count && good; i++)
-        good = size_check(ir, row, infer->types[i]);
+        good = infer->types[i].form != FORM_TENSOR || size_check(ir, row, infer->types[i]);
     if (!good && ir->diagnostics->error_count == errors)
         make_error(ir, row, EXIT_MALFORMED, "%s: shapes cannot be inferred", row->name);
     if (!good)
@@ -438,7 +447,9 @@ Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int outpu
                   .attribute_count = (uint16_t)all_count,
                   .where = ir->where};
     Type *const types = NEW_ARRAY(ir->arena, Type, (size_t)output_count);
-    Infer infer = {ir, &draft, output_count, types};
+    Node **const known = arena_copy(ir->arena, inputs, (size_t)input_count * sizeof *inputs);
+    draft.inputs = known;
+    Infer infer = {ir, &draft, known, output_count, types};
     if (!types_infer(&infer, row))
         return NULL;
     draft.type = output_count == 1 ? types[0] : (Type){0};

@@ -37,6 +37,7 @@ typedef struct AttributeRow {
 typedef struct Infer {
     Ir *ir;
     const Node *node; /* draft: op, inputs (OP_omitted where absent), attributes with defaults filled in */
+    Node **inputs;    /* those of the draft, which infer_read replaces; NULL in rooms, where nothing is replaced */
     int output_count;
     Type *types; /* output_count of them, dtype NONE to begin with */
 } Infer;
@@ -95,6 +96,13 @@ Node *constant_make(Ir *ir, Type type, const Constant *constant);
 /* A rank-1 i64 constant; a rank-0 constant of any dtype. */
 Node *constant_ints(Ir *ir, const int64_t *values, int count);
 Node *constant_scalar(Ir *ir, Dtype dtype, double value);
+enum { READ_MAX = 64 };
+/* The tensor with elements that are known: itself when they are, else a lathe_Read of it, whose elements are fresh symbols that a run sets. A
+ * tensor that cannot be read (more than READ_MAX elements or not a static count of them; not i64, i32, bool, f32) is given back as it is,
+ * without contents. NULL after a diagnostic. */
+Node *read_make(Ir *ir, Node *tensor);
+/* As read_make, for elements that are counted or computed so that they are never negative: dims made of them need no check. */
+Node *read_sizes_make(Ir *ir, Node *tensor);
 Node *omitted_make(Ir *ir);
 static inline bool is_omitted(const Node *node)
 {
@@ -133,10 +141,12 @@ bool infer_broadcast_dim(const Infer *infer, Node *a, Node *b, Node **result);
 bool infer_broadcast(const Infer *infer, const Type *types, int count, Dtype dtype, Type *result);
 /* Both dims must be equal: constants are compared, symbolic ones become a run-time check. */
 bool infer_same_dim(const Infer *infer, Node *a, Node *b, const char *what);
-/* Elements of the integer input i as index nodes when they are known (constant or symbolic); NULL when not, and after a diagnostic when the
- * input holds no i64 or i32. */
+/* Elements of the integer input i as index nodes: constant, symbolic, or read when the model runs (the input of the node becomes a lathe_Read).
+ * NULL when they are too many, and after a diagnostic when the input holds no i64 or i32. */
 Node *const *infer_contents(const Infer *infer, int i, int *count);
-/* Known elements of an input of any type; NULL when they are not known. */
+/* As infer_contents, for every type that can be read. */
+Node *const *infer_read(const Infer *infer, int i, int *count);
+/* Elements of an input of any type where they are known without reading; NULL where not. */
 Node *const *infer_elements(const Infer *infer, int i, int *count);
 /* Constants among `values` of input i are at most 2^40 either way, so that adding them to dims does not overflow; false after a diagnostic. */
 bool infer_moderate(const Infer *infer, int i, Node *const *values, int count);

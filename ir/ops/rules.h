@@ -10,6 +10,7 @@
 #define EXPAND(text)
 #define EXPAND_BY(function) bool function(Ir *ir, const Node *node, Node **outputs);
 #define LOWER(function)     bool function(Lower *lower);
+#define HOST(name)
 #define OP(name, since, in, out, types, attributes, shape, meaning) bool shape(Infer *infer); meaning
 #include "ir/ops/ops.def"
 #undef OP
@@ -17,5 +18,6 @@
 #undef EXPAND
 #undef EXPAND_BY
 #undef LOWER
+#undef HOST
 
 #endif

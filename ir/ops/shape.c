@@ -75,7 +75,7 @@ static bool range_length(Infer *infer, Node **length)
     bool known = true;
     for (int i = 0; i < 3; i++) {
         int count = 0;
-        Node *const *const contents = infer_elements(infer, i, &count);
+        Node *const *const contents = infer_read(infer, i, &count);
         if (infer_type(infer, i).dtype != infer_type(infer, 0).dtype || (contents && count != 1))
             return infer_error(infer, "start, limit and delta must be scalars of one type");
         known = known && contents;
