@@ -45,6 +45,25 @@ static bool inputs_resolve(Importer *importer, const Scope *scope, const Where *
     return true;
 }
 
+/* A node that draws random numbers and has no seed gets one of its own, so that no two draw the same: the number of the
+ * node in the order of import, as a float and a half (which models that count their seeds do not use), as an integer
+ * beyond 32 bits. Every compilation of a model gives the same. */
+static void seed_give(Draft *draft, const OpRow *row)
+{
+    const AttributeRow *known = row->attributes;
+    while (known->name && strcmp(known->name, "seed") != 0)
+        known++;
+    for (int i = 0; i < draft->attribute_count && known->name; i++)
+        if (strcmp(draft->attributes[i].name, known->name) == 0)
+            return;
+    Ir *ir = draft->importer->ir;
+    const uint64_t number = draft->importer->nodes;
+    if (known->name && known->kind == ATTRIBUTE_FLOAT)
+        draft->attributes[draft->attribute_count++] = attr_float(ir, "seed", (double)number + 0.5);
+    else if (known->name)
+        draft->attributes[draft->attribute_count++] = attr_int(ir, "seed", (int64_t)(number | UINT64_C(1) << 32));
+}
+
 /* An operator of the table, in the newest opset's terms. */
 static bool operator_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
                             const Onnx__NodeProto *node, Node **inputs, int input_count, int output_count,
@@ -74,6 +93,7 @@ static bool operator_import(Importer *importer, const Context *context, const Sc
     const Op op = op_find(draft.domain, draft.op);
     if (op == OP_NONE)
         return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "the operator is not supported");
+    seed_give(&draft, &op_rows[op - OP_TENSOR_FIRST]);
     Node *made = tensor_make(importer->ir, op, draft.inputs, draft.input_count, draft.output_count, draft.attributes,
                              draft.attribute_count);
     for (int i = 0; made && i < output_count; i++)

@@ -1,6 +1,7 @@
 /* Normalisations: the softmax family, BatchNormalization, LayerNormalization. Statistics are stages of their own, over temporaries. */
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
+#include "ir/ops/training.h"
 
 #include <stdio.h>
 
@@ -113,9 +114,7 @@ bool batch_norm_shape(Infer *infer)
     static const char *const names[] = {"", "scale", "bias", "mean", "variance"};
     Ir *const ir = infer->ir;
     const Type x = infer_type(infer, 0);
-    if (attribute_int(infer->node, "training_mode", 0) != 0)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "BatchNormalization with training_mode = 1 is not supported");
-    if (infer->output_count > 1)
+    if (infer->output_count > 1 && attribute_int(infer->node, "training_mode", 0) == 0)
         return infer_error(infer, "BatchNormalization has %d outputs, but more than 1 only with training_mode = 1", infer->output_count);
     if (x.rank < 1)
         return infer_error(infer, "BatchNormalization takes [N,C,...], not %s", type_text(ir, x));
@@ -127,6 +126,8 @@ bool batch_norm_shape(Infer *infer)
             return false;
     }
     infer->types[0] = x;
+    for (int i = 1; i < infer->output_count; i++)
+        infer->types[i] = infer_type(infer, 2 + i);
     return true;
 }
 
@@ -134,6 +135,8 @@ bool batch_norm_shape(Infer *infer)
  * their own, so that they are constants when the statistics are. */
 bool batch_norm_lower(Lower *lower)
 {
+    if (attribute_int(lower->node, "training_mode", 0) != 0)
+        return batch_norm_train(lower);
     Ir *const ir = lower->ir;
     Node *const x = lower_in(lower, 0);
     const Dtype compute = dtype_compute(x->type.dtype);

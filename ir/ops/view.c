@@ -562,32 +562,3 @@ bool pad_lower(Lower *lower)
     lower_define(lower, out, axes, out->type.rank, guard_make(ir, inside, lower_at(lower, in, indices), filler));
     return true;
 }
-
-/* ---- dropout at inference is the identity ---- */
-
-bool dropout_shape(Infer *infer)
-{
-    int count;
-    if (infer_has(infer, 2)) {
-        Node *const *const training = infer_elements(infer, 2, &count);
-        int64_t value;
-        if (!training || !const_is_int(training[0], &value) || value)
-            return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "Dropout in training mode is not supported");
-    }
-    infer->types[0] = infer_type(infer, 0);
-    if (infer->output_count > 1) {
-        infer->types[1] = infer_type(infer, 0);
-        infer->types[1].dtype = DTYPE_BOOL;
-    }
-    return true;
-}
-
-bool dropout_lower(Lower *lower)
-{
-    if (lower->node->result_count > 1) {
-        Node *axes[RANK_MAX];
-        lower_axes(lower, lower_out(lower, 1)->type, axes);
-        lower_define(lower, lower_out(lower, 1), axes, lower_out(lower, 1)->type.rank, const_bool(lower->ir, true));
-    }
-    return copy_lower(lower);
-}
