@@ -1,4 +1,4 @@
-/* Written by op_family_tables.py: operators by family, and what ONNX's reference evaluator or NumPy say about them. */
+/* Written by op_family_tables.py: operators, and what ONNX's reference evaluator or NumPy say about them. */
 static const int8_t family0[] = {5, -5, 5, -5, 7, -128, 0, 3};
 static const int8_t family1[] = {3, 3, -3, -3, 7, -1, 5, 4};
 static const int8_t family2[] = {2, 1, -1, -2, 0, 0, 0, 3};

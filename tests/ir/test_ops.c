@@ -398,7 +398,6 @@ static const ErrorRow error_rows[] = {
     {"(Softmax x :axis 2)",                                    "f32[2,3]",                        EXIT_MALFORMED,  "axis 2"},
     {"(Softmax x)",                                            "f32[]",                           EXIT_MALFORMED,  "axis -1"},
     {"(BatchNormalization x y y y y)",                         "f32[2,3,4] f32[4]",               EXIT_MALFORMED,  "4 is not 3"},
-    {"(BatchNormalization x y y y y :training_mode 1)",        "f32[2,3,4] f32[3]",               EXIT_UNSUPPORTED, "training_mode"},
     {"(LayerNormalization x y)",                               "f32[2,3] f32[2]",                 EXIT_MALFORMED,  "2 is not 3"},
     {"(LayerNormalization x y)",                               "f32[2,3] f32[1,1,3]",             EXIT_MALFORMED,  "does not broadcast"},
     {"(LayerNormalization x y :stash_type 7)",                 "f32[2,3] f32[3]",                 EXIT_UNSUPPORTED, "stash_type = 7"},
