@@ -14,6 +14,18 @@ if(TARGET lathe)
   add_test(NAME house/operators COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/operators.py $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR})
 endif()
 
+# The tests of the onnx package: a third of them that has every operator, and all of them at night.
+if(TARGET lathe)
+  set(conformance ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/conformance/conformance.py $<TARGET_FILE:lathe> --cache ${CMAKE_BINARY_DIR}/conformance-cache)
+  add_test(NAME conformance/third COMMAND ${conformance} --part 3 -j 2)
+  add_test(NAME conformance/compiled COMMAND ${conformance})
+  add_test(NAME conformance/level0 COMMAND ${conformance} -- -O0)
+  add_test(NAME conformance/interpreter COMMAND ${conformance} -- --backend interpreter)
+  set_tests_properties(conformance/third conformance/compiled conformance/level0 conformance/interpreter PROPERTIES
+                       SKIP_RETURN_CODE 77 TIMEOUT 3600 PROCESSORS 2)
+  set_tests_properties(conformance/compiled conformance/level0 conformance/interpreter PROPERTIES LABELS nightly)
+endif()
+
 # Models that are wrong, greedy or odd, through the program.
 if(TARGET lathe)
   add_test(NAME tools/hostile COMMAND sh ${CMAKE_SOURCE_DIR}/tests/hostile.sh $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR}/tests/data/hostile)
