@@ -434,7 +434,7 @@ static Node *tensor_finish(const Builder *builder, const Frame *frame, const Nod
         return NULL;
     for (uint32_t i = 0; i < draft->input_count; i++) {
         const Node *const input = draft->inputs[i];
-        const bool register_value = input->op != OP_const && !is_omitted(input) && input->type.rank < 0;
+        const bool register_value = input->op != OP_const && !is_omitted(input) && input->type.rank == -1;
         if (register_value && input->type.dtype != DTYPE_NONE)
             return read_error(ir, builder->environment->file, frame->list, "%s: operand %u is %s, not a tensor",
                               op_name(draft->op), i + 1, operand_type_text(ir->arena, input));

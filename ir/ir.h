@@ -104,10 +104,12 @@ typedef enum ValueForm {
     FORM_OPTIONAL,          /* a tensor or nothing */
     FORM_OPTIONAL_SEQUENCE, /* a sequence of tensors or nothing */
 } ValueForm;
+extern const char *const form_text[]; /* "", "sequence ", "optional ", "optional sequence " */
 
 /* rank -1: a scalar or, with lanes > 1, a vector of registers; rank >= 0: a tensor, dims are index nodes. dtype NONE:
- * no value. Of another form than FORM_TENSOR dtype, rank and dims are those of the tensors inside; dims that differ
- * from tensor to tensor are NULL, and the rank is RANK_UNKNOWN as long as no tensor was seen. */
+ * no value. Of another form than FORM_TENSOR dtype, rank and dims are those of the tensors inside: dims that differ
+ * from tensor to tensor are NULL, and the rank is RANK_NONE as long as no tensor was seen. RANK_UNKNOWN: it differs, or
+ * nobody tells it; a tensor of such a type may only travel between steps of a script. */
 typedef struct Type {
     Dtype dtype;
     int lanes;
@@ -117,10 +119,12 @@ typedef struct Type {
 } Type;
 #define RANK_MAX     32
 #define RANK_UNKNOWN (-2)
+#define RANK_NONE    (-3)
 Type type_scalar(Dtype dtype);
 Type type_vector(Dtype dtype, int lanes);
 Type type_tensor(Ir *ir, Dtype dtype, int rank, Node *const *dims); /* copies dims into the arena */
 bool type_equal(Type a, Type b);
+bool type_same_kind(Type a, Type b); /* form and dtype */
 static inline bool type_is_tensor(Type type)
 {
     return type.form == FORM_TENSOR && type.rank >= 0;
@@ -329,6 +333,9 @@ void ir_scope_close(Ir *ir);
 bool ir_scope_holds(const Ir *ir, uint32_t outer, uint32_t inner);
 /* Asks for `condition` at run time; nothing when it is proven. False when it is proven not to hold. */
 bool run_check(Ir *ir, Node *condition, const char *text);
+/* The condition found last, NULL when there is none; forgets those found after it (of an attempt that was given up). */
+RunCheck *run_checks_last(const Ir *ir);
+void run_checks_forget(Ir *ir, RunCheck *last);
 
 /* ---- making nodes ---- */
 /* Fills in what is given by `node` (op, type, inputs, axes, attributes, blocks, payload); pure nodes are looked up
@@ -341,6 +348,8 @@ Node *const_bool(Ir *ir, bool value);
 bool const_is_int(const Node *node, int64_t *value); /* an integer, index or bool constant */
 double const_as_double(const Node *node);
 Node *symbol_make(Ir *ir, Name name);
+/* A symbol that is there for the first time, for a dim that only a run knows: "hint~17". */
+Node *symbol_fresh(Ir *ir, const char *hint);
 Node *axis_make(Ir *ir, const char *name, Node *extent); /* extent NULL: a loop variable */
 Node *buffer_make(Ir *ir, Type type, const Buffer *buffer);
 /* Scalar arithmetic with folding of constants and, on INDEX, canonical form. Operands have equal types; a scalar

@@ -37,7 +37,7 @@ static bool parse_input(Parser *parser, Cursor *cursor, GraphDraft *draft)
     const Sexpr *const public = cursor_kind(cursor, SEXPR_STRING);
     const Name real = public ? name_intern_bytes(parser->ir->arena, public->text, (size_t) public->count)
                              : name_intern(parser->ir->arena, name + 1);
-    if (!cursor_want_atom(parser, cursor, ":") || !parse_tensor_type(parser, cursor, &type))
+    if (!cursor_want_atom(parser, cursor, ":") || !parse_value_type(parser, cursor, &type))
         return false;
     Graph *const graph = draft->graph;
     grow(parser->ir->arena, &graph->inputs, &draft->input_names, graph->input_count, &draft->input_capacity);
@@ -54,7 +54,7 @@ static bool parse_output(Parser *parser, Cursor *cursor, GraphDraft *draft)
     Node *const node = parse_expression(parser, cursor);
     if (!node)
         return false;
-    if (!type_is_tensor(node->type) || node->result_count > 1)
+    if (node->type.rank == -1 || node->result_count > 1)
         return FAIL(parser, at, "an output is a tensor");
     Graph *const graph = draft->graph;
     const Sexpr *const public = cursor_kind(cursor, SEXPR_STRING);
@@ -77,32 +77,39 @@ static bool parse_from(Parser *parser, Cursor *cursor, Where *where)
     return name != NULL;
 }
 
-/* The place of `from` is behind the expression, but its nodes are to carry it: look ahead. */
-static bool find_from(Parser *parser, const Cursor *cursor, Where *where)
+/* What stands behind an operator: the types of its results, the node it is from. */
+typedef struct Behind {
+    int count; /* of types; 0: not stated */
+    Type *types;
+    const Sexpr **places;
+    Cursor end;
+} Behind;
+
+/* The place of types and `from` is behind the expression, but its nodes are to carry them: look ahead. */
+static bool read_behind(Parser *parser, const Cursor *cursor, int count, Where *where, Behind *behind)
 {
-    Cursor ahead = {cursor->block, cursor->at + 1};
-    if (cursor_take(&ahead, ":"))
-        while (cursor_kind(&ahead, SEXPR_VECTOR) ||
-               (ahead.at + 1 < ahead.block->count && ahead.block->items[ahead.at + 1].kind == SEXPR_VECTOR &&
-                cursor_kind(&ahead, SEXPR_ATOM)))
-            ;
-    return parse_from(parser, &ahead, where);
+    *behind = (Behind){.end = {cursor->block, cursor->at + 1}};
+    if (cursor_take(&behind->end, ":")) {
+        behind->types = NEW_ARRAY(parser->ir->arena, Type, (size_t)count);
+        behind->places = NEW_ARRAY(parser->ir->arena, const Sexpr *, (size_t)count);
+        for (; behind->count < count; behind->count++) {
+            behind->places[behind->count] = cursor_peek(&behind->end);
+            if (!parse_value_type(parser, &behind->end, &behind->types[behind->count]))
+                return false;
+        }
+    }
+    return parse_from(parser, &behind->end, where);
 }
 
-/* The stated types have to be those that the operator gives: the text is a record, not a command. */
-static bool check_types(Parser *parser, Cursor *cursor, Node *node, int count)
+/* The stated types have to be those that the operator gives: the text is a record, not a command. (What a step of a
+ * script gives, it says itself: see make_tensor.) */
+static bool check_types(Parser *parser, const Behind *behind, Node *node)
 {
-    if (!cursor_take(cursor, ":"))
-        return true;
-    for (int i = 0; i < count; i++) {
-        const Sexpr *const at = cursor_peek(cursor);
-        Type stated;
-        if (!parse_tensor_type(parser, cursor, &stated))
-            return false;
-        const Type given = count > 1 ? node->results[i]->type : node->type;
-        if (!type_equal(stated, given))
-            return FAIL(parser, at, "the operator gives %s, not %s", type_text(parser->ir, given),
-                        type_text(parser->ir, stated));
+    for (int i = 0; i < behind->count; i++) {
+        const Type given = behind->count > 1 ? node->results[i]->type : node->type;
+        if (!type_equal(behind->types[i], given))
+            return FAIL(parser, behind->places[i], "the operator gives %s, not %s", type_text(parser->ir, given),
+                        type_text(parser->ir, behind->types[i]));
     }
     return true;
 }
@@ -141,13 +148,16 @@ static bool parse_definition(Parser *parser, Cursor *cursor)
         const Constant *const constant = parse_constant(parser, cursor, type);
         return constant && bind_results(parser, names, count, constant_make(parser->ir, type, constant), at);
     }
-    if (cursor_more(cursor) && !find_from(parser, cursor, where))
+    Behind behind = {.end = *cursor};
+    if (cursor_more(cursor) && !read_behind(parser, cursor, count, where, &behind))
         return false;
     parser->environment.output_count = count;
+    parser->stated = behind.types;
+    parser->stated_count = behind.count;
     Node *const node = parse_expression(parser, cursor);
-    Where unused;
-    return node && bind_results(parser, names, count, node, at) && check_types(parser, cursor, node, count) &&
-           parse_from(parser, cursor, &unused);
+    parser->stated_count = 0;
+    *cursor = behind.end;
+    return node && bind_results(parser, names, count, node, at) && check_types(parser, &behind, node);
 }
 
 Graph *parse_graph_block(Parser *parser, Name name, const Sexpr *block)
@@ -180,18 +190,29 @@ static Node *make_tensor(void *context, Op op, Node **inputs, int count, int out
     for (int i = 0; i < count; i++)
         if (inputs[i]->op == OP_const)
             inputs[i] = constant_scalar(parser->ir, inputs[i]->type.dtype, const_as_double(inputs[i]));
-    return tensor_make(parser->ir, op, inputs, count, output_count, attributes, attribute_count);
+    if (parser->stated_count != output_count || op_rows[op - OP_TENSOR_FIRST].meaning.form != MEANING_HOST)
+        return tensor_make(parser->ir, op, inputs, count, output_count, attributes, attribute_count);
+    const Type *const stated = parser->stated;
+    parser->stated_count = 0; /* of the outermost operator alone */
+    return tensor_make_typed(parser->ir, op, inputs, count, output_count, attributes, attribute_count, stated);
 }
 
 static Graph *read_graph(void *context, const Sexpr *name, const Sexpr *block)
 {
     Parser *const parser = context;
     const Where *const where = parser->ir->where;
-    const int outputs = parser->environment.output_count;
+    const int outputs = parser->environment.output_count, stated_count = parser->stated_count;
+    const Type *const stated = parser->stated;
+    const uint32_t scope = ir_scope_open(parser->ir);
     Graph *const graph = parse_graph_block(
         parser, name ? name_intern_bytes(parser->ir->arena, name->text, (size_t)name->count) : NULL, block);
+    ir_scope_close(parser->ir);
+    if (graph)
+        graph->scope = scope;
     parser->ir->where = where;
     parser->environment.output_count = outputs;
+    parser->stated = stated;
+    parser->stated_count = stated_count;
     return graph;
 }
 

@@ -10,6 +10,8 @@ typedef struct Parser {
     const char *file;
     ParseOptions options;
     Environment environment;
+    const Type *stated; /* types that the text states for the operator that is being made, or NULL */
+    int stated_count;
     /* buffers with a public name, by place and number */
     Node **inputs, **outputs;
     Name *input_names, *output_names;
@@ -47,6 +49,8 @@ Where *parser_place(Parser *parser, const Sexpr *at);
 Node *parse_expression(Parser *parser, Cursor *cursor);
 bool parse_integer(Parser *parser, Cursor *cursor, int64_t low, int64_t high, int64_t *value);
 bool parse_tensor_type(Parser *parser, Cursor *cursor, Type *type);
+/* Of any form, as in the tensor graph: sequence f32[2,?], optional f32[...], sequence f32[-]. */
+bool parse_value_type(Parser *parser, Cursor *cursor, Type *type);
 /* A new name: starts with %, is not bound in this very scope. */
 bool parse_name(Parser *parser, Cursor *cursor, Name *name);
 /* A bare word or a string: NULL when neither is next. */

@@ -68,6 +68,47 @@ bool parse_tensor_type(Parser *parser, Cursor *cursor, Type *type)
     return dims && tensor_type_build(parser->ir, dtype, dims, &parser->environment, type);
 }
 
+/* Dims of which some are not known, as if those were 0. */
+static const Sexpr *dims_fill(Parser *parser, const Sexpr *dims)
+{
+    Sexpr *const filled = arena_copy(parser->ir->arena, dims, sizeof *dims);
+    Sexpr *const items = arena_copy(parser->ir->arena, dims->items, (size_t)dims->count * sizeof *items);
+    for (int i = 0; i < dims->count; i++)
+        if (sexpr_is(&items[i], "?"))
+            items[i].text = "0";
+    filled->items = items;
+    return filled;
+}
+
+bool parse_value_type(Parser *parser, Cursor *cursor, Type *type)
+{
+    static const ValueForm forms[2][2] = {{FORM_TENSOR, FORM_SEQUENCE}, {FORM_OPTIONAL, FORM_OPTIONAL_SEQUENCE}};
+    const bool optional = cursor_take(cursor, "optional"), sequence = cursor_take(cursor, "sequence");
+    const Sexpr *const dtype = cursor_want(parser, cursor, SEXPR_ATOM, "a type such as f32[1,N]");
+    const Sexpr *const dims = dtype ? cursor_want(parser, cursor, SEXPR_VECTOR, "a list of dims such as [1,N]") : NULL;
+    if (!dims)
+        return false;
+    const bool any = dims->count == 1 && sexpr_is(&dims->items[0], "...");
+    const bool none = dims->count == 1 && sexpr_is(&dims->items[0], "-");
+    Sexpr empty = *dims;
+    empty.count = 0;
+    if (!tensor_type_build(parser->ir, dtype, any || none ? &empty : dims_fill(parser, dims), &parser->environment,
+                           type))
+        return false;
+    type->form = forms[optional][sequence];
+    if (any || none)
+        type->rank = any ? RANK_UNKNOWN : RANK_NONE;
+    Node **const own = arena_copy(parser->ir->arena, type->dims, (size_t)dims->count * sizeof *own);
+    for (int i = 0; i < type->rank; i++)
+        if (sexpr_is(&dims->items[i], "?"))
+            own[i] = NULL;
+    type->dims = own;
+    for (int i = 0; i < type->rank && type->form == FORM_TENSOR; i++)
+        if (!own[i])
+            return FAIL(parser, dims, "every dim of a tensor has a name or a number");
+    return true;
+}
+
 bool parse_name(Parser *parser, Cursor *cursor, Name *name)
 {
     const Sexpr *const item = cursor_want(parser, cursor, SEXPR_ATOM, "a new name such as %x");

@@ -8,12 +8,17 @@
 
 void put_type(Printer *printer, Type type)
 {
-    put(printer, "%s", dtype_info[type.dtype].name);
-    if (type_is_tensor(type)) {
+    put(printer, "%s%s", form_text[type.form], dtype_info[type.dtype].name);
+    if (type.rank == RANK_UNKNOWN || type.rank == RANK_NONE) {
+        put(printer, type.rank == RANK_NONE ? "[-]" : "[...]");
+    } else if (type.rank >= 0) {
         put(printer, "[");
         for (int i = 0; i < type.rank; i++) {
             put(printer, "%s", i ? "," : "");
-            put_value(printer, type.dims[i]);
+            if (type.dims[i])
+                put_value(printer, type.dims[i]);
+            else
+                put(printer, "?");
         }
         put(printer, "]");
     } else if (type.lanes > 1) {

@@ -128,6 +128,8 @@ void plan_use(Plan *plan, int item, Node *node)
 void plan_use_dims(Plan *plan, int item, Type type)
 {
     for (int i = 0; i < type.rank; i++) {
+        if (!type.dims[i])
+            continue;
         PlanUse *const use = list_push(plan->arena, &plan->uses, sizeof *use);
         *use = (PlanUse){type.dims[i], item, true};
     }
@@ -181,7 +183,7 @@ bool plan_is_leaf(const Plan *plan, const Node *node)
 
 static int edge_capacity(const Node *node)
 {
-    int capacity = (int)node->input_count + node->axis_count + (type_is_tensor(node->type) ? node->type.rank : 0);
+    int capacity = (int)node->input_count + node->axis_count + (node->type.rank > 0 ? node->type.rank : 0);
     for (int i = 0; i < node->attribute_count; i++) {
         const Attribute *const attribute = &node->attributes[i];
         capacity += attribute->kind == ATTRIBUTE_TENSOR;
@@ -189,14 +191,15 @@ static int edge_capacity(const Node *node)
             continue;
         capacity += attribute->graph->output_count;
         for (int j = 0; j < attribute->graph->input_count; j++)
-            capacity += attribute->graph->inputs[j]->type.rank;
+            capacity += attribute->graph->inputs[j]->type.rank > 0 ? attribute->graph->inputs[j]->type.rank : 0;
     }
     return capacity;
 }
 
 static void edge_add(PlanNode *node, Node *to, int body, bool dim)
 {
-    node->edges[node->edge_count++] = (PlanEdge){to, body, dim};
+    if (to) /* a dim that nobody knows is none */
+        node->edges[node->edge_count++] = (PlanEdge){to, body, dim};
 }
 
 static void body_edges(PlanNode *node, const Graph *graph, int body)

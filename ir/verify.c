@@ -44,8 +44,8 @@ static void check_operator(Verifier *verifier, const Node *node)
         verify_wrong(verifier, node, "has at most %d outputs, not %d", row->output_max, outputs);
     for (uint32_t i = 0; i < node->input_count; i++) {
         const Node *const input = node->inputs[i];
-        if (!is_omitted(input) &&
-            (!type_is_tensor(input->type) || input->type.dtype == DTYPE_NONE || input->result_count > 1))
+        const bool fits = row->meaning.form == MEANING_HOST ? input->type.rank != -1 : type_is_tensor(input->type);
+        if (!is_omitted(input) && (!fits || input->type.dtype == DTYPE_NONE || input->result_count > 1))
             verify_wrong(verifier, node, "input %u is no tensor", i + 1);
     }
     for (int i = 0; i < node->attribute_count; i++) {
@@ -54,7 +54,8 @@ static void check_operator(Verifier *verifier, const Node *node)
         if (i > 0 && strcmp(node->attributes[i - 1].name, node->attributes[i].name) >= 0)
             verify_wrong(verifier, node, "attributes are not sorted: %s", node->attributes[i].name);
     }
-    if (outputs == 1 && (!type_is_tensor(node->type) || node->type.dtype == DTYPE_NONE))
+    const bool typed = row->meaning.form == MEANING_HOST ? node->type.rank != -1 : type_is_tensor(node->type);
+    if (outputs == 1 && (!typed || node->type.dtype == DTYPE_NONE))
         verify_wrong(verifier, node, "has no type");
 }
 
@@ -69,7 +70,7 @@ static void check_result(Verifier *verifier, const Node *node)
 static void check_outputs(Verifier *verifier, const Graph *graph)
 {
     for (int i = 0; i < graph->output_count; i++)
-        if (!type_is_tensor(graph->outputs[i]->type) || graph->outputs[i]->type.dtype == DTYPE_NONE)
+        if (graph->outputs[i]->type.rank == -1 || graph->outputs[i]->type.dtype == DTYPE_NONE)
             verify_wrong(verifier, graph->outputs[i], "is output %d of a graph but no tensor", i + 1);
 }
 

@@ -6,14 +6,6 @@
 
 enum { ROUNDS_MAX = 16 }; /* expansions of expansions: deeper nesting would be a row that expands into itself */
 
-/* The same operator over other inputs. */
-static Node *remake(Ir *ir, const Node *node, Node **inputs)
-{
-    ir->where = node->where;
-    return tensor_make(ir, node->op, inputs, (int)node->input_count, node->result_count > 1 ? node->result_count : 1,
-                       node->attributes, node->attribute_count);
-}
-
 static bool expand_one(Ir *ir, Node *node, Node **outputs)
 {
     const Meaning *const meaning = &op_row(node)->meaning;
@@ -38,7 +30,8 @@ static bool visit(Ir *ir, NodeMap *map, Node *node, bool *expanded)
         inputs[i] = map_get(map, node->inputs[i]);
         changed = changed || inputs[i] != node->inputs[i];
     }
-    Node *const made = changed ? remake(ir, node, inputs) : node;
+    ir->where = node->where;
+    Node *const made = changed ? tensor_remake(ir, node, inputs) : node;
     if (!made)
         return false;
     const int count = node->result_count > 1 ? node->result_count : 1;

@@ -97,11 +97,30 @@ static void name_kernels(Ir *ir, Block *body)
     }
 }
 
+/* Steps of a script and values that are no tensors have no stages. */
+static bool check_regions(Ir *ir, const Graph *graph, Node *const *nodes, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (op_is_tensor(nodes[i]->op) && op_row(nodes[i])->meaning.form == MEANING_HOST)
+            return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, nodes[i]->where, "%s is not supported here",
+                              op_name(nodes[i]->op));
+    for (int i = 0; i < graph->input_count; i++)
+        if (!type_is_tensor(graph->inputs[i]->type))
+            return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, NULL,
+                              "the input \"%s\" is no tensor, which is not supported here",
+                              diag_quote(ir->arena, graph->inputs[i]->payload.name, 100));
+    return true;
+}
+
 bool pass_lower(PassContext *context)
 {
     Compilation *const compilation = context->compilation;
     Ir *const ir = compilation->ir;
     const Graph *const graph = compilation->graph;
+    int count;
+    Node **const order = nodes_topological(ir, graph->outputs, graph->output_count, &count);
+    if (!check_regions(ir, graph, order, count))
+        return false;
     Module *const module = NEW(ir->arena, Module);
     Lowerer lowerer = {.ir = ir, .graph = graph, .module = module};
     map_open(&lowerer.buffers, ir->arena);
@@ -117,8 +136,6 @@ bool pass_lower(PassContext *context)
         map_set(&lowerer.buffers, graph->inputs[i], module->inputs[i]);
     }
     claim_outputs(&lowerer);
-    int count;
-    Node **const order = nodes_topological(ir, graph->outputs, graph->output_count, &count);
     for (int i = 0; i < count; i++)
         if (op_is_tensor(order[i]->op) && !lower_one(&lowerer, order[i]))
             return false;

@@ -124,8 +124,7 @@ static Node *remake(Simplifier *simplifier, Node *node)
     for (uint32_t i = 0; i < node->input_count; i++)
         inputs[i] = map_get(&simplifier->done, node->inputs[i]);
     ir->where = node->where;
-    return tensor_make(ir, node->op, inputs, (int)node->input_count, node->result_count > 1 ? node->result_count : 1,
-                       node->attributes, node->attribute_count);
+    return tensor_remake(ir, node, inputs);
 }
 
 /* What a rule makes of a node whose operands are done; the node itself when none does. */

@@ -26,9 +26,10 @@ static const char *dim_text(Ir *ir, const Node *dim)
 
 const char *type_text(Ir *ir, Type type)
 {
-    const char *text = arena_format(ir->arena, "%s[", dtype_info[type.dtype].name);
+    const char *text = arena_format(ir->arena, "%s%s[%s", form_text[type.form], dtype_info[type.dtype].name,
+                                    type.rank == RANK_NONE ? "-" : type.rank == RANK_UNKNOWN ? "..." : "");
     for (int i = 0; i < type.rank; i++)
-        text = arena_format(ir->arena, "%s%s%s", text, i ? "," : "", dim_text(ir, type.dims[i]));
+        text = arena_format(ir->arena, "%s%s%s", text, i ? "," : "", type.dims[i] ? dim_text(ir, type.dims[i]) : "?");
     return arena_format(ir->arena, "%s]", text);
 }
 

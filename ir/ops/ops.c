@@ -109,7 +109,7 @@ Node *input_make(Ir *ir, Name name, Type type)
     Node *const node = node_make(ir, &(Node){.op = OP_input, .type = type, .payload.name = name});
     int64_t elements;
     const bool real = type.dtype == DTYPE_F32;
-    if (type.rank > 1 || !const_is_int(type_elements(ir, type), &elements) || elements > (real ? REALS_MAX : CONTENTS_MAX) ||
+    if (!type_is_tensor(type) || type.rank > 1 || !const_is_int(type_elements(ir, type), &elements) || elements > (real ? REALS_MAX : CONTENTS_MAX) ||
         (type.dtype != DTYPE_I64 && type.dtype != DTYPE_I32 && !real))
         return node;
     /* A small input may turn out to be a shape, or the scales of one: its elements are symbols "name[i]" that instantiation reads. Of floats
@@ -312,10 +312,25 @@ static bool in_set(Dtype dtype, TypeSet set)
     return false;
 }
 
-static const char *form_text(ValueForm form)
+/* Steps that look into no tensor. */
+static bool takes_any_rank(const OpRow *row)
 {
-    static const char *const text[] = {"a tensor", "a sequence", "an optional", "an optional sequence"};
-    return text[form];
+    static const Op ops[] = {OP_If, OP_Loop, OP_SequenceConstruct, OP_SequenceInsert, OP_Optional, OP_OptionalGetElement, OP_OptionalHasElement};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (row == &op_rows[ops[i] - OP_TENSOR_FIRST])
+            return true;
+    return false;
+}
+
+/* Why nobody knows the rank of a tensor. */
+static const char *rank_story(Ir *ir, const Node *node)
+{
+    const Node *const maker = node->op == OP_result ? node->inputs[0] : node;
+    const int64_t output = node->op == OP_result ? node->payload.integer : 0;
+    if (maker->op != OP_If)
+        return node->op == OP_input ? "the model does not declare it" : "what is inside has none that holds for all";
+    return arena_format(ir->arena, "If gives %s or %s", type_text(ir, attribute_find(maker, "then_branch")->graph->outputs[output]->type),
+                        type_text(ir, attribute_find(maker, "else_branch")->graph->outputs[output]->type));
 }
 
 static bool arity_check(Ir *ir, const OpRow *row, Node *const *inputs, int input_count, int output_count)
@@ -331,9 +346,13 @@ static bool arity_check(Ir *ir, const OpRow *row, Node *const *inputs, int input
         if (is_omitted(inputs[i]))
             return make_error(ir, row, EXIT_MALFORMED, "input %d of %s is required", i, row->name);
     for (int i = 0; i < input_count; i++) {
-        if (inputs[i]->type.form != FORM_TENSOR && row->meaning.form != MEANING_HOST)
-            return make_error(ir, row, EXIT_MALFORMED, "input %d of %s must be a tensor, not %s", i, row->name, form_text(inputs[i]->type.form));
-        if (inputs[i]->type.dtype == DTYPE_STRING && row->types != ANY_VALUE)
+        const Type type = inputs[i]->type;
+        if (type.form != FORM_TENSOR && row->meaning.form != MEANING_HOST)
+            return make_error(ir, row, EXIT_MALFORMED, "input %d of %s is %s, not a tensor", i, row->name, type_text(ir, type));
+        if (type.rank == RANK_UNKNOWN && type.form == FORM_TENSOR && !takes_any_rank(row))
+            return make_error(ir, row, EXIT_UNSUPPORTED, "the rank of input %d of %s is not known: %s", i, row->name,
+                              rank_story(ir, inputs[i]));
+        if (type.dtype == DTYPE_STRING && row->types != ANY_VALUE)
             return make_error(ir, row, EXIT_UNSUPPORTED, "%s of strings is not supported", row->name);
     }
     if (input_count && !is_omitted(inputs[0]) && !in_set(inputs[0]->type.dtype, row->types))
@@ -362,6 +381,8 @@ static Node *constant_from_contents(Ir *ir, const Node *node, int64_t elements)
 static bool type_wanted(Ir *ir, Type type)
 {
     int64_t elements;
+    if (!type_is_tensor(type))
+        return false;
     const bool shape = type.dtype == DTYPE_I64 || type.dtype == DTYPE_I32 || type.dtype == DTYPE_BOOL || type.dtype == DTYPE_F32;
     return shape && const_is_int(type_elements(ir, type), &elements) && elements <= CONTENTS_MAX;
 }
@@ -388,7 +409,7 @@ static bool size_check(Ir *ir, const OpRow *row, Type type)
     bool over = false;
     for (int i = 0; i < type.rank; i++) {
         int64_t dim;
-        if (!const_is_int(type.dims[i], &dim))
+        if (!type.dims[i] || !const_is_int(type.dims[i], &dim))
             continue;
         if (dim < 0)
             return make_error(ir, row, EXIT_MALFORMED, "dim %d of the result is %lld", i, (long long)dim);
@@ -429,8 +450,28 @@ static bool results_know(Ir *ir, Node *node)
     return true;
 }
 
+Node *tensor_remake(Ir *ir, const Node *node, Node *const *inputs)
+{
+    const int count = node->result_count > 1 ? node->result_count : 1;
+    Type *const types = NEW_ARRAY(ir->arena, Type, (size_t)count);
+    for (int i = 0; i < count; i++)
+        types[i] = node_result((Node *)(uintptr_t)node, i)->type;
+    const bool host = op_row(node)->meaning.form == MEANING_HOST;
+    Node *const made = tensor_make_typed(ir, node->op, inputs, (int)node->input_count, count, node->attributes,
+                                         node->attribute_count, host ? types : NULL);
+    if (made && host && !made->contents)
+        made->contents = node->contents;
+    return made;
+}
+
 Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int output_count, const Attribute *attributes,
                   int attribute_count)
+{
+    return tensor_make_typed(ir, op, inputs, input_count, output_count, attributes, attribute_count, NULL);
+}
+
+Node *tensor_make_typed(Ir *ir, Op op, Node *const *inputs, int input_count, int output_count, const Attribute *attributes,
+                        int attribute_count, const Type *given)
 {
     const OpRow *const row = &op_rows[op - OP_TENSOR_FIRST];
     while (input_count > row->input_min && input_count > 0 && is_omitted(inputs[input_count - 1]))
@@ -450,7 +491,9 @@ Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int outpu
     Node **const known = arena_copy(ir->arena, inputs, (size_t)input_count * sizeof *inputs);
     draft.inputs = known;
     Infer infer = {ir, &draft, known, output_count, types};
-    if (!types_infer(&infer, row))
+    if (given)
+        memcpy(types, given, (size_t)output_count * sizeof *types);
+    else if (!types_infer(&infer, row))
         return NULL;
     draft.type = output_count == 1 ? types[0] : (Type){0};
     draft.result_count = (uint16_t)output_count;

@@ -85,6 +85,11 @@ static inline const OpRow *op_row(const Node *node)
  * NULL after a diagnostic. When all contents are constants the result is a constant node instead. */
 Node *tensor_make(Ir *ir, Op op, Node *const *inputs, int input_count, int output_count, const Attribute *attributes,
                   int attribute_count);
+/* The same operator over other inputs. The results of one with HOST meaning keep their types: the symbols in them are its own. */
+Node *tensor_remake(Ir *ir, const Node *node, Node *const *inputs);
+/* As tensor_make for an operator with HOST meaning whose maker knows the types of its results. types NULL: as tensor_make. */
+Node *tensor_make_typed(Ir *ir, Op op, Node *const *inputs, int input_count, int output_count, const Attribute *attributes,
+                        int attribute_count, const Type *types);
 static inline Node *node_result(Node *node, int i)
 {
     return node->result_count > 1 ? node->results[i] : node;

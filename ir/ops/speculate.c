@@ -102,6 +102,10 @@ static void weigh(Speculation *speculation, Node *node)
         weigh_lowered(speculation, node);
         return;
     }
+    if (meaning->form == MEANING_HOST) {
+        speculation->why = "a branch has steps of its own";
+        return;
+    }
     Node **const outputs = NEW_ARRAY(ir->arena, Node *, (size_t)count);
     if (meaning->form == MEANING_EXPAND)
         outputs[0] = expand_text_build(ir, node);
