@@ -22,7 +22,7 @@ static const char types[] = "%tensor = type { ptr, i32, i32, i32, i32, ptr, ptr,
                             "ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr,\n"
                             "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr, ptr }\n"
                             "%model = type { i32, i32, ptr, ptr, ptr, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
-                            "ptr, i64, i64, ptr, ptr, ptr }\n"
+                            "ptr, i64, i64, ptr, ptr, ptr, ptr, ptr }\n"
                             "@lathe_rt_api = external hidden constant i8\n"
                             "declare hidden ptr @lathe_rt_open(ptr, ptr, ptr)\n"
                             "declare hidden void @lathe_rt_close(ptr)\n"
@@ -293,7 +293,7 @@ static void write_model(Writer *writer)
              program->module->output_count, program->symbol_count, program->launch_count, program->level_count);
     text_add(&writer->body,
              "  ptr @inputs, ptr @outputs, ptr @symbols, ptr @level_names, i64 %lld, i64 %lld, ptr @lathe_rt_api, ptr "
-             "@program, ptr @instance }\n",
+             "@program, ptr @instance, ptr null, ptr null }\n",
              (long long)(program->instantiate ? 0 : program->compilation->arena_bytes),
              (long long)program->compilation->weight_bytes);
     if (info->shared)

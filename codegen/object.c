@@ -271,6 +271,23 @@ static LLVMModuleRef kernel_module(Ir *ir, const ObjectRequest *request, LLVMCon
     return NULL;
 }
 
+/* Functions of the runtime that a model does not need are dropped by the linker, which drops whole sections. */
+static void sections_split(Arena *arena, LLVMModuleRef module)
+{
+    for (LLVMValueRef function = LLVMGetFirstFunction(module); function; function = LLVMGetNextFunction(function))
+        if (!LLVMIsDeclaration(function))
+            LLVMSetSection(function, arena_format(arena, ".text.%s", LLVMGetValueName(function)));
+}
+
+/* A module of bitcode, as it came. NULL after a diagnostic. */
+static LLVMModuleRef bitcode_module(Ir *ir, Arena *arena, const ObjectRequest *request, LLVMContextRef context)
+{
+    LLVMModuleRef const module = module_read(ir, request, context, request->bitcode.data, request->bitcode.bytes);
+    if (module)
+        sections_split(arena, module);
+    return module;
+}
+
 bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes *result)
 {
     object_initialize();
@@ -278,9 +295,8 @@ bool object_make(Ir *ir, Arena *arena, const ObjectRequest *request, ObjectBytes
     if (!machine)
         return false;
     LLVMContextRef const context = LLVMContextCreate();
-    LLVMModuleRef const module = request->kernel
-                                     ? kernel_module(ir, request, context, machine)
-                                     : module_read(ir, request, context, request->bitcode.data, request->bitcode.bytes);
+    LLVMModuleRef const module =
+        request->kernel ? kernel_module(ir, request, context, machine) : bitcode_module(ir, arena, request, context);
     const bool done = module && emit(ir, arena, request, module, machine, result);
     if (module)
         LLVMDisposeModule(module);

@@ -4,7 +4,7 @@
 #include "runtime/libc.h"
 
 /* One call at a time: a second thread gets an error, and must not touch the text of the first. */
-static int context_enter(Context *context)
+int context_enter(Context *context)
 {
     if (context == NULL)
         return LATHE_E_NULL;
@@ -14,7 +14,7 @@ static int context_enter(Context *context)
     return LATHE_OK;
 }
 
-static int context_leave(Context *context, int code)
+int context_leave(Context *context, int code)
 {
     atomic_store_explicit(&context->busy, 0, memory_order_release);
     return code;
@@ -22,21 +22,21 @@ static int context_leave(Context *context, int code)
 
 /* --- plain pointers --------------------------------------------------------------------------------------------------------- */
 
-static int tensors_take(Context *context, const void *const *inputs, void *const *outputs)
+int plain_tensors(Context *context, const void *const *inputs, void *const *outputs)
 {
     const lathe_program *program = context->program;
-    if ((inputs == NULL && program->input_count > 0) || (outputs == NULL && program->output_count > 0))
+    if ((inputs == NULL && program->input_count > 0) || (outputs == NULL && program->output_count > 0 && program->script == NULL))
         return context_fail(context, LATHE_E_NULL, "the array of %s is NULL", inputs == NULL ? "inputs" : "outputs");
     if (context->tensor_on_device != NULL)
         memset(context->tensor_on_device, 0, (program->input_count + program->output_count) * sizeof *context->tensor_on_device);
     for (uint32_t i = 0; i < program->input_count; i++)
         context->tensors[i] = (void *)(uintptr_t)inputs[i];
     for (uint32_t i = 0; i < program->output_count; i++)
-        context->tensors[program->input_count + i] = outputs[i];
+        context->tensors[program->input_count + i] = outputs != NULL ? outputs[i] : NULL;
     return LATHE_OK;
 }
 
-static int symbols_take(Context *context, const int64_t *symbols)
+int plain_symbols(Context *context, const int64_t *symbols)
 {
     const lathe_program *program = context->program;
     for (uint32_t i = 0; i < program->symbol_count; i++) {
@@ -49,7 +49,7 @@ static int symbols_take(Context *context, const int64_t *symbols)
     return LATHE_OK;
 }
 
-static int plan_for_symbols(Context *context, Plan **plan)
+int plan_for_symbols(Context *context, Plan **plan)
 {
     const int code = check_symbols(context);
     return code == LATHE_OK ? context_plan(context, plan) : code;
@@ -57,7 +57,7 @@ static int plan_for_symbols(Context *context, Plan **plan)
 
 static int tensors_run(Context *context, Plan *plan)
 {
-    const int code = check_pointers(context, plan);
+    const int code = check_pointers(context, plan, true);
     if (code != LATHE_OK)
         return code;
     plan_bind_arena(context, plan);
@@ -67,9 +67,9 @@ static int tensors_run(Context *context, Plan *plan)
 static int run_plain(Context *context, const void *const *inputs, void *const *outputs, const int64_t *symbols)
 {
     Plan *plan = NULL;
-    int code = tensors_take(context, inputs, outputs);
+    int code = plain_tensors(context, inputs, outputs);
     if (code == LATHE_OK)
-        code = symbols_take(context, symbols);
+        code = plain_symbols(context, symbols);
     if (code == LATHE_OK)
         code = check_symbol_elements(context);
     if (code == LATHE_OK)
@@ -139,7 +139,7 @@ static int dims_of_symbols(Context *context, const int64_t *symbols, int output,
     return code;
 }
 
-static int api_output_dims(lathe_context *context, const int64_t *symbols, int output, int64_t *dims)
+int api_output_dims(lathe_context *context, const int64_t *symbols, int output, int64_t *dims)
 {
     const int code = context_enter(context);
     return code == LATHE_OK ? context_leave(context, dims_of_symbols(context, symbols, output, dims)) : code;
@@ -169,8 +169,8 @@ static int dims_of_tensors(Context *context, lathe_tensor *const *inputs, int in
     return LATHE_OK;
 }
 
-static int api_output_dims_dl(lathe_context *context, lathe_tensor *const *inputs, int input_count, lathe_tensor *const *outputs,
-                              int output_count)
+int api_output_dims_dl(lathe_context *context, lathe_tensor *const *inputs, int input_count, lathe_tensor *const *outputs,
+                       int output_count)
 {
     const int code = context_enter(context);
     if (code != LATHE_OK)
@@ -219,22 +219,22 @@ int64_t lathe_rt_output_elements(const lathe_model_v1 *model, const int64_t *sym
 
 /* --- the rest --------------------------------------------------------------------------------------------------------------- */
 
-static const char *api_error_text(const lathe_context *context)
+const char *api_error_text(const lathe_context *context)
 {
     return context == NULL ? text_of_code(LATHE_E_NULL) : context->text;
 }
 
-static const char *api_level_name(const lathe_context *context)
+const char *api_level_name(const lathe_context *context)
 {
     return context == NULL ? "" : context->level->name;
 }
 
-static int api_thread_count(const lathe_context *context)
+int api_thread_count(const lathe_context *context)
 {
     return context == NULL ? 0 : (int)context->threads;
 }
 
-static uint64_t api_arena_bytes(const lathe_context *context)
+uint64_t api_arena_bytes(const lathe_context *context)
 {
     return context == NULL ? 0 : context->arena_size;
 }
@@ -253,7 +253,7 @@ static int api_launch_info(lathe_context *context, int launch, lathe_launch_info
     return context_leave(context, profile_launch_info(context, atomic_load(&context->plan), launch, info));
 }
 
-static int api_pool_close(lathe_pool *pool)
+int api_pool_close(lathe_pool *pool)
 {
     return pool == NULL ? LATHE_OK : pool->abi == POOL_ABI ? pool->close(pool) : LATHE_E_ABI;
 }

@@ -2,14 +2,14 @@
 #include "runtime/internal.h"
 #include "runtime/libc.h"
 
-enum { DEVICE_HOST = 1, DEVICE_HOST_PINNED = 3 };
+enum { DEVICE_HOST = 1, DEVICE_HOST_PINNED = 3, ITEM_RANK_MOST = 64 };
 
 /* ONNX element type, DLPack's type code and bits. */
 static const struct {
     int32_t dtype;
     uint8_t code, bits;
 } type_rows[] = {
-    {1, 2, 32},  {2, 1, 8},   {3, 0, 8},   {4, 1, 16},  {5, 0, 16},  {6, 0, 32},  {7, 0, 64},  {9, 6, 8},
+    {1, 2, 32},  {2, 1, 8},   {3, 0, 8},   {4, 1, 16},  {5, 0, 16},  {6, 0, 32},  {7, 0, 64},  {8, 3, 64},  {9, 6, 8},
     {10, 2, 16}, {11, 2, 64}, {12, 1, 32}, {13, 1, 64}, {14, 5, 64}, {15, 5, 128}, {16, 4, 16}, {17, 10, 8},
     {18, 11, 8}, {19, 12, 8}, {20, 13, 8}, {21, 1, 4},  {22, 0, 4},  {23, 17, 4}, {24, 14, 8}, {25, 1, 2}, {26, 0, 2},
 };
@@ -24,6 +24,14 @@ void tensor_type(int32_t dtype, lathe_tensor *tensor)
             tensor->dtype.bits = type_rows[i].bits;
             tensor->dtype.lanes = 1;
         }
+}
+
+int32_t dtype_bits(int32_t dtype)
+{
+    for (int i = 0; i < TYPE_ROWS; i++)
+        if (type_rows[i].dtype == dtype)
+            return type_rows[i].bits;
+    return 0;
 }
 
 /* The ONNX type of a tensor, or 0. */
@@ -47,6 +55,14 @@ static Role role_of(const Context *context, uint32_t tensor)
     if (tensor < program->input_count)
         return (Role){"input", &program->inputs[tensor]};
     return (Role){"output", &program->outputs[tensor - program->input_count]};
+}
+
+bool check_form(const Context *context, uint32_t tensor)
+{
+    const uint32_t inputs = context->program->input_count;
+    const lathe_model_v1 *model = context->model;
+    const int32_t *forms = tensor < inputs ? model->input_forms : model->output_forms;
+    return context->main != context || forms == NULL || forms[tensor < inputs ? tensor : tensor - inputs] == LATHE_TENSOR;
 }
 
 /* --- symbols ---------------------------------------------------------------------------------------------------------------- */
@@ -113,10 +129,10 @@ static bool overlap(const void *a, int64_t a_bytes, const void *b, int64_t b_byt
     return (uintptr_t)a < (uintptr_t)b + (uintptr_t)b_bytes && (uintptr_t)b < (uintptr_t)a + (uintptr_t)a_bytes;
 }
 
-int check_pointers(Context *context, const Plan *plan)
+int check_pointers(Context *context, const Plan *plan, bool outputs)
 {
     const lathe_program *program = context->program;
-    const uint32_t count = program->input_count + program->output_count;
+    const uint32_t count = program->input_count + (outputs ? program->output_count : 0);
     for (uint32_t i = 0; i < count; i++) {
         const Role role = role_of(context, i);
         const int64_t bytes = plan->values[role.info->bytes_value];
@@ -154,13 +170,46 @@ static int check_dl_strides(Context *context, const Role *role, const lathe_tens
     return LATHE_OK;
 }
 
+static bool on_host(const lathe_tensor *tensor)
+{
+    return tensor->device.device_type == DEVICE_HOST || tensor->device.device_type == DEVICE_HOST_PINNED;
+}
+
+int check_item(Context *context, const lathe_tensor_info *info, const lathe_tensor *tensor)
+{
+    const Role role = {"item of input", info};
+    const int32_t dtype = dtype_of_tensor(tensor);
+    if (!on_host(tensor))
+        return context_fail(context, LATHE_E_DEVICE, "an item of input '%s' is not in host memory", info->name);
+    if (dtype != info->dtype)
+        return context_fail(context, LATHE_E_DTYPE, "an item of input '%s' is %s but must be %s", info->name, text_of_dtype(dtype),
+                            text_of_dtype(info->dtype));
+    if (tensor->ndim < 0 || tensor->ndim > ITEM_RANK_MOST || (tensor->ndim > 0 && tensor->shape == NULL))
+        return context_fail(context, LATHE_E_SHAPE, "an item of input '%s' has rank %i or no shape", info->name, (int64_t)tensor->ndim);
+    bool empty = false;
+    for (int32_t i = 0; i < tensor->ndim; i++) {
+        if (tensor->shape[i] < 0)
+            return context_fail(context, LATHE_E_SHAPE, "item of input '%s': dim %i is %i but must not be negative", info->name, (int64_t)i,
+                                tensor->shape[i]);
+        empty |= tensor->shape[i] == 0;
+    }
+    const int code = check_dl_strides(context, &role, tensor);
+    if (code != LATHE_OK || empty)
+        return code;
+    const uintptr_t element = info->bits >= 8 ? (uintptr_t)info->bits / 8 : 1;
+    if (tensor->data == NULL || ((uintptr_t)tensor->data + tensor->byte_offset) % element != 0)
+        return context_fail(context, tensor->data == NULL ? LATHE_E_NULL : LATHE_E_ARGUMENT,
+                            "the data of an item of input '%s' is NULL or not aligned to %i bytes", info->name, (int64_t)element);
+    return LATHE_OK;
+}
+
 /* Everything about one tensor that does not depend on symbols. */
 static int check_dl_tensor(Context *context, const Role *role, const lathe_tensor *tensor)
 {
     const lathe_tensor_info *info = role->info;
     if (tensor == NULL)
         return info->optional ? LATHE_OK : context_fail(context, LATHE_E_NULL, "%s '%s' is NULL", role->kind, info->name);
-    const bool host = tensor->device.device_type == DEVICE_HOST || tensor->device.device_type == DEVICE_HOST_PINNED;
+    const bool host = on_host(tensor);
     const lathe_device *device = context->program->device;
     if (!host && device != NULL && !device->holds(context, tensor))
         return context_fail(context, LATHE_E_DEVICE, "%s '%s' is on device %i of type %i, which the model does not run on", role->kind,
@@ -197,12 +246,13 @@ static int check_dl(Context *context, uint32_t first, uint32_t expected, lathe_t
     for (uint32_t i = 0; i < expected; i++) {
         const Role role = role_of(context, first + i);
         const lathe_tensor *tensor = tensors[i];
+        if (!check_form(context, first + i))
+            continue;
         const int code = check_dl_tensor(context, &role, tensor);
         if (code != LATHE_OK)
             return code;
         if (context->tensor_on_device != NULL)
-            context->tensor_on_device[first + i] = tensor != NULL && tensor->device.device_type != DEVICE_HOST &&
-                                                   tensor->device.device_type != DEVICE_HOST_PINNED;
+            context->tensor_on_device[first + i] = tensor != NULL && !on_host(tensor);
         unsigned char *data = tensor != NULL ? tensor->data : NULL;
         context->tensors[first + i] = data != NULL ? data + tensor->byte_offset : NULL;
     }
@@ -239,7 +289,7 @@ int check_dl_shapes(Context *context, const Plan *plan, lathe_tensor *const *inp
     for (uint32_t i = 0; i < count; i++) {
         const Role role = role_of(context, i);
         const lathe_tensor *tensor = i < program->input_count ? inputs[i] : outputs[i - program->input_count];
-        for (int32_t d = 0; tensor != NULL && d < role.info->rank; d++) {
+        for (int32_t d = 0; tensor != NULL && check_form(context, i) && d < role.info->rank; d++) {
             const int64_t expected = plan->values[program->value_refs[role.info->dims_first + (uint32_t)d]];
             if (tensor->shape[d] != expected)
                 return context_fail(context, LATHE_E_SHAPE, "%s '%s': dim %i is %i but must be %i", role.kind, role.info->name,

@@ -111,9 +111,11 @@ static void context_layout(Context *context, Block *block)
 {
     const lathe_program *program = context->program;
     const uint64_t tensors = program->input_count + program->output_count;
-    context->scratch = block_take(block, context->threads, context->scratch_stride);
-    context->errors = block_take(block, context->threads, CACHE_LINE);
-    context->seats = block_take(block, context->threads, sizeof *context->seats);
+    if (context->main == context) {
+        context->scratch = block_take(block, context->threads, context->scratch_stride);
+        context->errors = block_take(block, context->threads, CACHE_LINE);
+        context->seats = block_take(block, context->threads, sizeof *context->seats);
+    }
     context->tensors = block_take(block, tensors, sizeof *context->tensors);
     if (program->device != NULL)
         context->tensor_on_device = block_take(block, tensors, sizeof *context->tensor_on_device);
@@ -136,11 +138,24 @@ static void patches_fill(Context *context)
     }
 }
 
+/* Bytes per thread: what the hungriest region takes. Threads of a device have their own. */
+static uint64_t scratch_bytes(const Context *context)
+{
+    const lathe_program *program = context->program;
+    uint64_t scratch = program->device == NULL ? context->level->scratch : 0;
+    for (uint32_t i = 0; program->script != NULL && i < program->script->region_count; i++) {
+        const lathe_program *region = program->script->regions[i].program;
+        if (region != NULL && region->levels[context->level_index].scratch > scratch)
+            scratch = region->levels[context->level_index].scratch;
+    }
+    return (scratch + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+}
+
 static int context_memory(Context *context)
 {
     context_count(context);
-    const uint64_t scratch = context->program->device == NULL ? context->level->scratch : 0; /* threads of a device have their own */
-    context->scratch_stride = (scratch + SCRATCH_ALIGN - 1) / SCRATCH_ALIGN * SCRATCH_ALIGN;
+    if (context->main == context)
+        context->scratch_stride = scratch_bytes(context);
     Block block = {NULL, 0};
     context_layout(context, &block);
     context->memory = memory_aligned(block.used);
@@ -157,16 +172,18 @@ static int context_memory(Context *context)
 /* Memory for intermediate results. It grows in leaps, because sequences that grow by one come with every call. */
 static int arena_reserve(Context *context, uint64_t bytes)
 {
-    if (bytes <= context->arena_size)
-        return LATHE_OK;
-    const uint64_t size = context->arena_size > 0 ? bytes + bytes / 4 : bytes;
-    free(context->arena);
-    context->arena_size = 0;
-    context->arena = memory_aligned(size);
-    if (context->arena == NULL)
+    Context *main = context->main;
+    if (bytes > main->arena_size && (main->arena_limit == 0 || bytes <= main->arena_limit)) {
+        const uint64_t size = main->arena_size > 0 ? bytes + bytes / 4 : bytes;
+        free(main->arena);
+        main->arena = memory_aligned(size);
+        main->arena_size = main->arena != NULL ? size : 0;
+    }
+    context->arena = main->arena;
+    context->arena_size = main->arena_size;
+    if (bytes > main->arena_size)
         return context_fail(context, LATHE_E_MEMORY, "no memory for the intermediate results of model '%s': %i bytes",
-                            context->program->name, (int64_t)size);
-    context->arena_size = size;
+                            context->program->name, (int64_t)bytes);
     return LATHE_OK;
 }
 
@@ -223,7 +240,7 @@ int context_plan(Context *context, Plan **result)
 
 static void context_join_pool(Context *context, const lathe_options *options)
 {
-    const bool parallel = context->program->instantiate != NULL || context->plans[0].parallel;
+    const bool parallel = context->program->instantiate != NULL || context->program->script != NULL || context->plans[0].parallel;
     if (context->threads == 1 || context->parallel_for != NULL || !parallel)
         return;
     lathe_pool *pool = options->pool ? options->pool : instance_pool(context->model, (int)context->threads);
@@ -257,7 +274,47 @@ static int context_open(Context *context, const Instance *instance, const lathe_
     }
     if (code == LATHE_OK)
         context_join_pool(context, options);
+    if (code == LATHE_OK && context->program->script != NULL)
+        code = context->program->script->walker->open(context, options);
     return code;
+}
+
+int context_open_part(Context *part, const lathe_program *program, Context *main)
+{
+    *part = (Context){
+        .main = main,
+        .model = main->model,
+        .program = program,
+        .level = &program->levels[main->level_index],
+        .level_index = main->level_index,
+        .threads = main->threads,
+        .pool = main->pool,
+        .slot = main->slot,
+        .parallel_for = main->parallel_for,
+        .parallel_pool = main->parallel_pool,
+        .weights = program->weights,
+        .scratch = main->scratch,
+        .scratch_stride = main->scratch_stride,
+        .errors = main->errors,
+        .seats = main->seats,
+    };
+    const int code = context_memory(part);
+    return code == LATHE_OK ? LATHE_OK : context_fail(main, code, "%s", part->text);
+}
+
+/* What parts and main contexts have of their own. */
+static void context_empty(Context *context)
+{
+    for (int i = 0; i < PLANS_MAX; i++)
+        plan_close(&context->plans[i]);
+    free(context->times);
+    free(context->totals);
+    free(context->memory);
+}
+
+void context_close_part(Context *part)
+{
+    context_empty(part);
 }
 
 static void context_close(Context *context)
@@ -266,15 +323,13 @@ static void context_close(Context *context)
         context_settle(context);
         context->pool->detach(context->pool, context->slot);
     }
-    for (int i = 0; i < PLANS_MAX; i++)
-        plan_close(&context->plans[i]);
-    free(context->times);
-    free(context->totals);
+    if (context->program->script != NULL)
+        context->program->script->walker->close(context);
     if (context->program->device != NULL)
         context->program->device->close(context);
     else
         free(context->arena);
-    free(context->memory);
+    context_empty(context);
     instance_release(context->model);
     context->magic = 0;
     free(context);
@@ -294,6 +349,7 @@ static Context *context_make(const lathe_model_v1 *model, const lathe_options *o
     }
     memset(context, 0, sizeof *context);
     context->magic = CONTEXT_MAGIC;
+    context->main = context;
     context->model = model;
     context->program = model->program;
     *error = context_open(context, instance, options);

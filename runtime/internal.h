@@ -6,7 +6,7 @@
  * threads.c   pool of threads, sleeping and waking                    check.c  is what the caller handed in what the model takes?
  * cpu_*.c     features and floating-point mode, a file per family     limits.c how many threads this process may use
  * text.c      messages                                                profile.c times of launches
- * *_cuda.c    models for NVIDIA GPUs: driver, model on a device, runs
+ * *_cuda.c    models for NVIDIA GPUs: driver, model on a device, runs  script.h models whose course depends on data
  * libc.h      what is used of libc, without its headers               divide_armv7.c what LLVM calls on 32-bit ARM */
 #ifndef LATHE_RUNTIME_INTERNAL_H
 #define LATHE_RUNTIME_INTERNAL_H
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "runtime/lathe_runtime.h"
+#include "runtime/lathe_script.h"
 
 enum {
     CACHE_LINE = 64,
@@ -33,6 +34,7 @@ enum {
 
 /* Writes `format` to buffer, cut to size, always terminated. %s takes a const char *, %i an int64_t; nothing else is known. */
 void text_format(char *buffer, size_t size, const char *format, ...);
+void text_append(char *buffer, size_t size, const char *format, ...); /* behind what stands there */
 const char *text_of_code(int code);
 const char *text_of_dtype(int32_t dtype); /* "float32" for ONNX's 1 */
 
@@ -139,6 +141,7 @@ typedef struct Patch {
 
 /* A program bound to symbols, threads and memory. words: see run.c. */
 typedef struct Plan {
+    struct lathe_context *owner;
     bool valid;
     bool bound;               /* pointers hold arena */
     bool parallel;            /* some step has several chunks */
@@ -196,8 +199,17 @@ struct lathe_device {
     bool (*holds)(const struct lathe_context *context, const lathe_tensor *tensor); /* is it in memory that kernels can reach? */
 };
 
+/* What models with a script add (script.c). */
+struct lathe_walker {
+    int (*open)(struct lathe_context *context, const lathe_options *options);
+    void (*close)(struct lathe_context *context); /* also after a failed open */
+};
+
+/* Of a script each region has a context of its own, a part: program, plans and tensors are its own; threads, scratch, seats and the
+ * memory of the arena are those of the main context, the one that the caller has. */
 struct lathe_context {
     uint64_t magic;
+    struct lathe_context *main; /* itself, or the one that it is a part of */
     const lathe_model_v1 *model;
     const lathe_program *program;
     const lathe_level *level;
@@ -212,7 +224,9 @@ struct lathe_context {
     const unsigned char *weights; /* as kernels see them, like arena */
     unsigned char *arena;
     uint64_t arena_size;
+    uint64_t arena_limit;      /* of the main context; 0: none */
     void *on_device;           /* of program->device */
+    struct lathe_run *script;  /* of the walker */
     bool *tensor_on_device;    /* like tensors, NULL for the CPU: the address is the device's */
     unsigned char *scratch;    /* threads times scratch_stride */
     uint64_t scratch_stride;
@@ -240,6 +254,9 @@ typedef struct lathe_context Context;
 /* Writes the context's text and returns code. */
 #define context_fail(context, code, ...) (text_format((context)->text, TEXT_SIZE, __VA_ARGS__), (code))
 
+int context_open_part(Context *part, const lathe_program *program, Context *main);
+void context_close_part(Context *part); /* nobody looks at it any more */
+
 /* The plan for context->symbols, made if there is none; the arena is large enough for it. */
 int context_plan(Context *context, Plan **plan);
 void context_settle(Context *context); /* returns when no worker looks at the context any more */
@@ -257,11 +274,30 @@ void *block_take(Block *block, uint64_t count, uint64_t size);
 
 int check_symbols(Context *context);                     /* context->symbols in their ranges */
 int check_symbol_elements(Context *context);             /* fills the symbols that are elements of inputs */
-int check_pointers(Context *context, const Plan *plan);  /* context->tensors: NULL, alignment, overlap */
+int check_pointers(Context *context, const Plan *plan, bool outputs); /* context->tensors: NULL, alignment, overlap; all, or inputs */
+bool check_form(const Context *context, uint32_t tensor); /* is the input or output, by number in context->tensors, a tensor? */
 int check_dl_inputs(Context *context, lathe_tensor *const *inputs, int count);   /* type, rank; fills tensors and symbols */
 int check_dl_outputs(Context *context, lathe_tensor *const *outputs, int count); /* type, rank; fills tensors */
+int check_item(Context *context, const lathe_tensor_info *info, const lathe_tensor *tensor); /* of a sequence: all about it */
 int check_dl_shapes(Context *context, const Plan *plan, lathe_tensor *const *inputs, lathe_tensor *const *outputs);
 void tensor_type(int32_t dtype, lathe_tensor *tensor);   /* sets the DLPack type that the ONNX type has */
+int32_t dtype_bits(int32_t dtype);                       /* of an element in memory; 0: no such type */
+
+/* --- api.c: the calls of every model ---------------------------------------------------------------------------------------- */
+
+int context_enter(Context *context); /* LATHE_E_STATE when another thread is inside */
+int context_leave(Context *context, int code);
+int plain_tensors(Context *context, const void *const *inputs, void *const *outputs); /* into context->tensors */
+int plain_symbols(Context *context, const int64_t *symbols);
+int plan_for_symbols(Context *context, Plan **plan); /* after a check of context->symbols */
+int api_output_dims(lathe_context *context, const int64_t *symbols, int output, int64_t *dims);
+int api_output_dims_dl(lathe_context *context, lathe_tensor *const *inputs, int input_count, lathe_tensor *const *outputs,
+                       int output_count);
+const char *api_error_text(const lathe_context *context);
+const char *api_level_name(const lathe_context *context);
+int api_thread_count(const lathe_context *context);
+uint64_t api_arena_bytes(const lathe_context *context);
+int api_pool_close(lathe_pool *pool);
 
 /* --- run.c ------------------------------------------------------------------------------------------------------------------ */
 

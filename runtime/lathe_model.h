@@ -15,7 +15,8 @@ extern "C" {
 
 #define LATHE_MODEL_ABI 1
 
-/* What functions answer: LATHE_OK or one of the negative codes. After an error no output was written, except after LATHE_E_INDEX. */
+/* What functions answer: LATHE_OK or one of the negative codes. After an error no output was written, except after LATHE_E_INDEX and
+ * in models whose course depends on data, where an error may come when some outputs are there already. */
 enum {
     LATHE_OK = 0,
     LATHE_E_NULL = -1,      /* a pointer that must not be NULL is NULL */
@@ -32,7 +33,8 @@ enum {
     LATHE_E_DRIVER = -12,   /* models for a GPU: the driver is not there, too old, or does not start */
     LATHE_E_NO_DEVICE = -13, /* models for a GPU: there is no GPU of this number */
     LATHE_E_IMAGE = -14,    /* models for a GPU: nothing in the model is code that this GPU and driver take */
-    LATHE_E_LAUNCH = -15    /* models for a GPU: the driver reports an error while running */
+    LATHE_E_LAUNCH = -15,   /* models for a GPU: the driver reports an error while running */
+    LATHE_E_STOPPED = -16   /* the run was stopped: by the caller, or a loop reached the limit of iterations */
 };
 
 /* A tensor in the caller's memory, with the layout of DLPack's DLTensor. Where dlpack.h was included before, it is DLTensor;
@@ -60,7 +62,7 @@ typedef struct lathe_tensor {
 
 /* A value of a model whose inputs or outputs are not all tensors of sizes that are known beforehand. */
 typedef enum lathe_form {
-    LATHE_TENSOR = 0,   /* `tensor`. Strings: dtype code 3, 64 bits; data: const char * elements, UTF-8, not NULL */
+    LATHE_TENSOR = 0,   /* `tensor`. Strings: dtype code 3, 64 bits; elements: const char * in 64 bits, UTF-8, not NULL */
     LATHE_SEQUENCE = 1, /* `count` items, tensors of one type */
     LATHE_NOTHING = 2   /* an optional value that is not there */
 } lathe_form;
@@ -90,6 +92,10 @@ typedef struct lathe_options {
     int32_t device;      /* number of the GPU */
     int32_t reserved;    /* 0 */
     void *stream;        /* a CUstream of that GPU's primary context that runs are put on; NULL: one of the context's own */
+    /* Newer still. Only models whose course depends on data look at it. */
+    uint64_t heap_limit; /* bytes that values of a run may take, and each of their intermediate results; 0: 4 GiB */
+    int64_t loop_limit;  /* iterations of one loop; 0: 2^24 */
+    const volatile int32_t *stop; /* not 0 there: a run that is going on ends with LATHE_E_STOPPED; may be NULL */
 } lathe_options;
 
 /* An input or output. */
@@ -97,7 +103,7 @@ typedef struct lathe_tensor_info {
     const char *name;
     int32_t dtype;                  /* ONNX TensorProto.DataType: 1 float32, 2 uint8, 3 int8, 6 int32, 7 int64, 9 bool ... */
     int32_t bits;                   /* per element in memory */
-    int32_t rank;
+    int32_t rank;                   /* -1: only a run knows */
     int32_t optional;               /* 1: NULL is allowed */
     const int64_t *dims;            /* rank extents; -1 where the extent is symbolic */
     const char *const *dim_names;   /* rank names, NULL for static extents; the pointer itself may be NULL */
@@ -129,6 +135,11 @@ typedef struct lathe_launch_info {
 
 typedef struct lathe_model_v1 lathe_model_v1;
 
+enum {
+    LATHE_MODEL_SCRIPT = 1, /* its course depends on data: api->run_values is there */
+    LATHE_MODEL_VALUES = 2  /* some input or output is no tensor, or of a size that only a run knows: only run_values takes it */
+};
+
 /* What can be done with a model. Text that functions return lives as long as the model or, for error_text, until the next call
  * with the same context. `symbols`: one value per symbol of the model in its order; NULL where there are none. */
 typedef struct lathe_api {
@@ -153,6 +164,11 @@ typedef struct lathe_api {
     int (*launch_info)(lathe_context *context, int launch, lathe_launch_info *info);
     lathe_pool *(*pool_open)(int threads, int *error);       /* exactly so many, the caller counted; 0: what the process may use */
     int (*pool_close)(lathe_pool *pool);                     /* LATHE_E_STATE while contexts use it */
+    /* What follows is newer, and NULL in models whose flags lack LATHE_MODEL_SCRIPT. One value per input and output; an optional one
+     * that is not there is LATHE_NOTHING. Outputs belong to the context, until its next run or close. */
+    int (*run_values)(lathe_context *context, const lathe_value *inputs, int input_count, lathe_value *outputs, int output_count);
+    const lathe_value *(*output)(lathe_context *context, int output); /* of the last run, if it was good and outputs were not given */
+    uint64_t (*heap_bytes)(const lathe_context *context);    /* memory for values of runs right now */
 } lathe_api;
 
 struct lathe_model_v1 {
@@ -162,7 +178,7 @@ struct lathe_model_v1 {
     const char *tool;   /* "lathe 0.1.0" */
     const char *sha256; /* of the model file, hexadecimal */
     uint32_t input_count, output_count, symbol_count, launch_count, level_count;
-    uint32_t flags;     /* 0 */
+    uint32_t flags;     /* LATHE_MODEL_* */
     const lathe_tensor_info *inputs, *outputs;
     const lathe_symbol *symbols;
     const char *const *level_names; /* best first */
@@ -171,6 +187,7 @@ struct lathe_model_v1 {
     const lathe_api *api;
     const struct lathe_program *program; /* for the runtime, like instance */
     void **instance;                     /* NULL at first; the only memory of the model that is written outside of contexts */
+    const int32_t *input_forms, *output_forms; /* newer: lathe_form of each; NULL: all tensors */
 };
 
 #ifdef __cplusplus

@@ -10,7 +10,7 @@
 
 #include "runtime/lathe_model.h" /* lathe_tensor_info, lathe_symbol, lathe_model_v1 */
 
-#define LATHE_RUNTIME_ABI 4
+#define LATHE_RUNTIME_ABI 5
 #define LATHE_LEVELS_MAX 8
 
 /* One kernel: computes units [begin, end) of its launch.

@@ -18,9 +18,16 @@ typedef enum lathe_step_kind {
     LATHE_STEP_HOST = 4,
 } lathe_step_kind;
 
+struct lathe_run;  /* a script that is running: runtime/script.h */
+struct lathe_step;
+typedef int lathe_host_function(struct lathe_run *run, const struct lathe_step *step);
+typedef int lathe_region_function(struct lathe_run *run, const struct lathe_step *step, void *argument);
+
 typedef struct lathe_region {
     const lathe_program *program;
-    const int32_t *symbols; /* for each symbol of the program: its number among the script's */
+    const int32_t *symbols;      /* for each symbol of the program: its number among the script's */
+    lathe_region_function *call; /* NULL in libraries. Else it does what `program` would: reads the step's inputs, makes its outputs */
+    void *argument;              /* of call */
 } lathe_region;
 
 typedef struct lathe_bind {
@@ -45,10 +52,6 @@ typedef struct lathe_constant {
     const int64_t *dims;
     const void *data; /* strings: const char *const * */
 } lathe_constant;
-
-struct lathe_run;  /* a script that is running: runtime/script.h */
-struct lathe_step;
-typedef int lathe_host_function(struct lathe_run *run, const struct lathe_step *step);
 
 typedef struct lathe_step {
     int32_t kind;
@@ -77,7 +80,20 @@ typedef struct lathe_slot {
     const int64_t *dims;
 } lathe_slot;
 
+/* What walks scripts (runtime/script.c). Models without one do not carry it. */
+typedef struct lathe_walker lathe_walker;
+extern const lathe_walker lathe_rt_walker;
+extern const lathe_api lathe_rt_script_api; /* instead of lathe_rt_api */
+
+/* What a generated NAME_run calls. inputs: data of tensors, const lathe_value * of other values; outputs: NULL where only a run knows the
+ * size of some; then lathe_rt_output, which is NAME_output, tells. */
+int lathe_rt_script_run(lathe_context *context, const void *const *inputs, void *const *outputs, const int64_t *symbols);
+const lathe_value *lathe_rt_output(lathe_context *context, int output);
+
+/* The main program of such a model has no launches and no kernels, but inputs, outputs, symbols and values like any other: values of dims
+ * and bytes of an output that only a run knows are -1. Its levels are those of the regions, in their order. */
 typedef struct lathe_script {
+    const lathe_walker *walker;
     uint32_t slot_count, body_count, region_count, symbol_count;
     const lathe_slot *slots;
     const lathe_body *bodies; /* bodies[0]: the model */

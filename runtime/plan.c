@@ -35,6 +35,7 @@ static void plan_layout(const Context *context, Plan *plan, Block *block)
 int plan_open(Context *context, Plan *plan)
 {
     Block block = {NULL, 0};
+    plan->owner = context;
     plan_layout(context, plan, &block);
     plan->memory = memory_aligned(block.used);
     if (plan->memory == NULL && block.used > 0)
@@ -65,7 +66,8 @@ static int values_check(Context *context, const int64_t *values)
     for (uint32_t i = 0; i < program->input_count + program->output_count; i++) {
         const bool input = i < program->input_count;
         const lathe_tensor_info *info = input ? &program->inputs[i] : &program->outputs[i - program->input_count];
-        if (values[info->bytes_value] < 0)
+        const bool known = input || program->script == NULL;
+        if (known && values[info->bytes_value] < 0)
             return context_fail(context, LATHE_E_SHAPE, "%s '%s' is too large: its size does not fit into 63 bits",
                                 input ? "input" : "output", info->name);
     }

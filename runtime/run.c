@@ -206,6 +206,7 @@ static int seat_take(Context *context, uint32_t first, uint32_t wanted)
     return -1;
 }
 
+/* context: the main one. */
 static void seat_walk(Context *context, uint32_t first, uint32_t wanted)
 {
     const int seat = seat_take(context, first, wanted);
@@ -214,7 +215,7 @@ static void seat_walk(Context *context, uint32_t first, uint32_t wanted)
     /* Whatever run this reads belongs to this plan: the one now going on, or one that has nothing left to claim. */
     Plan *plan = atomic_load_explicit(&context->plan, memory_order_acquire);
     const uint64_t run = atomic_load_explicit(&plan->run, memory_order_acquire);
-    const Walker walker = walker_make(context, plan, run, (uint32_t)seat);
+    const Walker walker = walker_make(plan->owner, plan, run, (uint32_t)seat);
     walker_walk(&walker);
     atomic_store_explicit(&context->seats[seat], 0, memory_order_release);
 }
@@ -236,9 +237,9 @@ static void run_shared(Context *context, Plan *plan)
     const uint64_t run = atomic_load_explicit(&plan->run, memory_order_relaxed) + 1;
     atomic_store_explicit(&plan->progress, run << PROGRESS_BITS, memory_order_relaxed);
     atomic_store_explicit(&plan->run, run, memory_order_release);
-    atomic_store_explicit(&context->plan, plan, memory_order_release);
+    atomic_store_explicit(&context->main->plan, plan, memory_order_release);
     if (context->parallel_for != NULL)
-        context->parallel_for(context->parallel_pool, (int)context->threads, run_item, context);
+        context->parallel_for(context->parallel_pool, (int)context->threads, run_item, context->main);
     else if (context->pool != NULL)
         context->pool->post(context->pool, context->slot, (int)context->threads - 1);
 

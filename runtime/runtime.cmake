@@ -6,6 +6,10 @@ file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h)
 # name_<family>.c is for that family alone.
 set(runtime_common ${runtime_sources})
 list(FILTER runtime_common EXCLUDE REGEX "_(x86|aarch64|armv7|cuda)\\.c$")
+# A model whose course depends on data has these too.
+set(runtime_script ${runtime_sources})
+list(FILTER runtime_script INCLUDE REGEX "/(script|script_[a-z]+|host_[a-z]+|value|heap)\\.c$")
+list(REMOVE_ITEM runtime_common ${runtime_script})
 foreach(family x86 aarch64 armv7)
   set(runtime_${family} ${runtime_sources})
   list(FILTER runtime_${family} INCLUDE REGEX "_${family}\\.c$")
@@ -23,7 +27,7 @@ else()
 endif()
 
 find_package(Threads REQUIRED)
-add_library(lathe_runtime STATIC ${runtime_${runtime_host}} ${runtime_cuda})
+add_library(lathe_runtime STATIC ${runtime_${runtime_host}} ${runtime_script} ${runtime_cuda})
 target_include_directories(lathe_runtime PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(lathe_runtime PUBLIC Threads::Threads)
 
@@ -68,6 +72,12 @@ lathe_bitcode(cuda-aarch64 TRIPLE aarch64-unknown-linux-gnu SOURCES ${runtime_aa
   OPTIONS -march=armv8-a -mno-outline-atomics -fPIC)
 lathe_bitcode(armv7 TRIPLE armv7-unknown-linux-gnueabihf SOURCES ${runtime_armv7} KEEP lathe_rt_* __aeabi_*
   OPTIONS -march=armv7-a -mfpu=vfpv4-d16 -mfloat-abi=hard -fPIC)
+lathe_bitcode(script-x86-64 TRIPLE x86_64-unknown-linux-gnu SOURCES ${runtime_x86} ${runtime_script} KEEP lathe_rt_* lathe_host_*
+  OPTIONS -march=x86-64 -mtune=generic -fPIC -fcf-protection=none)
+lathe_bitcode(script-aarch64 TRIPLE aarch64-unknown-linux-gnu SOURCES ${runtime_aarch64} ${runtime_script} KEEP lathe_rt_* lathe_host_*
+  OPTIONS -march=armv8-a -mno-outline-atomics -fPIC)
+lathe_bitcode(script-armv7 TRIPLE armv7-unknown-linux-gnueabihf SOURCES ${runtime_armv7} ${runtime_script}
+  KEEP lathe_rt_* lathe_host_* __aeabi_* OPTIONS -march=armv7-a -mfpu=vfpv4-d16 -mfloat-abi=hard -fPIC)
 
 set(runtime_data)
 set(runtime_rows)
@@ -150,7 +160,7 @@ if(LATHE_TESTS)
   unset(CMAKE_REQUIRED_FLAGS)
   unset(CMAKE_REQUIRED_LINK_OPTIONS)
   if(LATHE_HAVE_TSAN AND NOT LATHE_SANITIZE)
-    add_executable(runtime_stress_tsan ${runtime_stress} ${runtime_${runtime_host}})
+    add_executable(runtime_stress_tsan ${runtime_stress} ${runtime_${runtime_host}} ${runtime_script})
     target_include_directories(runtime_stress_tsan PRIVATE ${CMAKE_SOURCE_DIR})
     target_compile_options(runtime_stress_tsan PRIVATE -fsanitize=thread -g)
     target_link_options(runtime_stress_tsan PRIVATE -fsanitize=thread)

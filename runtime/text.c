@@ -35,6 +35,19 @@ static void text_add_integer(Text *text, int64_t value)
         text_add(text, digits[--count]);
 }
 
+static void format_at(Text *text, const char *format, va_list arguments)
+{
+    for (const char *c = format; *c != '\0'; c++) {
+        if (*c != '%')
+            text_add(text, *c);
+        else if (*++c == 's')
+            text_add_string(text, va_arg(arguments, const char *));
+        else
+            text_add_integer(text, va_arg(arguments, int64_t));
+    }
+    text->buffer[text->used] = '\0';
+}
+
 void text_format(char *buffer, size_t size, const char *format, ...)
 {
     if (buffer == NULL || size == 0)
@@ -42,16 +55,19 @@ void text_format(char *buffer, size_t size, const char *format, ...)
     Text text = {buffer, 0, size};
     va_list arguments;
     va_start(arguments, format);
-    for (const char *c = format; *c != '\0'; c++) {
-        if (*c != '%')
-            text_add(&text, *c);
-        else if (*++c == 's')
-            text_add_string(&text, va_arg(arguments, const char *));
-        else
-            text_add_integer(&text, va_arg(arguments, int64_t));
-    }
+    format_at(&text, format, arguments);
     va_end(arguments);
-    buffer[text.used] = '\0';
+}
+
+void text_append(char *buffer, size_t size, const char *format, ...)
+{
+    Text text = {buffer, 0, size};
+    while (text.used + 1 < size && buffer[text.used] != '\0')
+        text.used++;
+    va_list arguments;
+    va_start(arguments, format);
+    format_at(&text, format, arguments);
+    va_end(arguments);
 }
 
 static const char *const code_texts[] = {
@@ -71,6 +87,7 @@ static const char *const code_texts[] = {
     [-LATHE_E_NO_DEVICE] = "there is no such GPU",
     [-LATHE_E_IMAGE] = "the model has no code for this GPU and driver",
     [-LATHE_E_LAUNCH] = "the CUDA driver reports an error",
+    [-LATHE_E_STOPPED] = "the run was stopped",
 };
 
 const char *text_of_code(int code)

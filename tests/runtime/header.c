@@ -22,7 +22,7 @@ int use(const lathe_model_v1 *model, lathe_tensor *input, lathe_tensor *output);
 int use(const lathe_model_v1 *model, lathe_tensor *input, lathe_tensor *output)
 {
     int error = LATHE_OK;
-    lathe_options options = {sizeof(lathe_options), 1, 0, NULL, NULL, NULL, NULL, 0, 0, 0, NULL};
+    lathe_options options = {sizeof(lathe_options), 1, 0, NULL, NULL, NULL, NULL, 0, 0, 0, NULL, 0, 0, NULL};
     lathe_context *context = model->api->open(model, &options, &error);
     if (context == NULL)
         return error;

@@ -309,7 +309,7 @@ Test(calls, every_code_has_a_text)
     for (int code = LATHE_E_LAUNCH; code <= LATHE_OK; code++)
         cr_expect_str_neq(api->code_text(code), "unknown code");
     cr_expect_str_eq(api->code_text(1), "unknown code");
-    cr_expect_str_eq(api->code_text(LATHE_E_LAUNCH - 1), "unknown code");
+    cr_expect_str_eq(api->code_text(LATHE_E_STOPPED - 1), "unknown code");
     cr_expect_str_eq(api->code_text(INT32_MIN), "unknown code");
 }
 

@@ -1,0 +1,102 @@
+/* A region is called: its symbols from the script's, its inputs from slots, its outputs into new values. */
+#include "runtime/libc.h"
+#include "runtime/script.h"
+
+static int region_symbols(Run *run, const lathe_step *step, const lathe_region *region, Context *part)
+{
+    for (uint32_t i = 0; i < part->program->symbol_count; i++) {
+        const lathe_symbol *symbol = &part->program->symbols[i];
+        const int64_t value = run->symbols[region->symbols[i]];
+        if (value < symbol->minimum || value > symbol->maximum)
+            return run_fail(run, step, LATHE_E_SHAPE, "'%s' is %i but must be %i to %i", symbol->name, value, symbol->minimum,
+                            symbol->maximum);
+        part->symbols[i] = value;
+    }
+    return LATHE_OK;
+}
+
+static int64_t tensor_dim(const Context *part, const Plan *plan, const lathe_tensor_info *info, int32_t dim)
+{
+    return plan->values[part->program->value_refs[info->dims_first + (uint32_t)dim]];
+}
+
+static int region_input(Run *run, const lathe_step *step, const Context *part, const Plan *plan, uint32_t input)
+{
+    const lathe_tensor_info *info = &part->program->inputs[input];
+    const Value *value = run_value(run, step, (int)input);
+    if (value == NULL || value->form == LATHE_NOTHING) {
+        part->tensors[input] = NULL;
+        return info->optional ? LATHE_OK : run_fail(run, step, LATHE_E_ARGUMENT, "value '%s' is not there", info->name);
+    }
+    if (value->form != LATHE_TENSOR || value->dtype != info->dtype)
+        return run_fail(run, step, LATHE_E_DTYPE, "value '%s' is %s but must be %s", info->name,
+                        value->form != LATHE_TENSOR ? "a sequence" : text_of_dtype(value->dtype), text_of_dtype(info->dtype));
+    if (value->rank != info->rank)
+        return run_fail(run, step, LATHE_E_SHAPE, "value '%s' has rank %i but must have %i", info->name, (int64_t)value->rank,
+                        (int64_t)info->rank);
+    for (int32_t i = 0; i < info->rank; i++)
+        if (value->dims[i] != tensor_dim(part, plan, info, i))
+            return run_fail(run, step, LATHE_E_SHAPE, "value '%s': dim %i is %i but must be %i", info->name, (int64_t)i, value->dims[i],
+                            tensor_dim(part, plan, info, i));
+    part->tensors[input] = value->data;
+    return LATHE_OK;
+}
+
+static int region_output(Run *run, const lathe_step *step, const Context *part, const Plan *plan, uint32_t output)
+{
+    const lathe_tensor_info *info = &part->program->outputs[output];
+    int64_t dims[RANK_MOST];
+    if (info->rank > RANK_MOST)
+        return run_fail(run, step, LATHE_E_SHAPE, "value '%s' has rank %i", info->name, (int64_t)info->rank);
+    for (int32_t i = 0; i < info->rank; i++)
+        dims[i] = tensor_dim(part, plan, info, i);
+    void **data = &part->tensors[part->program->input_count + output];
+    const int code = run_tensor(run, step, (int)output, info->dtype, info->rank, dims, data);
+    if (code != LATHE_OK || *data != NULL)
+        return code;
+    Value *value = value_tensor(run, step, info->dtype, info->rank, dims);
+    if (value == NULL)
+        return LATHE_E_MEMORY;
+    *data = value->data;
+    value->data = run->unread;
+    run->unread = value;
+    return LATHE_OK;
+}
+
+/* The plan for the script's symbols, with memory that the heap's limit allows. */
+static int region_plan(Run *run, const lathe_step *step, Context *part, Plan **plan)
+{
+    const int code = context_plan(part, plan);
+    if (code == LATHE_E_MEMORY && (*plan)->valid && (*plan)->arena_bytes > run->heap.limit)
+        return run_fail(run, step, code, "intermediate results take %i bytes, the limit of the heap is %i bytes",
+                        (int64_t)(*plan)->arena_bytes, (int64_t)run->heap.limit);
+    return code == LATHE_OK ? LATHE_OK : context_fail(run->main, code, "%s", part->text);
+}
+
+int region_run(Run *run, const lathe_step *step)
+{
+    const lathe_region *region = &run->script->regions[step->target];
+    if (region->call != NULL)
+        return region->call(run, step, region->argument);
+    Context *part = &run->parts[step->target];
+    Plan *plan = NULL;
+    int code = region_symbols(run, step, region, part);
+    if (code == LATHE_OK)
+        code = region_plan(run, step, part, &plan);
+    for (uint32_t i = 0; i < part->program->input_count && code == LATHE_OK; i++)
+        code = region_input(run, step, part, plan, i);
+    for (uint32_t i = 0; i < part->program->output_count && code == LATHE_OK; i++)
+        code = region_output(run, step, part, plan, i);
+    if (code == LATHE_OK) {
+        plan_bind_arena(part, plan);
+        code = run_plan(part, plan);
+        if (code != LATHE_OK)
+            (void)context_fail(run->main, code, "%s", part->text);
+    }
+    while (run->unread != NULL) {
+        Value *value = run->unread;
+        run->unread = value->data;
+        value_release(run, value);
+    }
+    return code;
+}
