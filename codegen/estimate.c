@@ -1,8 +1,10 @@
 /* How much a kernel computes and moves, from its stages. */
 #include "codegen/program.h"
 
-#include "ir/kernel.h"
 #include "ir/math.h"
+#include "ir/procedure.h"
+
+enum { PROCEDURE_OPERATIONS = 32 }; /* per element it touches: a guess, for its loops depend on data */
 
 /* Operations of one element: a fold or contract multiplies what is inside it; index arithmetic is not counted. */
 static Node *expression_flops(Ir *ir, Node *value)
@@ -29,6 +31,11 @@ static Node *expression_flops(Ir *ir, Node *value)
 Node *kernel_flops(Ir *ir, const Node *kernel)
 {
     Node *total = index_const(ir, 0);
+    const int buffers = kernel_is_procedure(kernel) ? kernel_buffer_count(kernel) : 0;
+    for (int i = 0; i < buffers; i++)
+        total =
+            index_add(ir, total,
+                      index_mul(ir, type_elements(ir, kernel->inputs[i]->type), index_const(ir, PROCEDURE_OPERATIONS)));
     for (int i = 0; i < kernel_stages(kernel)->count; i++) {
         const Node *const stage = kernel_stages(kernel)->nodes[i];
         Node *const points = axes_points(ir, stage->axes, stage->axis_count);

@@ -8,8 +8,8 @@
  * memory; where they are too large, one thread does the row. Elements below a byte are written by one thread. */
 #include "codegen/gpu.h"
 #include "codegen/gpu_build.h"
-#include "ir/kernel.h"
 #include "ir/loops.h"
+#include "ir/procedure.h"
 
 enum { THREADS_MOST = 256, THREADS_LEAST = 32, THREADS_ALONE = 1024 };
 
@@ -151,6 +151,8 @@ static Node *schedule_rows(Ir *ir, Node *kernel, const TargetMachineInfo *target
 Node *gpu_loops_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target)
 {
     const Block *const stages = kernel_stages(kernel);
+    if (kernel_is_procedure(kernel))
+        return procedure_with_threads(ir, kernel, THREADS_LEAST);
     if (stages->count == 1 && dtype_info[stage_buffer(stages->nodes[0])->type.dtype].bits >= 8)
         return schedule_elements(ir, kernel, target);
     return schedule_rows(ir, kernel, target);

@@ -4,8 +4,8 @@
 #include "codegen/contract.h"
 #include "codegen/gpu.h"
 #include "codegen/window.h"
-#include "ir/kernel.h"
 #include "ir/loops.h"
+#include "ir/procedure.h"
 #include "ir/roles.h"
 
 #include <string.h>
@@ -104,7 +104,7 @@ static const Template *suggest_template(Ir *ir, Node *kernel, const TargetMachin
     const Template *rows[TEMPLATES];
     int count = 0;
     double cycles;
-    for (int i = kernel_has_order(kernel) ? LOOPS : 0; i < TEMPLATES; i++) {
+    for (int i = kernel_has_order(kernel) || kernel_is_procedure(kernel) ? LOOPS : 0; i < TEMPLATES; i++) {
         if (i < LOOPS && !templates[i].cost(ir, kernel, target, NULL, 1, &cycles))
             continue;
         rows[count] = &templates[i];
@@ -182,6 +182,8 @@ Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineIn
     Node *scheduled = NULL;
     if (target->gpu)
         return gpu_schedule(ir, kernel, target, options);
+    if (kernel_is_procedure(kernel))
+        return kernel;
     if (target->family->system == SYSTEM_FREESTANDING)
         return schedule_bare(ir, kernel, target, options);
     if (options->level > 0 && options->tuning)

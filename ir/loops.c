@@ -1,7 +1,7 @@
 /* The `loops` template: see loops.h. */
 #include "ir/loops.h"
 
-#include "ir/kernel.h"
+#include "ir/procedure.h"
 
 #include <string.h>
 
@@ -179,6 +179,8 @@ static int shared_axes(const Block *stages)
 Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
 {
     const Block *const stages = kernel_stages(kernel);
+    if (kernel_is_procedure(kernel))
+        return kernel;
     Block *const body = block_make(ir);
     Node *units = index_const(ir, 1);
     if (stages->count == 1) {

@@ -11,7 +11,7 @@ typedef struct LoopsSchedule {
     bool any_tail; /* a tail of any length as one vector (interpreter); otherwise tails are halved down to 1 */
 } LoopsSchedule;
 
-/* The kernel with a body, units and the schedule's text line. */
+/* The kernel with a body, units and the schedule's text line; a procedure as it is. */
 Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule);
 
 /* All loops of one stage, appended to `block`; for stages that other templates need along the way (packing). */

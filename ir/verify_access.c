@@ -123,22 +123,26 @@ void verify_range(Verifier *verifier, const PlanNode *planned)
 
 /* ---- places ---- */
 
-/* Elements of a buffer with constant dims, padding of blocks included; INT64_MAX when not known. */
+/* Elements of a buffer with constant dims, padding of blocks included; INT64_MAX when not known. A dim of 0 says it
+ * all. */
 static int64_t buffer_elements(const Node *buffer)
 {
     const Layout *const layout = &buffer->payload.buffer->layout;
     int64_t elements = 1;
+    bool known = true;
     for (int i = 0; i < buffer->type.rank; i++) {
         int64_t dim;
-        if (!const_is_int(buffer->type.dims[i], &dim) || dim < 0)
-            return INT64_MAX;
+        if (!const_is_int(buffer->type.dims[i], &dim) || dim < 0) {
+            known = false;
+            continue;
+        }
         for (int j = 0; j < layout->count; j++)
             if (layout->entries[j].axis == i && layout->entries[j].part == PART_OUTER && layout->entries[j].block)
                 dim = clamp(((__int128)dim + layout->entries[j].block - 1) / layout->entries[j].block *
                             layout->entries[j].block);
         elements = clamp((__int128)elements * dim);
     }
-    return elements;
+    return known || elements == 0 ? elements : INT64_MAX;
 }
 
 /* load, read, store without a mask, each side of copy_async: lanes elements from the offset on, which stands behind

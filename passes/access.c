@@ -1,7 +1,7 @@
 /* See access.h. */
 #include "passes/access.h"
 
-#include "ir/kernel.h"
+#include "ir/procedure.h"
 #include "ir/walk.h"
 
 Node *buffer_root(Node *buffer)
@@ -13,6 +13,8 @@ Node *buffer_root(Node *buffer)
 
 Node **kernel_reads(Ir *ir, const Node *kernel, int *count)
 {
+    if (kernel_is_procedure(kernel))
+        return procedure_reads(ir, kernel, count);
     const Block *const stages = kernel_stages(kernel);
     Node **const reads = NEW_ARRAY(ir->arena, Node *, kernel->input_count + 1);
     Arena *const scratch = arena_scratch(ir->arena);
@@ -34,6 +36,8 @@ Node **kernel_reads(Ir *ir, const Node *kernel, int *count)
 
 Node **kernel_targets(Ir *ir, const Node *kernel, int *count)
 {
+    if (kernel_is_procedure(kernel))
+        return procedure_targets(ir, kernel, count);
     const Block *const stages = kernel_stages(kernel);
     Node **const targets = NEW_ARRAY(ir->arena, Node *, (size_t)stages->count + 1);
     *count = 0;
@@ -61,6 +65,8 @@ Node *kernel_replace_buffers(Ir *ir, Node *kernel, const NodeMap *replacement)
     }
     if (count == 0)
         return kernel;
+    if (kernel_is_procedure(kernel))
+        return procedure_replace(ir, kernel, from, to, count);
     Block *const stages = block_make(ir);
     for (int i = 0; i < kernel_stages(kernel)->count; i++) {
         const Node *const stage = kernel_stages(kernel)->nodes[i];

@@ -46,8 +46,10 @@ static bool written_once(const Aliaser *aliaser, const Node *buffer)
 static bool take(Aliaser *aliaser, const Node *kernel)
 {
     Node *const source = same_memory_source(aliaser->ir, kernel);
+    if (!source)
+        return false;
     Node *const target = stage_buffer(kernel_stages(kernel)->nodes[0]);
-    if (!source || !written_once(aliaser, target))
+    if (!written_once(aliaser, target))
         return false;
     Node *const root = buffer_root(source);
     const Place from = root->payload.buffer->place, to = target->payload.buffer->place;

@@ -3,8 +3,8 @@
  * Only results up to 64 KiB or no larger than what is read are folded, so that a model's weights never grow, and only
  * within a limit of work. A buffer of several pieces is folded when every kernel that writes it can be. */
 #include "ir/interpret.h"
-#include "ir/kernel.h"
 #include "ir/loops.h"
+#include "ir/procedure.h"
 #include "passes/access.h"
 #include "passes/pass.h"
 
@@ -64,6 +64,12 @@ static void count(NodeMap *map, Node *target)
     map_set(map, target, (void *)((intptr_t)map_get(map, target) + 1));
 }
 
+/* What the kernel writes, when its meaning are stages. */
+static Node *target_of(const Node *kernel)
+{
+    return kernel_is_procedure(kernel) ? NULL : stage_buffer(kernel_stages(kernel)->nodes[0]);
+}
+
 /* Runs the kernels that write `target` and gives the weight buffer of the result; NULL when the interpreter gave up. */
 static Node *run(Folder *folder, Node *target, Node *const *kernels, int kernel_count)
 {
@@ -95,7 +101,7 @@ static void fold_target(Folder *folder, Node *target, int last)
     int kernel_count = 0;
     for (int i = first; i <= last; i++) {
         Node *const kernel = folder->module->body->nodes[i];
-        if (stage_buffer(kernel_stages(kernel)->nodes[0]) == target)
+        if (target_of(kernel) == target)
             kernels[kernel_count++] = kernel_replace_buffers(ir, kernel, &folder->constant);
     }
     Diagnostics *const reported = ir->diagnostics;
@@ -118,12 +124,15 @@ bool pass_fold(PassContext *context)
     map_open(&folder.constant, ir->arena);
     map_open(&folder.first, ir->arena);
     for (int i = 0; i < module->body->count; i++)
-        count(&folder.writers, stage_buffer(kernel_stages(module->body->nodes[i])->nodes[0]));
+        if (target_of(module->body->nodes[i]))
+            count(&folder.writers, target_of(module->body->nodes[i]));
     NodeMap seen; /* target -> its kernels met so far */
     map_open(&seen, ir->arena);
     for (int i = 0; i < module->body->count; i++) {
         Node *const kernel = module->body->nodes[i];
-        Node *const target = stage_buffer(kernel_stages(kernel)->nodes[0]);
+        Node *const target = target_of(kernel);
+        if (!target)
+            continue;
         count(&seen, target);
         if (!map_has(&folder.first, target))
             map_set(&folder.first, target, (void *)(intptr_t)(i + 1));
@@ -139,7 +148,7 @@ bool pass_fold(PassContext *context)
     }
     Block *const body = block_make(ir);
     for (int i = 0; i < module->body->count; i++)
-        if (!map_has(&folder.constant, stage_buffer(kernel_stages(module->body->nodes[i])->nodes[0])))
+        if (!target_of(module->body->nodes[i]) || !map_has(&folder.constant, target_of(module->body->nodes[i])))
             block_append(ir, body, kernel_replace_buffers(ir, module->body->nodes[i], &folder.constant));
     module->body = body;
     return true;

@@ -4,7 +4,7 @@
  * be innermost. Kernels that keep positions (elementwise, pooling, concatenation) tie the layouts of what they read and
  * write together, so that no layout change stays inside a network. Weights of contractions become panels. Graph inputs
  * and outputs keep ONNX's row-major order. */
-#include "ir/kernel.h"
+#include "ir/procedure.h"
 #include "ir/roles.h"
 #include "passes/access.h"
 #include "passes/pass.h"
@@ -24,6 +24,7 @@ typedef struct Chooser {
     Ir *ir;
     Module *module;
     NodeMap number; /* buffer -> 1 + group */
+    NodeMap fixed;  /* what procedures touch: row-major */
     Group *groups;
     int count, capacity;
 } Chooser;
@@ -39,7 +40,7 @@ static int find(Chooser *chooser, int group)
 static int group_of(Chooser *chooser, Node *buffer)
 {
     if (buffer->payload.buffer->place != PLACE_TEMP || buffer->type.rank < 2 || buffer->type.rank > DIMS_MAX ||
-        dtype_info[buffer->type.dtype].bits < 8 || buffer->payload.buffer->alias)
+        dtype_info[buffer->type.dtype].bits < 8 || buffer->payload.buffer->alias || map_has(&chooser->fixed, buffer))
         return -1;
     const intptr_t known = (intptr_t)map_get(&chooser->number, buffer);
     if (known)
@@ -175,6 +176,16 @@ static void count_weight_readers(Chooser *chooser)
     }
 }
 
+static void fix_order(Chooser *chooser)
+{
+    for (int i = 0; i < chooser->module->body->count; i++) {
+        const Node *const kernel = chooser->module->body->nodes[i];
+        const int buffers = kernel_is_procedure(kernel) ? kernel_buffer_count(kernel) : 0;
+        for (int j = 0; j < buffers; j++)
+            map_set(&chooser->fixed, kernel->inputs[j], kernel->inputs[j]);
+    }
+}
+
 static Layout with_innermost(int rank, int innermost)
 {
     Layout layout = {0};
@@ -258,9 +269,11 @@ static bool next_permutation(int *order, int count)
 static void free_copy(Chooser *chooser, const Node *kernel)
 {
     Ir *const ir = chooser->ir;
+    if (kernel_stages(kernel)->count != 1)
+        return;
     const Node *const stage = kernel_stages(kernel)->nodes[0];
     Node *const at = stage_value(stage);
-    if (kernel_stages(kernel)->count != 1 || at->op != OP_at || at->type.dtype != stage_buffer(stage)->type.dtype)
+    if (at->op != OP_at || at->type.dtype != stage_buffer(stage)->type.dtype)
         return;
     Node *const source = at->inputs[0];
     const int rank = source->type.rank, group = group_of(chooser, source);
@@ -297,7 +310,9 @@ bool pass_layout(PassContext *context)
     Module *const module = context->compilation->module;
     Chooser chooser = {.context = context, .ir = ir, .module = module};
     map_open(&chooser.number, ir->arena);
+    map_open(&chooser.fixed, ir->arena);
     count_weight_readers(&chooser);
+    fix_order(&chooser);
     for (int i = 0; i < module->body->count; i++) {
         ContractRoles roles;
         const bool matched = contract_match(ir, module->body->nodes[i], &roles);

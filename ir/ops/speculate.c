@@ -2,10 +2,10 @@
  * index is checked. */
 #include "ir/ops/speculate.h"
 
-#include "ir/kernel.h"
 #include "ir/map.h"
 #include "ir/ops/lower.h"
 #include "ir/ops/scalar_text.h"
+#include "ir/procedure.h"
 
 /* A run may waste this many evaluations, an import may look at this many operators. */
 enum { WORK_MAX = 1 << 24, NODES_MAX = 1000 };
@@ -83,9 +83,12 @@ static void weigh_lowered(Speculation *speculation, const Node *node)
     Block *const kernels = block_make(ir);
     if (!node_lower(ir, node, inputs, outputs, kernels))
         speculation->why = "an operator of a branch is not supported";
-    for (int i = 0; i < kernels->count; i++)
+    for (int i = 0; i < kernels->count; i++) {
+        if (kernel_is_procedure(kernels->nodes[i]))
+            speculation->why = "the work of a branch depends on data";
         for (int j = 0; j < kernel_stages(kernels->nodes[i])->count; j++)
             weigh_stage(speculation, kernel_stages(kernels->nodes[i])->nodes[j]);
+    }
 }
 
 static void weigh(Speculation *speculation, Node *node)

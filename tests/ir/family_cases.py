@@ -68,6 +68,8 @@ def element(value, dtype):
         return repr(value) if dtype == np.float64 else f"{np.format_float_positional(np.float32(value), trim='0')}f"
     if dtype == np.int64 and value == np.iinfo(np.int64).min:
         return "INT64_MIN"
+    if dtype == np.uint64:
+        return f"{int(value)}u"
     return str(int(value))
 
 

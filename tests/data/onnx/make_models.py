@@ -111,8 +111,31 @@ def bad_bodies():
                                        body=h.make_graph([N("Relu", ["a"], ["b"])], "body", [value("a", [4])], [value("b", [4])]))]))
 
 
+def good_procedures():
+    """Kernels with bodies of their own, for the proofs that machine code and interpreter agree: heap and radix sort, rows of several types, symbols."""
+    def top(number, dtype, dims, k, **attributes):
+        nodes.append(N("TopK", [f"x{number}", f"k{number}"], [f"v{number}", f"i{number}"], **attributes))
+        inputs.append(value(f"x{number}", dims, dtype))
+        inits.append(tensor(f"k{number}", np.array([k], "i8")))
+        shape = list(dims)
+        shape[attributes.get("axis", -1)] = k
+        outputs.extend([value(f"v{number}", shape, dtype), value(f"i{number}", shape, T.INT64)])
+    nodes, inputs, outputs, inits = [], [], [], []
+    top(0, T.FLOAT, [3, 90], 7)
+    top(1, T.FLOAT16, [2, 40, 3], 3, axis=1, largest=0)
+    top(2, T.DOUBLE, [2, 300], 300)
+    top(3, T.UINT64, ["n", 280], 90)
+    top(4, T.INT8, [5, 300], 250, largest=0)
+    top(5, T.BFLOAT16, [2, 33], 4)
+    top(6, T.INT32, ["n", "m"], 2)
+    write("good", "topk", model(nodes, inputs, outputs, inits, opset=24, ir=10))
+    write("good", "det", model([N("Det", ["x"], ["y"]), N("Det", ["z"], ["w"])], [value("x", ["n", 5, 5]), value("z", [3, 2, 2], T.DOUBLE)],
+                               [value("y", ["n"]), value("w", [3], T.DOUBLE)]))
+
+
 def good():
     good_bodies()
+    good_procedures()
     w = np.arange(12, dtype="f4").reshape(3, 4)
     write("good", "dense", model(
         [N("MatMul", ["x", "w"], ["m"], name="product"), N("Add", ["m", "b"], ["s"]), N("Relu", ["s"], ["y"])],
