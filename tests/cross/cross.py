@@ -41,7 +41,7 @@ def compile_model(folder, model, target, *options, environment=None):
 
 
 # NumPy's name of a type, struct's letter.
-LETTERS = {"<f4": "f", "<f8": "d", "<f2": "e", "<i8": "q", "|b1": "B"}
+LETTERS = {"<f4": "f", "<f8": "d", "<f2": "e", "<i8": "q", "<u8": "Q", "<i4": "i", "|i1": "b", "|b1": "B"}
 
 
 class Array:
@@ -100,7 +100,7 @@ class Hosts:
         return outputs(into), said
 
 
-TYPES = {"f32": "<f4", "i64": "<i8", "bool": "|b1"}
+TYPES = {"f32": "<f4", "f64": "<f8", "f16": "<f2", "i64": "<i8", "u64": "<u8", "i32": "<i4", "i8": "|i1", "bool": "|b1"}
 
 
 def inputs_of(folder, model, seed=7):
@@ -110,7 +110,7 @@ def inputs_of(folder, model, seed=7):
     for dtype, dims in re.findall(r"^input .*: (\w+)\[(.*)\]", run(LATHE, "inspect", model), re.MULTILINE):
         shape = [int(d) if d.isdigit() else 3 for d in dims.split(",") if d]
         count, descr = math.prod(shape), TYPES[dtype]
-        values = [generator.uniform(-2, 2) if dtype == "f32" else generator.randrange(2) for _ in range(count)]
+        values = [generator.uniform(-2, 2) if dtype[0] == "f" else generator.randrange(2) for _ in range(count)]
         files.append(folder / f"{model.stem}-{len(files)}.npy")
         Array(descr, shape, struct.pack(f"<{count}{LETTERS[descr]}", *values)).save(files[-1])
     return files
