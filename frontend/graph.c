@@ -285,7 +285,9 @@ static Graph *graph_fill(Importer *importer, const Context *context, const Scope
                          Node *const *given)
 {
     Scope scope = {outer, {.arena = importer->scratch}};
-    const Context inside = {context->opsets, context->attributes, context->path, context->depth + (outer != NULL)};
+    Declared declared = {.graph = proto, .values = {.arena = importer->scratch}};
+    const Context inside = {context->opsets, context->attributes, context->path, context->depth + (outer != NULL),
+                            &declared};
     const Where *where = &importer->file;
     Graph *graph = NEW(importer->ir->arena, Graph);
     graph->name = text_name(importer, where, &proto->name, "a graph's name");

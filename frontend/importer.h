@@ -41,12 +41,20 @@ typedef struct Scope {
     NameMap values; /* Node */
 } Scope;
 
+/* What a graph declares of its outputs; looked into when the length of a list depends on it. */
+typedef struct Declared {
+    const Onnx__GraphProto *graph;
+    NameMap values; /* ValueInfoProto by name, once `known` */
+    bool known;
+} Declared;
+
 /* What the nodes of a graph or function share. */
 typedef struct Context {
     const Opsets *opsets;
     const NameMap *attributes; /* AttributeProto by name, given by the call; NULL outside functions */
     Name path;                 /* names of the calls that lead here, each with a slash; "" outside functions */
     int depth;                 /* graphs and functions around this one */
+    Declared *declared;        /* NULL in functions */
 } Context;
 
 /* A node on its way into the graph: resolved, and then raised to the newest opset. */
@@ -180,6 +188,13 @@ bool control_body(const Control *control, const char *name, size_t inputs, size_
 /* Is the value of this one bool known, and which? Reports what is no bool. */
 bool condition_read(const Control *control, const Node *condition, bool *known, bool *value);
 ControlImport if_import, loop_import, scan_import;
+
+/* ---- lists.c ---- */
+/* Is input i of the draft a list whose length is not a constant, and the operator one that must know it? */
+bool lists_are_open(const Draft *draft);
+/* Gives such lists a length: see lists.c. result_rank: that of the first output as the model declares it, -1 when it does
+ * not. False after a diagnostic. */
+bool lists_settle(Draft *draft, int result_rank);
 
 /* ---- versions.c ---- */
 /* The name that an operator of the default domain has in the newest opset. */

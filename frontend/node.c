@@ -64,6 +64,29 @@ static void seed_give(Draft *draft, const OpRow *row)
         draft->attributes[draft->attribute_count++] = attr_int(ir, "seed", (int64_t)(number | UINT64_C(1) << 32));
 }
 
+/* The rank that the graph declares for the node's first output, when that is one of the graph; -1 when it does not. */
+static int declared_rank(Importer *importer, const Context *context, const Onnx__NodeProto *node)
+{
+    Declared *const declared = context->declared;
+    if (!declared)
+        return -1;
+    if (!declared->known) {
+        const Onnx__GraphProto *const graph = declared->graph;
+        for (size_t i = 0; i < graph->n_output; i++) {
+            const Name name = text_name(importer, &importer->file, &graph->output[i]->name, "an output's name");
+            if (name)
+                names_add(&declared->values, name, graph->output[i]);
+        }
+        declared->known = true;
+    }
+    const Name name = text_name(importer, &importer->file, &node->output[0], "an output's name");
+    const Onnx__ValueInfoProto *const value = name ? names_get(&declared->values, name) : NULL;
+    return value && value->type && value->type->tensor_type && value->type->tensor_type->shape &&
+                   value->type->tensor_type->shape->n_dim <= RANK_MAX
+               ? (int)value->type->tensor_type->shape->n_dim
+               : -1;
+}
+
 /* An operator of the table, in the newest opset's terms. */
 static bool operator_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
                             const Onnx__NodeProto *node, Node **inputs, int input_count, int output_count,
@@ -94,6 +117,8 @@ static bool operator_import(Importer *importer, const Context *context, const Sc
     if (op == OP_NONE)
         return diag_error(importer->diagnostics, EXIT_UNSUPPORTED, where, "the operator is not supported");
     seed_give(&draft, &op_rows[op - OP_TENSOR_FIRST]);
+    if (!*draft.domain && lists_are_open(&draft) && !lists_settle(&draft, declared_rank(importer, context, node)))
+        return false;
     Node *made = tensor_make(importer->ir, op, draft.inputs, draft.input_count, draft.output_count, draft.attributes,
                              draft.attribute_count);
     for (int i = 0; made && i < output_count; i++)

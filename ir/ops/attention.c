@@ -54,8 +54,11 @@ static bool group_find(const Infer *infer, Heads *heads)
     heads->group = index_const(ir, 1);
     if (heads->q_heads == heads->kv_heads)
         return true;
-    if (!const_is_int(heads->q_heads, &many) || !const_is_int(heads->kv_heads, &few))
-        return refused(infer->ir, REFUSED_ATTENTION_HEADS);
+    if (!const_is_int(heads->q_heads, &many) || !const_is_int(heads->kv_heads, &few)) {
+        heads->group = index_floordiv(ir, heads->q_heads, heads->kv_heads);
+        return infer_same_dim(infer, index_mul(ir, heads->group, heads->kv_heads), heads->q_heads,
+                              "the heads of queries are a multiple of those of keys");
+    }
     if (few < 1 || many % few != 0)
         return infer_error(infer, "%lld heads of queries are no multiple of %lld heads of keys", (long long)many,
                            (long long)few);

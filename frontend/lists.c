@@ -1,0 +1,300 @@
+/* Lists of axes, sizes and bounds whose length is a symbolic dim.
+ *
+ * The newest operators take shapes, axes and bounds as tensors, and a model may leave the length of such a tensor open. The rank
+ * of a result depends on it, so it must be known here: from the rank of the data, from the rank that the model declares for the
+ * result, from the number of outputs. Where none of these tells, the list is spread: a bound or a mark for every axis, written at
+ * the places that the list names, which has the rank's length whatever the list's is. */
+#include "frontend/importer.h"
+#include "ir/ops/ops.h"
+
+#include <string.h>
+
+typedef enum Length {
+    LENGTH_RANK,    /* of input 0 */
+    LENGTH_TWICE,   /* twice that */
+    LENGTH_RESULT,  /* rank of output 0, as declared */
+    LENGTH_ADDED,   /* what output 0 has more than input 0 */
+    LENGTH_REMOVED, /* what it has less */
+    LENGTH_OUTPUTS, /* number of outputs */
+    LENGTH_ONE,     /* the list is a scalar */
+} Length;
+
+typedef struct ListRow {
+    const char *op;
+    int input;
+    Length length;
+    bool (*spread)(Draft *draft); /* when the length is not to be known; NULL: then it stays as it is */
+    int axes; /* an input or attribute `axes` gives the length instead of the rank: its input, 0 for the attribute, -1: none */
+} ListRow;
+
+/* ---- nodes ---- */
+
+static Node *make(Draft *draft, Op op, Node *a, Node *b, Node *c, const Attribute *attribute)
+{
+    Node *const inputs[] = {a, b, c};
+    return tensor_make(draft->importer->ir, op, inputs, 1 + (b != NULL) + (c != NULL), 1, attribute, attribute != NULL);
+}
+
+static Node *input_of(const Draft *draft, int i)
+{
+    return i < draft->input_count && !is_omitted(draft->inputs[i]) ? draft->inputs[i] : NULL;
+}
+
+/* Is it a list whose length is not a constant? */
+static bool is_open(const Node *list)
+{
+    int64_t length;
+    return list && list->type.rank == 1 && !const_is_int(list->type.dims[0], &length);
+}
+
+static const Attribute *attribute_of(const Draft *draft, const char *name)
+{
+    for (int i = 0; i < draft->attribute_count; i++)
+        if (strcmp(draft->attributes[i].name, name) == 0)
+            return &draft->attributes[i];
+    return NULL;
+}
+
+static Node *filled(Draft *draft, int count, int64_t value)
+{
+    int64_t *const values = NEW_ARRAY(draft->importer->ir->arena, int64_t, (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        values[i] = value;
+    return constant_ints(draft->importer->ir, values, count);
+}
+
+static Node *counted(Draft *draft, int count)
+{
+    int64_t values[RANK_MAX];
+    for (int i = 0; i < count; i++)
+        values[i] = i;
+    return constant_ints(draft->importer->ir, values, count);
+}
+
+static Node *as_i64(Draft *draft, Node *list)
+{
+    if (!list || list->type.dtype == DTYPE_I64)
+        return list;
+    const Attribute to = attr_int(draft->importer->ir, "to", dtype_info[DTYPE_I64].onnx);
+    return make(draft, OP_Cast, list, NULL, NULL, &to);
+}
+
+/* 0, 1, ... for every entry of the list, an i64 list. */
+static Node *places(Draft *draft, Node *list)
+{
+    Node *const length = make(draft, OP_Shape, list, NULL, NULL, NULL);
+    Node *const none = filled(draft, 1, 0);
+    Node *const scalar = length && none ? make(draft, OP_Squeeze, length, none, NULL, NULL) : NULL;
+    Ir *const ir = draft->importer->ir;
+    return scalar ? make(draft, OP_Range, constant_scalar(ir, DTYPE_I64, 0), scalar, constant_scalar(ir, DTYPE_I64, 1),
+                         NULL)
+                  : NULL;
+}
+
+/* `otherwise` for every axis, the list's entries at the axes it belongs to. */
+static Node *scattered(Draft *draft, int rank, int64_t otherwise, Node *axes, Node *list)
+{
+    return axes && list ? make(draft, OP_ScatterElements, filled(draft, rank, otherwise), axes, list, NULL) : NULL;
+}
+
+/* ---- what is spread ---- */
+
+enum { SLICE_STARTS = 1, SLICE_ENDS, SLICE_AXES, SLICE_STEPS };
+
+static bool slice_spread(Draft *draft)
+{
+    const int rank = draft->inputs[0]->type.rank;
+    static const int64_t otherwise[] = {[SLICE_STARTS] = 0, [SLICE_ENDS] = INT64_MAX, [SLICE_STEPS] = 1};
+    Node *axes = as_i64(draft, input_of(draft, SLICE_AXES));
+    if (!axes)
+        axes = places(draft, draft->inputs[SLICE_STARTS]);
+    for (int i = SLICE_STARTS; i <= SLICE_STEPS && axes; i++) {
+        if (i == SLICE_AXES || !input_of(draft, i))
+            continue;
+        Node *const spread = scattered(draft, rank, otherwise[i], axes, as_i64(draft, draft->inputs[i]));
+        if (!spread)
+            return false;
+        draft->inputs[i] = spread;
+    }
+    if (draft->input_count > SLICE_AXES)
+        draft->inputs[SLICE_AXES] = counted(draft, rank);
+    return axes;
+}
+
+enum { PADS = 1, PADS_AXES = 3 };
+
+/* Half of the pads, at the front of the listed axes or behind them. */
+static Node *pads_half(Draft *draft, Node *pads, Node *axes, bool behind)
+{
+    Node *const length = make(draft, OP_Shape, axes, NULL, NULL, NULL);
+    if (!length)
+        return NULL;
+    Node *const inputs[] = {pads, behind ? length : filled(draft, 1, 0), behind ? filled(draft, 1, INT64_MAX) : length};
+    return scattered(draft, draft->inputs[0]->type.rank, 0, axes,
+                     tensor_make(draft->importer->ir, OP_Slice, inputs, 3, 1, NULL, 0));
+}
+
+static bool pad_spread(Draft *draft)
+{
+    Node *const axes = as_i64(draft, input_of(draft, PADS_AXES)), *const pads = as_i64(draft, draft->inputs[PADS]);
+    if (!axes || !pads || axes->type.rank != 1)
+        return true;
+    Node *const front = pads_half(draft, pads, axes, false), *const back = pads_half(draft, pads, axes, true);
+    const Attribute axis = attr_int(draft->importer->ir, "axis", 0);
+    Node *const both = front && back ? make(draft, OP_Concat, front, back, NULL, &axis) : NULL;
+    if (!both)
+        return false;
+    draft->inputs[PADS] = both;
+    draft->inputs[PADS_AXES] = counted(draft, draft->inputs[0]->type.rank);
+    return true;
+}
+
+/* A reduction along axes that only a run knows, all of them kept: every axis becomes two, one that stays and one that is reduced,
+ * and one of both is 1. */
+static bool reduce_spread(Draft *draft)
+{
+    Ir *const ir = draft->importer->ir;
+    const int rank = draft->inputs[0]->type.rank;
+    const Attribute *const keep = attribute_of(draft, "keepdims"), *const noop = attribute_of(draft, "noop_with_empty_axes");
+    if (keep && keep->integer == 0)
+        return true;
+    Node *const axes = as_i64(draft, draft->inputs[1]), *const zero = filled(draft, 1, 0), *const one = filled(draft, 1, 1);
+    Node *const shape = make(draft, OP_Shape, draft->inputs[0], NULL, NULL, NULL);
+    Node *const length = axes ? make(draft, OP_Shape, axes, NULL, NULL, NULL) : NULL;
+    Node *const ones = length ? make(draft, OP_Expand, one, length, NULL, NULL) : NULL;
+    Node *const marks = scattered(draft, rank, 0, axes, ones);
+    Node *reduced = marks ? make(draft, OP_Equal, marks, one, NULL, NULL) : NULL;
+    if (reduced && !(noop && noop->integer)) {
+        Node *const all = make(draft, OP_Equal, length, zero, NULL, NULL);
+        reduced = all ? make(draft, OP_Or, reduced, all, NULL, NULL) : NULL;
+    }
+    if (!reduced || !shape)
+        return false;
+    const int64_t column = 1, flat = -1;
+    const Attribute axis = attr_int(ir, "axis", 1);
+    Node *const stays = make(draft, OP_Where, reduced, one, shape, NULL), *const goes = make(draft, OP_Where, reduced, shape, one, NULL);
+    Node *const left = stays ? make(draft, OP_Unsqueeze, stays, constant_ints(ir, &column, 1), NULL, NULL) : NULL;
+    Node *const right = goes ? make(draft, OP_Unsqueeze, goes, constant_ints(ir, &column, 1), NULL, NULL) : NULL;
+    Node *const pairs = left && right ? make(draft, OP_Concat, left, right, NULL, &axis) : NULL;
+    Node *const dims = pairs ? make(draft, OP_Reshape, pairs, constant_ints(ir, &flat, 1), NULL, NULL) : NULL;
+    const Attribute allow = attr_int(ir, "allowzero", 1);
+    Node *const apart = dims ? make(draft, OP_Reshape, draft->inputs[0], dims, NULL, &allow) : NULL;
+    if (!apart)
+        return false;
+    int64_t odd[RANK_MAX];
+    for (int i = 0; i < rank; i++)
+        odd[i] = 2 * i + 1;
+    draft->inputs[0] = apart;
+    draft->inputs[1] = constant_ints(ir, odd, rank);
+    for (int i = 0; i < draft->attribute_count; i++)
+        if (strcmp(draft->attributes[i].name, "keepdims") == 0)
+            draft->attributes[i--] = draft->attributes[--draft->attribute_count];
+    draft->attributes[draft->attribute_count++] = attr_int(ir, "keepdims", 0);
+    return true;
+}
+
+#define REDUCTION(name) {name, 1, LENGTH_REMOVED, reduce_spread, -1}
+static const ListRow rows[] = {
+    {"Reshape", 1, LENGTH_RESULT, NULL, -1},
+    {"Expand", 1, LENGTH_RESULT, NULL, -1},
+    {"ConstantOfShape", 0, LENGTH_RESULT, NULL, -1},
+    {"AffineGrid", 1, LENGTH_RESULT, NULL, -1},
+    {"Tile", 1, LENGTH_RANK, NULL, -1},
+    {"CenterCropPad", 1, LENGTH_RANK, NULL, 0},
+    {"Resize", 2, LENGTH_RANK, NULL, 0},
+    {"Resize", 3, LENGTH_RANK, NULL, 0},
+    {"Unsqueeze", 1, LENGTH_ADDED, NULL, -1},
+    {"Squeeze", 1, LENGTH_REMOVED, NULL, -1},
+    {"Split", 1, LENGTH_OUTPUTS, NULL, -1},
+    {"Pad", 1, LENGTH_TWICE, pad_spread, PADS_AXES},
+    {"Slice", 1, LENGTH_RANK, slice_spread, SLICE_AXES},
+    {"QLinearMatMul", 1, LENGTH_ONE, NULL, -1},
+    {"QLinearMatMul", 2, LENGTH_ONE, NULL, -1},
+    {"QLinearMatMul", 6, LENGTH_ONE, NULL, -1},
+    {"QLinearMatMul", 7, LENGTH_ONE, NULL, -1},
+    REDUCTION("ReduceL1"),
+    REDUCTION("ReduceL2"),
+    REDUCTION("ReduceLogSum"),
+    REDUCTION("ReduceLogSumExp"),
+    REDUCTION("ReduceMax"),
+    REDUCTION("ReduceMean"),
+    REDUCTION("ReduceMin"),
+    REDUCTION("ReduceProd"),
+    REDUCTION("ReduceSum"),
+    REDUCTION("ReduceSumSquare"),
+};
+
+/* ---- lengths ---- */
+
+/* -1: not to be known. */
+static int length_find(const Draft *draft, const ListRow *row, int result_rank)
+{
+    const int rank = draft->input_count ? draft->inputs[0]->type.rank : 0;
+    switch (row->length) {
+    case LENGTH_RANK:
+    case LENGTH_TWICE:
+        if (row->axes == 0 && attribute_of(draft, "axes"))
+            return attribute_of(draft, "axes")->count;
+        if (row->axes > 0 && input_of(draft, row->axes))
+            return -1;
+        if (row->spread == slice_spread) /* bounds may be given of the first axes only */
+            return -1;
+        return row->length == LENGTH_TWICE ? 2 * rank : rank;
+    case LENGTH_RESULT:
+        return result_rank;
+    case LENGTH_ADDED:
+        return result_rank < 0 ? -1 : result_rank - rank;
+    case LENGTH_REMOVED: {
+        const Attribute *const keep = attribute_of(draft, "keepdims");
+        const bool kept = row->spread == reduce_spread && (!keep || keep->integer != 0);
+        return result_rank < 0 || kept ? -1 : rank - result_rank;
+    }
+    case LENGTH_OUTPUTS:
+        return draft->output_count;
+    case LENGTH_ONE:
+        return 1;
+    }
+    return -1;
+}
+
+/* The list with its length as a constant, which a run checks. */
+static Node *list_of(Draft *draft, Node *list, int length)
+{
+    Ir *const ir = draft->importer->ir;
+    Node *const wanted = index_const(ir, length);
+    const char *const text = arena_format(ir->arena, "a list of %s must have %d entries", draft->op, length);
+    if (!run_check(ir, scalar2(ir, OP_eq, list->type.dims[0], wanted), text)) {
+        diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s", text);
+        return NULL;
+    }
+    const int64_t dims = length;
+    return make(draft, OP_Reshape, list, constant_ints(ir, &dims, 1), NULL, NULL);
+}
+
+bool lists_are_open(const Draft *draft)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].op, draft->op) == 0 && is_open(input_of(draft, rows[i].input)))
+            return true;
+    return false;
+}
+
+bool lists_settle(Draft *draft, int result_rank)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const ListRow *const row = &rows[i];
+        if (strcmp(row->op, draft->op) != 0 || !is_open(input_of(draft, row->input)))
+            continue;
+        const int length = length_find(draft, row, result_rank);
+        if (length >= 0 && length <= 2 * RANK_MAX) {
+            Node *const list = list_of(draft, draft->inputs[row->input], length);
+            if (!list)
+                return false;
+            draft->inputs[row->input] = list;
+        } else if (row->spread && draft->inputs[0]->type.rank > 0 && draft->inputs[0]->type.rank <= RANK_MAX / 2 &&
+                   !row->spread(draft)) {
+            return false;
+        }
+    }
+    return true;
+}
