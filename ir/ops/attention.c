@@ -110,8 +110,7 @@ static bool mask_check(const Infer *infer, const Heads *heads)
     if (mask.rank < 1 || mask.rank > 4)
         return infer_error(infer, "the mask must have 1 to 4 dimensions, not %s", type_text(ir, mask));
     for (int i = 0; i < mask.rank - 1; i++)
-        if (!index_is(mask.dims[i], 1) &&
-            !infer_same_dim(infer, mask.dims[i], dims[4 - mask.rank + i], "mask and scores"))
+        if (!infer_broadcast_onto(infer, mask.dims[i], dims[4 - mask.rank + i], "mask and scores"))
             return false;
     return run_check(ir, scalar2(ir, OP_le, mask.dims[mask.rank - 1], heads->total),
                      "Attention: the mask is longer than the keys") ||
@@ -281,9 +280,11 @@ static Node *biased(Lower *lower, const Heads *heads, const HeadAxes *axes, Node
     if (lower_has(lower, MASK)) {
         Node *const mask = lower_in(lower, MASK);
         const int rank = mask->type.rank;
+        Node *const extents[4] = {heads->batch, heads->q_heads, heads->queries, heads->total};
         Node *at[4];
         for (int i = 0; i < rank; i++)
-            at[i] = i < rank - 1 && index_is(mask->type.dims[i], 1) ? index_const(ir, 0) : axes->at[4 - rank + i];
+            at[i] = i < rank - 1 ? broadcast_index(ir, mask->type.dims[i], extents[4 - rank + i], axes->at[4 - rank + i])
+                                 : axes->at[3];
         Node *const inside = scalar2(ir, OP_lt, axes->last, mask->type.dims[rank - 1]);
         Node *const element = lower_at(lower, mask, at);
         if (mask->type.dtype == DTYPE_BOOL) {

@@ -54,6 +54,29 @@ bool infer_same_dim(const Infer *infer, Node *a, Node *b, const char *what)
     return run_check(ir, equal, text) || infer_error(infer, "%s: %s is not %s", what, dim_text(ir, a), dim_text(ir, b));
 }
 
+bool infer_broadcast_onto(const Infer *infer, Node *dim, Node *onto, const char *what)
+{
+    Ir *const ir = infer->ir;
+    int64_t known;
+    Node *const one = scalar2(ir, OP_eq, dim, index_const(ir, 1));
+    if (const_is_int(one, &known))
+        return known != 0 || infer_same_dim(infer, dim, onto, what);
+    const char *const text = arena_format(ir->arena, "%s: %s must be %s or 1", what, dim_text(ir, dim), dim_text(ir, onto));
+    return run_check(ir, scalar2(ir, OP_or, one, scalar2(ir, OP_eq, dim, onto)), text);
+}
+
+bool infer_broadcasts_onto(const Infer *infer, int i, Type onto)
+{
+    const Type type = infer_type(infer, i);
+    const char *const what = arena_format(infer->ir->arena, "input %d does not broadcast to %s", i, type_text(infer->ir, onto));
+    if (type.rank > onto.rank)
+        return infer_error(infer, "input %d is %s and does not broadcast to %s", i, type_text(infer->ir, type), type_text(infer->ir, onto));
+    for (int axis = 0; axis < type.rank; axis++)
+        if (!infer_broadcast_onto(infer, type.dims[axis], onto.dims[onto.rank - type.rank + axis], what))
+            return false;
+    return true;
+}
+
 bool infer_broadcast_dim(const Infer *infer, Node *a, Node *b, Node **result)
 {
     if (a == b || index_is(b, 1)) {
@@ -61,7 +84,20 @@ bool infer_broadcast_dim(const Infer *infer, Node *a, Node *b, Node **result)
         return true;
     }
     *result = b;
-    return index_is(a, 1) || infer_same_dim(infer, a, b, "dims cannot be broadcast");
+    if (index_is(a, 1))
+        return true;
+    Ir *const ir = infer->ir;
+    int64_t known;
+    Node *const one = index_const(ir, 1);
+    Node *const a_is_one = scalar2(ir, OP_eq, a, one), *const b_is_one = scalar2(ir, OP_eq, b, one);
+    Node *const either = scalar2(ir, OP_or, a_is_one, b_is_one);
+    if (const_is_int(either, &known)) /* neither can be 1 */
+        return infer_same_dim(infer, a, b, "dims cannot be broadcast");
+    *result = scalar3(ir, OP_select, a_is_one, b, a);
+    const char *const text =
+        arena_format(ir->arena, "dims cannot be broadcast: %s and %s must be equal, or one of them 1", dim_text(ir, a), dim_text(ir, b));
+    return run_check(ir, scalar2(ir, OP_or, either, scalar2(ir, OP_eq, a, b)), text) ||
+           infer_error(infer, "dims cannot be broadcast: %s is not %s", dim_text(ir, a), dim_text(ir, b));
 }
 
 bool infer_broadcast(const Infer *infer, const Type *types, int count, Dtype dtype, Type *result)

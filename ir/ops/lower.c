@@ -52,12 +52,26 @@ Node *lower_at(Lower *lower, Node *buffer, Node *const *indices)
     return cast_make(lower->ir, at_make(lower->ir, buffer, indices), dtype_compute(buffer->type.dtype));
 }
 
+Node *broadcast_index(Ir *ir, Node *dim, Node *extent, Node *index)
+{
+    if (index_is(dim, 1))
+        return index_const(ir, 0);
+    const bool open = dim->op != OP_const && dim != extent; /* only a run knows whether it is 1 */
+    return open ? index_min(ir, index, index_sub(ir, dim, index_const(ir, 1))) : index;
+}
+
+/* An index that is no axis runs over the dim itself. */
+static Node *extent_of(Node *dim, const Node *index)
+{
+    return index->op == OP_axis && index->input_count ? index->inputs[0] : dim;
+}
+
 Node *lower_at_broadcast(Lower *lower, Node *buffer, Node *const *indices, int rank)
 {
     Node *own[RANK_MAX];
     const int skip = rank - buffer->type.rank;
     for (int i = 0; i < buffer->type.rank; i++)
-        own[i] = index_is(buffer->type.dims[i], 1) ? index_const(lower->ir, 0) : indices[skip + i];
+        own[i] = broadcast_index(lower->ir, buffer->type.dims[i], extent_of(buffer->type.dims[i], indices[skip + i]), indices[skip + i]);
     return lower_at(lower, buffer, own);
 }
 

@@ -39,6 +39,8 @@ void lower_axes(Lower *lower, Type type, Node **axes);
 Node *lower_axis(Lower *lower, const char *name, Node *extent);
 /* The element of `buffer` at logical indices, in its compute type. */
 Node *lower_at(Lower *lower, Node *buffer, Node *const *indices);
+/* Where `index`, which runs over `extent`, lies along a dim that is the extent or 1. */
+Node *broadcast_index(Ir *ir, Node *dim, Node *extent, Node *index);
 /* As lower_at, with `indices` of the larger rank aligned at the end and dims of extent 1 read at 0. */
 Node *lower_at_broadcast(Lower *lower, Node *buffer, Node *const *indices, int rank);
 /* buffer[axes...] = value, for all axes. */

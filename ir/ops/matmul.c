@@ -48,7 +48,7 @@ static int batch_indices(Ir *ir, Type operand, Node *const *batch, int batch_ran
 {
     const int own = operand.rank > 2 ? operand.rank - 2 : 0;
     for (int i = 0; i < own; i++)
-        indices[i] = index_is(operand.dims[i], 1) ? index_const(ir, 0) : batch[batch_rank - own + i];
+        indices[i] = broadcast_index(ir, operand.dims[i], batch[batch_rank - own + i]->inputs[0], batch[batch_rank - own + i]);
     return own;
 }
 
@@ -100,7 +100,7 @@ bool gemm_shape(Infer *infer)
     const Type c = infer_type(infer, 2);
     for (int i = 0; i < c.rank; i++) {
         const int axis = i + 2 - c.rank;
-        if (axis < 0 || (!index_is(c.dims[i], 1) && !infer_same_dim(infer, c.dims[i], dims[axis], "C and the result of Gemm")))
+        if (axis < 0 || !infer_broadcast_onto(infer, c.dims[i], dims[axis], "C and the result of Gemm"))
             return infer_error(infer, "C is %s and does not broadcast to %s", type_text(ir, c), type_text(ir, infer->types[0]));
     }
     return true;

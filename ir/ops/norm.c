@@ -181,14 +181,11 @@ bool layer_norm_shape(Infer *infer)
     for (int i = 1; i < 3; i++) {
         if (!infer_has(infer, i))
             continue;
-        Type result;
-        const Type types[2] = {infer_type(infer, i), x};
-        if (types[0].dtype != x.dtype)
-            return infer_error(infer, "input %d is %s but input 0 is %s, their types must agree", i, type_text(ir, types[0]), type_text(ir, x));
-        if (!infer_broadcast(infer, types, 2, x.dtype, &result))
+        const Type type = infer_type(infer, i);
+        if (type.dtype != x.dtype)
+            return infer_error(infer, "input %d is %s but input 0 is %s, their types must agree", i, type_text(ir, type), type_text(ir, x));
+        if (!infer_broadcasts_onto(infer, i, x))
             return false;
-        if (!type_equal(result, x))
-            return infer_error(infer, "input %d is %s and does not broadcast to %s", i, type_text(ir, types[0]), type_text(ir, x));
     }
     infer->types[0] = x;
     Node *dims[RANK_MAX];

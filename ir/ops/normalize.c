@@ -64,21 +64,13 @@ bool rms_norm_shape(Infer *infer)
 {
     Ir *const ir = infer->ir;
     const Type x = infer_type(infer, 0), scale = infer_type(infer, 1);
-    const Type types[2] = {scale, x};
-    Type result;
     int axis;
     if (!infer_axis(infer, attribute_int(infer->node, "axis", -1), x.rank, false, &axis) || !stash_check(infer))
         return false;
     if (!dtype_is_float(scale.dtype))
         return infer_error(infer, "scale is %s, no float", type_text(ir, scale));
-    if (!infer_broadcast(infer, types, 2, scale.dtype, &result))
+    if (!infer_broadcasts_onto(infer, 1, x))
         return false;
-    if (result.rank != x.rank)
-        return infer_error(infer, "scale is %s and does not broadcast to %s", type_text(ir, scale), type_text(ir, x));
-    for (int i = 0; i < x.rank; i++)
-        if (result.dims[i] != x.dims[i])
-            return infer_error(infer, "scale is %s and does not broadcast to %s", type_text(ir, scale),
-                               type_text(ir, x));
     infer->types[0] = x;
     infer->types[0].dtype = scale.dtype;
     return true;

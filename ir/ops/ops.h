@@ -141,8 +141,12 @@ const char *type_text(Ir *ir, Type type);
 /* An axis attribute or value brought into 0..rank-1 (rank itself allowed when `after`); reports when it is outside. */
 bool infer_axis(const Infer *infer, int64_t given, int rank, bool after, int *axis);
 /* The two dims are the same, are proven equal, or one is 1 (*result is then the other). Symbolic pairs that are not proven equal get a
- * run-time check. Reports and returns false when they cannot be equal. */
+ * run-time check that they are so. Reports and returns false when they cannot be equal. */
 bool infer_broadcast_dim(const Infer *infer, Node *a, Node *b, Node **result);
+/* `dim` must be `onto` or 1: constants are compared, symbolic ones become a run-time check. */
+bool infer_broadcast_onto(const Infer *infer, Node *dim, Node *onto, const char *what);
+/* Every dim of input i, aligned at the end, to that of `onto`. */
+bool infer_broadcasts_onto(const Infer *infer, int i, Type onto);
 bool infer_broadcast(const Infer *infer, const Type *types, int count, Dtype dtype, Type *result);
 /* Both dims must be equal: constants are compared, symbolic ones become a run-time check. */
 bool infer_same_dim(const Infer *infer, Node *a, Node *b, const char *what);

@@ -42,8 +42,8 @@ static bool parameter_check(const Infer *infer, int input, Type matrix, int axis
     if (index_is(type_elements(ir, type), 1) && type.rank <= matrix.rank)
         return true;
     if (type.rank == 1)
-        return infer_same_dim(infer, type.dims[0], matrix.dims[axis],
-                              "a parameter and the rows or columns that it is for");
+        return infer_broadcast_onto(infer, type.dims[0], matrix.dims[axis],
+                                    "a parameter and the rows or columns that it is for");
     if (type.rank != matrix.rank)
         return infer_error(infer, "input %d is %s, which does not fit %s", input, type_text(ir, type),
                            type_text(ir, matrix));
@@ -112,7 +112,7 @@ static Node *parameter_at(Lower *lower, int input, Node *const *at, int rank, in
 {
     Node *const buffer = lower_in(lower, input);
     if (buffer->type.rank == 1 && !index_is(buffer->type.dims[0], 1))
-        return lower_at(lower, buffer, &at[axis]);
+        return lower_at_broadcast(lower, buffer, &at[axis], 1);
     return lower_at_broadcast(lower, buffer, at, rank);
 }
 
@@ -132,7 +132,7 @@ static void matrix_indices(Lower *lower, Type matrix, Type out, Node *const *axe
 {
     const int own = matrix.rank - 2, skip = out.rank - 2 - own;
     for (int i = 0; i < own; i++)
-        at[i] = index_is(matrix.dims[i], 1) ? index_const(lower->ir, 0) : axes[skip + i];
+        at[i] = broadcast_index(lower->ir, matrix.dims[i], axes[skip + i]->inputs[0], axes[skip + i]);
     at[own] = row;
     at[own + 1] = column;
 }
