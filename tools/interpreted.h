@@ -1,0 +1,16 @@
+/* A model run by the interpreter: run --backend interpreter, and what validate compares with. */
+#ifndef LATHE_TOOLS_INTERPRETED_H
+#define LATHE_TOOLS_INTERPRETED_H
+
+#include "tools/pipeline.h"
+#include "tools/tensorfile.h"
+
+typedef struct Interpreted {
+    HostValue *inputs, *outputs; /* with names */
+    int input_count, output_count;
+} Interpreted;
+
+/* The pipeline has its graph. `given`: one value per input of the model; NULL: bound from the command line. */
+bool interpreted_run(Pipeline *pipeline, const HostValue *given, Interpreted *result);
+
+#endif
