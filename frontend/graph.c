@@ -206,8 +206,7 @@ static bool declared_check(Importer *importer, const Onnx__ValueInfoProto *decla
                            Type type)
 {
     const Where *where = &importer->file;
-    const char *what =
-        arena_format(importer->scratch, "%s \"%s\"", kind, diag_quote(importer->scratch, name, 100));
+    const char *what = arena_format(importer->scratch, "%s \"%s\"", kind, diag_quote(importer->scratch, name, 100));
     if (!declared->type)
         return true;
     const Onnx__TypeProto__Tensor *tensor = declared->type->tensor_type;
@@ -296,11 +295,12 @@ static Graph *graph_fill(Importer *importer, const Context *context, const Scope
                    importer->limits.nesting);
         return NULL;
     }
-    const bool good = graph->name && initializers_import(importer, proto, &scope) &&
-                      (given ? inputs_bind(importer, proto, given, &scope)
-                             : inputs_import(importer, proto, &scope, graph)) &&
-                      nodes_import(importer, &inside, &scope, proto->node, proto->n_node) &&
-                      outputs_import(importer, proto, &scope, graph);
+    const bool good =
+        graph->name && initializers_import(importer, proto, &scope) &&
+        (given ? inputs_bind(importer, proto, given, &scope) : inputs_import(importer, proto, &scope, graph)) &&
+        nodes_import(importer, &inside, &scope, proto->node, proto->n_node) &&
+        (outer || !importer->options->keep_values || values_keep(importer, &inside, &scope, proto)) &&
+        outputs_import(importer, proto, &scope, graph);
     return good ? graph : NULL;
 }
 

@@ -276,6 +276,8 @@ static bool model_import(Importer *importer, ImportedModel *model)
     model->inputs = values_list(arena, graph->inputs, graph->input_names, model->input_count = graph->input_count);
     model->outputs = values_list(arena, graph->outputs, graph->output_names, model->output_count = graph->output_count);
     model->dims = importer->dims;
+    model->kept = importer->kept;
+    model->kept_count = importer->kept_count;
     model->dim_count = importer->dim_count;
     model->files = files_list(importer, &model->file_count);
     model->open = importer->files;

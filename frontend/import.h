@@ -40,7 +40,17 @@ typedef struct ImportOptions {
     const ShapeOption *shapes;
     const DimOption *dims;
     ImportLimits limits;
+    bool keep_values; /* fills in ImportedModel.kept */
 } ImportOptions;
+
+/* A tensor that a node of the model's own graph makes. */
+typedef struct KeptValue {
+    Name name;
+    Node *node; /* what makes it in the graph; no two have the same */
+    const Where *where;
+    int input_count; /* of the ONNX node */
+    const Name *inputs;
+} KeptValue;
 
 typedef struct ImportedValue {
     Name name;
@@ -72,6 +82,8 @@ typedef struct ImportedModel {
     const ImportedDim *dims;               /* symbolic dims */
     const ImportedText *metadata;
     const Name *files;  /* everything that was read, the model first */
+    int kept_count;         /* with ImportOptions.keep_values: in the order of the nodes */
+    const KeptValue *kept;
     struct Files *open; /* private */
 } ImportedModel;
 

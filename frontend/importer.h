@@ -28,6 +28,8 @@ typedef struct Importer {
     ImportedDim *dims; /* in the order in which they were met */
     int dim_count, dim_capacity;
     uint64_t nodes; /* imported so far */
+    int kept_count; /* with options->keep_values */
+    KeptValue *kept;
 } Importer;
 
 typedef struct Opsets {
@@ -128,6 +130,8 @@ Node *constant_import(Importer *importer, const Context *context, const Where *w
 /* ---- graph.c, node.c, order.c ---- */
 Node *scope_find(const Scope *scope, Name name);
 bool scope_add(Importer *importer, const Where *where, Scope *scope, Name name, Node *node);
+/* keep.c: remembers the tensors that the nodes of the model's own graph make; false after a diagnostic. */
+bool values_keep(Importer *importer, const Context *context, const Scope *scope, const Onnx__GraphProto *graph);
 /* Bodies have the scope `outer` around them; the model has NULL. */
 Graph *graph_import(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *graph);
 /* As graph_import, with values of the graph around it in the place of its inputs: as many as it has. */

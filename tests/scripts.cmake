@@ -14,6 +14,13 @@ if(TARGET lathe)
   add_test(NAME house/operators COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/operators.py $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR})
 endif()
 
+# Which node is wrong?
+if(TARGET lathe)
+  add_test(NAME tools/validate COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/validate.py $<TARGET_FILE:lathe>
+           ${CMAKE_SOURCE_DIR}/examples/digits/digits.onnx)
+  set_tests_properties(tools/validate PROPERTIES SKIP_RETURN_CODE 77)
+endif()
+
 # The tests of the onnx package: a third of them that has every operator, and all of them at night.
 if(TARGET lathe)
   set(conformance ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/conformance/conformance.py $<TARGET_FILE:lathe> --cache ${CMAKE_BINARY_DIR}/conformance-cache)

@@ -107,7 +107,8 @@ bool pipeline_import(Pipeline *pipeline, const char *path)
                                   .shape_count = shape_count,
                                   .shapes = shapes,
                                   .dim_count = dim_count,
-                                  .dims = dims};
+                                  .dims = dims,
+                                  .keep_values = options->verb == VERB_VALIDATE};
     breadcrumb("import", NULL);
     pipeline->imported = onnx_import(pipeline->ir, path, &import, &pipeline->model);
     breadcrumb(NULL, NULL);

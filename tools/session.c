@@ -148,12 +148,12 @@ static bool explain(const Session *session)
     return false;
 }
 
-bool session_open(Session *session, const Options *options, bool fill)
+/* The library is there. */
+static bool session_start(Session *session, bool fill)
 {
-    *session = (Session){.options = options};
+    const Options *const options = session->options;
     Library *const library = &session->library;
-    if (!library_open(library, options, options->arguments[0]) ||
-        !library_start(library, (int)option_integer(options, OPTION_THREADS)))
+    if (!library_start(library, (int)option_integer(options, OPTION_THREADS)))
         return false;
     const lathe_model_v1 *const model = library->model;
     int64_t *const sizes = NEW_ARRAY(options->arena, int64_t, (size_t)model->symbol_count + 1);
@@ -166,6 +166,18 @@ bool session_open(Session *session, const Options *options, bool fill)
     HostSpec *const specs = sized_specs(session, sizes, made);
     return session_fits(session, specs) && inputs_bind(session->inputs, specs, model->input_count, &filled) &&
            (library_prepare(library, options, session->inputs, session->outputs) || explain(session));
+}
+
+bool session_open(Session *session, const Options *options, bool fill)
+{
+    *session = (Session){.options = options};
+    return library_open(&session->library, options, options->arguments[0]) && session_start(session, fill);
+}
+
+bool session_build(Session *session, const Options *options, Pipeline *pipeline, bool fill)
+{
+    *session = (Session){.options = options};
+    return library_build(&session->library, pipeline) && session_start(session, fill);
 }
 
 void session_close(Session *session)

@@ -14,6 +14,8 @@ typedef struct Session {
  * of generated inputs are. With `fill`, inputs that are not given are random, dims that are left open are the least
  * possible (at least 1), and integers that shapes are made of are 1. Always to be closed. */
 bool session_open(Session *session, const Options *options, bool fill);
+/* The same from a pipeline that has its graph. */
+bool session_build(Session *session, const Options *options, Pipeline *pipeline, bool fill);
 void session_close(Session *session);
 /* One run; the nanoseconds that it took. */
 bool session_run(Session *session, int64_t *nanoseconds);
