@@ -279,6 +279,13 @@ static bool outputs_import(Importer *importer, const Onnx__GraphProto *proto, co
     return true;
 }
 
+static bool nodes_import_kept(Importer *importer, const Context *context, Scope *scope, const Onnx__GraphProto *proto)
+{
+    const bool good = nodes_import(importer, context, scope, proto->node, proto->n_node);
+    const bool keep = !scope->outer && importer->options->keep_values;
+    return (!keep || values_keep(importer, context, scope, proto)) && good;
+}
+
 /* given: what stands for the inputs, NULL for inputs of its own */
 static Graph *graph_fill(Importer *importer, const Context *context, const Scope *outer, const Onnx__GraphProto *proto,
                          Node *const *given)
@@ -298,9 +305,7 @@ static Graph *graph_fill(Importer *importer, const Context *context, const Scope
     const bool good =
         graph->name && initializers_import(importer, proto, &scope) &&
         (given ? inputs_bind(importer, proto, given, &scope) : inputs_import(importer, proto, &scope, graph)) &&
-        nodes_import(importer, &inside, &scope, proto->node, proto->n_node) &&
-        (outer || !importer->options->keep_values || values_keep(importer, &inside, &scope, proto)) &&
-        outputs_import(importer, proto, &scope, graph);
+        nodes_import_kept(importer, &inside, &scope, proto) && outputs_import(importer, proto, &scope, graph);
     return good ? graph : NULL;
 }
 

@@ -262,9 +262,17 @@ static bool model_import(Importer *importer, ImportedModel *model)
         !model_opsets(importer, &opsets) || !functions_import(importer))
         return false;
     const Context context = {&opsets, NULL, "", 0};
-    if (!nodes_supported(importer, &context, importer->model->graph) || !metadata_import(importer, model))
+    const int errors = importer->diagnostics->error_count;
+    const bool supported = nodes_supported(importer, &context, importer->model->graph);
+    if ((!supported && !importer->options->keep_values) || !metadata_import(importer, model))
         return false;
     Graph *graph = graph_import(importer, &context, NULL, importer->model->graph);
+    model->values = importer->values;
+    model->value_count = importer->value_count;
+    if (!supported)
+        diag_keep_first(importer->diagnostics, errors); /* of what came after it, none is news */
+    if (!supported)
+        return false;
     if (!graph || !dim_options_used(importer))
         return false;
     Arena *arena = importer->ir->arena;

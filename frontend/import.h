@@ -40,7 +40,7 @@ typedef struct ImportOptions {
     const ShapeOption *shapes;
     const DimOption *dims;
     ImportLimits limits;
-    bool keep_values; /* fills in ImportedModel.kept */
+    bool keep_values; /* fills in ImportedModel.kept and .values, the latter also when the import fails, with what was there by then */
 } ImportOptions;
 
 /* A tensor that a node of the model's own graph makes. */
@@ -84,6 +84,8 @@ typedef struct ImportedModel {
     const Name *files;  /* everything that was read, the model first */
     int kept_count;         /* with ImportOptions.keep_values: in the order of the nodes */
     const KeptValue *kept;
+    int value_count; /* with ImportOptions.keep_values: the values of all nodes of the model's own graph */
+    const ImportedValue *values;
     struct Files *open; /* private */
 } ImportedModel;
 

@@ -30,6 +30,8 @@ typedef struct Importer {
     uint64_t nodes; /* imported so far */
     int kept_count; /* with options->keep_values */
     KeptValue *kept;
+    int value_count;
+    ImportedValue *values;
 } Importer;
 
 typedef struct Opsets {

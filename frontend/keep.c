@@ -31,6 +31,7 @@ bool values_keep(Importer *importer, const Context *context, const Scope *scope,
     for (size_t i = 0; i < graph->n_node; i++)
         most += graph->node[i]->n_output;
     importer->kept = NEW_ARRAY(importer->ir->arena, KeptValue, most + 1);
+    importer->values = NEW_ARRAY(importer->ir->arena, ImportedValue, most + 1);
     NodeMap seen;
     map_open(&seen, importer->scratch);
     for (size_t i = 0; i < graph->n_node; i++) {
@@ -41,6 +42,8 @@ bool values_keep(Importer *importer, const Context *context, const Scope *scope,
             Node *const value = name && *name ? scope_find(scope, name) : NULL;
             if (!name)
                 return false;
+            if (value)
+                importer->values[importer->value_count++] = (ImportedValue){name, value->type};
             if (!value || !wanted(value) || map_has(&seen, value))
                 continue;
             map_set(&seen, value, value);
