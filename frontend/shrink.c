@@ -393,16 +393,20 @@ static void inputs_pack(Packing *packing)
         }
 }
 
-/* With changed dims the types of results are not known. */
+/* With changed dims the shapes of results are not known. */
 static void output_add(Packing *packing, Name name)
 {
     const Onnx__GraphProto *const from = packing->shrink->graph;
-    const bool known = packing->choice->dim_count == 0;
     Onnx__TypeProto *type = NULL;
-    for (size_t i = 0; i < from->n_output && !type && known; i++)
+    for (size_t i = 0; i < from->n_output && !type; i++)
         if (name_of(packing->shrink, &from->output[i]->name) == name)
             type = from->output[i]->type;
-    type = type || !known ? type : value_type(packing, name);
+    type = type ? type : value_type(packing, name);
+    if (packing->choice->dim_count && type && type->tensor_type) {
+        const int element = type->tensor_type->elem_type;
+        type = tensor_type(packing, element, 0, NULL, NULL);
+        type->tensor_type->shape = NULL;
+    }
     packing->graph.output[packing->graph.n_output++] = value_info(packing, name, type);
 }
 
