@@ -275,7 +275,7 @@ void *block_take(Block *block, uint64_t count, uint64_t size);
 int check_symbols(Context *context);                     /* context->symbols in their ranges */
 int check_symbol_elements(Context *context);             /* fills the symbols that are elements of inputs */
 int check_pointers(Context *context, const Plan *plan, bool outputs); /* context->tensors: NULL, alignment, overlap; all, or inputs */
-bool check_form(const Context *context, uint32_t tensor); /* is the input or output, by number in context->tensors, a tensor? */
+bool check_form(const Context *context, uint32_t tensor); /* is the input or output, by number in context->tensors, a tensor in any case? */
 int check_dl_inputs(Context *context, lathe_tensor *const *inputs, int count);   /* type, rank; fills tensors and symbols */
 int check_dl_outputs(Context *context, lathe_tensor *const *outputs, int count); /* type, rank; fills tensors */
 int check_item(Context *context, const lathe_tensor_info *info, const lathe_tensor *tensor); /* of a sequence: all about it */

@@ -64,7 +64,8 @@ typedef struct lathe_tensor {
 typedef enum lathe_form {
     LATHE_TENSOR = 0,   /* `tensor`. Strings: dtype code 3, 64 bits; elements: const char * in 64 bits, UTF-8, not NULL */
     LATHE_SEQUENCE = 1, /* `count` items, tensors of one type */
-    LATHE_NOTHING = 2   /* an optional value that is not there */
+    LATHE_NOTHING = 2,  /* an optional value that is not there */
+    LATHE_OPTIONAL = 4  /* in forms of inputs and outputs, added: may be LATHE_NOTHING */
 } lathe_form;
 
 typedef struct lathe_value {

@@ -76,7 +76,7 @@ typedef struct lathe_body {
 
 /* What a slot holds: for checks of the caller's inputs, and for empty sequences. rank -2: not known; dims -1: not known. */
 typedef struct lathe_slot {
-    int32_t form, dtype, rank; /* form: LATHE_TENSOR ... of lathe_model.h */
+    int32_t form, dtype, rank; /* form: LATHE_TENSOR or LATHE_SEQUENCE, also of optional values */
     const int64_t *dims;
 } lathe_slot;
 
@@ -85,8 +85,8 @@ typedef struct lathe_walker lathe_walker;
 extern const lathe_walker lathe_rt_walker;
 extern const lathe_api lathe_rt_script_api; /* instead of lathe_rt_api */
 
-/* What a generated NAME_run calls. inputs: data of tensors, const lathe_value * of other values; outputs: NULL where only a run knows the
- * size of some; then lathe_rt_output, which is NAME_output, tells. */
+/* What a generated NAME_run calls. inputs: data of tensors, const lathe_value * of what input_forms says is no plain tensor; outputs:
+ * NULL where only a run knows the size of some; then lathe_rt_output, which is NAME_output, tells. */
 int lathe_rt_script_run(lathe_context *context, const void *const *inputs, void *const *outputs, const int64_t *symbols);
 const lathe_value *lathe_rt_output(lathe_context *context, int output);
 

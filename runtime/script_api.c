@@ -159,8 +159,8 @@ static int input_take(Run *run, uint32_t input, const lathe_tensor *tensor, cons
     int code = LATHE_OK;
     if (other != NULL && other->form == LATHE_SEQUENCE)
         code = sequence_take(run, other, info, &value);
-    else if (tensor != NULL)
-        code = tensor_take(run, tensor, info->dtype, info->name, &value);
+    else if (tensor != NULL || (other != NULL && other->form == LATHE_TENSOR))
+        code = tensor_take(run, tensor != NULL ? tensor : &other->tensor, info->dtype, info->name, &value);
     else if ((value = value_nothing(run, NULL)) == NULL)
         code = LATHE_E_MEMORY;
     const int32_t slot = run->script->bodies[0].inputs[input];
@@ -179,7 +179,7 @@ static void slots_clear(Run *run)
     }
 }
 
-/* tensors: NULL entries where the input is not there or no tensor; others: may be NULL, or what stands in those places. */
+/* tensors: NULL entries where the input is not there or no plain tensor; others: may be NULL, or what stands in those places. */
 static int inputs_take(Run *run, lathe_tensor *const *tensors, const lathe_value *others)
 {
     script_forget(run);
@@ -275,21 +275,39 @@ static int results_show(Run *run)
 
 /* --- plain pointers --------------------------------------------------------------------------------------------------------- */
 
-/* Dims of the inputs, by the plan of the model itself. */
-static lathe_tensor *const *tensors_describe(Run *run, const Plan *plan, lathe_tensor *tensors, lathe_tensor **pointers, int64_t *dims)
+/* What is no plain tensor is of the form that the model wants, or missing where that is allowed. */
+static int values_check(Run *run, const lathe_value *inputs, lathe_tensor **tensors)
+{
+    const int32_t *forms = run->main->model->input_forms;
+    for (uint32_t i = 0; i < run->program->input_count; i++) {
+        const lathe_tensor_info *info = &run->program->inputs[i];
+        const int32_t form = forms != NULL ? forms[i] : LATHE_TENSOR;
+        const int32_t wanted = form & LATHE_SEQUENCE;
+        const bool optional = info->optional || (form & LATHE_OPTIONAL) != 0;
+        if (inputs[i].form != wanted && (inputs[i].form != LATHE_NOTHING || !optional))
+            return run_fail(run, NULL, LATHE_E_ARGUMENT, "input '%s' must be a %s", info->name,
+                            wanted == LATHE_SEQUENCE ? "sequence" : "tensor");
+        if (inputs[i].form != LATHE_TENSOR)
+            continue;
+        if (check_form(run->main, i))
+            tensors[i] = (lathe_tensor *)(uintptr_t)&inputs[i].tensor;
+        const int code = check_form(run->main, i) ? LATHE_OK : check_item(run->main, info, &inputs[i].tensor);
+        if (code != LATHE_OK)
+            return code;
+    }
+    return LATHE_OK;
+}
+
+/* Plain tensors with their dims, by the plan of the model itself. */
+static void tensors_describe(Run *run, const Plan *plan, lathe_tensor *tensors, int64_t *dims)
 {
     const lathe_program *program = run->program;
     for (uint32_t i = 0; i < program->input_count; i++) {
         const lathe_tensor_info *info = &program->inputs[i];
-        void *data = run->main->tensors[i];
-        pointers[i] = check_form(run->main, i) && (data != NULL || !info->optional) ? &tensors[i] : NULL;
-        if (pointers[i] == NULL)
-            continue;
-        tensors[i] = (lathe_tensor){.data = data, .ndim = info->rank, .shape = dims};
+        tensors[i] = (lathe_tensor){.data = run->main->tensors[i], .device = {.device_type = DEVICE_HOST}, .ndim = info->rank, .shape = dims};
         for (int32_t k = 0; k < info->rank; k++)
             *dims++ = plan->values[program->value_refs[info->dims_first + (uint32_t)k]];
     }
-    return pointers;
 }
 
 static int plain_inputs(Run *run, const Plan *plan, const void *const *inputs)
@@ -299,7 +317,7 @@ static int plain_inputs(Run *run, const Plan *plan, const void *const *inputs)
     for (uint32_t i = 0; i < program->input_count; i++)
         dims += program->inputs[i].rank > 0 ? (uint64_t)program->inputs[i].rank : 0;
     const uint64_t each = sizeof(lathe_tensor) + sizeof(lathe_tensor *) + sizeof(lathe_value);
-    unsigned char *memory = malloc(program->input_count * each + dims * sizeof(int64_t) + 1);
+    unsigned char *memory = calloc(1, program->input_count * each + dims * sizeof(int64_t) + 1);
     if (memory == NULL)
         return run_fail(run, NULL, LATHE_E_MEMORY, "no memory for a description of the inputs");
     lathe_tensor *tensors = (lathe_tensor *)memory;
@@ -307,8 +325,17 @@ static int plain_inputs(Run *run, const Plan *plan, const void *const *inputs)
     lathe_tensor **pointers = (lathe_tensor **)(others + program->input_count);
     int64_t *extents = (int64_t *)(pointers + program->input_count);
     for (uint32_t i = 0; i < program->input_count; i++)
-        others[i] = check_form(run->main, i) || inputs[i] == NULL ? (lathe_value){.form = LATHE_NOTHING} : *(const lathe_value *)inputs[i];
-    const int code = inputs_take(run, tensors_describe(run, plan, tensors, pointers, extents), others);
+        others[i] = (lathe_value){.form = check_form(run->main, i) && inputs[i] != NULL ? LATHE_TENSOR : LATHE_NOTHING};
+    for (uint32_t i = 0; i < program->input_count; i++)
+        if (!check_form(run->main, i) && inputs[i] != NULL)
+            others[i] = *(const lathe_value *)inputs[i];
+    tensors_describe(run, plan, tensors, extents);
+    for (uint32_t i = 0; i < program->input_count; i++)
+        if (check_form(run->main, i))
+            others[i].tensor = tensors[i];
+    int code = values_check(run, others, pointers);
+    if (code == LATHE_OK)
+        code = inputs_take(run, pointers, others);
     free(memory);
     return code;
 }
@@ -425,20 +452,6 @@ static int script_run_dl(lathe_context *context, lathe_tensor *const *inputs, in
 {
     const int code = run_begin(context);
     return code == LATHE_OK ? context_leave(context, run_tensors(context->script, inputs, input_count, outputs, output_count)) : code;
-}
-
-/* What is no tensor is of the form that the model wants, or missing where that is allowed. */
-static int values_check(Run *run, const lathe_value *inputs, lathe_tensor **tensors)
-{
-    for (uint32_t i = 0; i < run->program->input_count; i++) {
-        const lathe_tensor_info *info = &run->program->inputs[i];
-        const bool wants_tensor = check_form(run->main, i);
-        tensors[i] = wants_tensor && inputs[i].form == LATHE_TENSOR ? (lathe_tensor *)(uintptr_t)&inputs[i].tensor : NULL;
-        const bool fits = inputs[i].form == (wants_tensor ? LATHE_TENSOR : LATHE_SEQUENCE);
-        if (!fits && (inputs[i].form != LATHE_NOTHING || !info->optional))
-            return run_fail(run, NULL, LATHE_E_ARGUMENT, "input '%s' must be a %s", info->name, wants_tensor ? "tensor" : "sequence");
-    }
-    return LATHE_OK;
 }
 
 static int values_run(Run *run, const lathe_value *inputs, lathe_tensor **tensors)
