@@ -83,9 +83,20 @@ static bool inspect_host(const Options *options)
 
 /* ---- libraries ---- */
 
-static const char *info_type(Arena *arena, const lathe_tensor_info *info)
+/* "sequence", "optional tensor" ...; forms: of the inputs or of the outputs. */
+static const char *form_name(const lathe_model_v1 *model, const int32_t *forms, uint32_t i)
+{
+    static const char *const names[] = {"tensor", "sequence", "", "", "optional tensor", "optional sequence"};
+    const bool known = model->flags & LATHE_MODEL_SCRIPT && forms && forms[i] >= 0 && forms[i] < 6;
+    return names[known ? forms[i] : 0];
+}
+
+static const char *info_type(Arena *arena, const lathe_tensor_info *info, const char *form)
 {
     const Dtype dtype = dtype_from_onnx(info->dtype);
+    const bool plain = strcmp(form, "tensor") == 0;
+    if (info->rank < 0 || !plain)
+        return arena_format(arena, "%s%s%s", plain ? "" : form, plain ? "" : " of ", dtype_info[dtype].name);
     const char *text = arena_format(arena, "%s[", dtype_info[dtype].name);
     for (int i = 0; i < info->rank; i++) {
         const char *const name = info->dim_names ? info->dim_names[i] : NULL;
@@ -150,10 +161,10 @@ static void library_text(const Library *library)
     printf("\n");
     for (uint32_t i = 0; i < model->input_count; i++)
         printf("input      %s: %s\n", diag_quote(arena, model->inputs[i].name, NAME_SHOWN),
-               info_type(arena, &model->inputs[i]));
+               info_type(arena, &model->inputs[i], form_name(model, model->input_forms, i)));
     for (uint32_t i = 0; i < model->output_count; i++)
         printf("output     %s: %s\n", diag_quote(arena, model->outputs[i].name, NAME_SHOWN),
-               info_type(arena, &model->outputs[i]));
+               info_type(arena, &model->outputs[i], form_name(model, model->output_forms, i)));
     for (uint32_t i = 0; i < model->symbol_count; i++)
         printf("symbol     %s: %s %u of input %s\n", model->symbols[i].name,
                model->symbols[i].element ? "element" : "dim", model->symbols[i].position,
@@ -167,7 +178,8 @@ static void library_text(const Library *library)
     printf("weights    %s\n", bytes_text(arena, (int64_t)model->weights_bytes));
 }
 
-static void info_fields(JsonWriter *json, const char *key, const lathe_tensor_info *infos, uint32_t count)
+static void info_fields(JsonWriter *json, const char *key, const lathe_model_v1 *model, const lathe_tensor_info *infos,
+                        const int32_t *forms, uint32_t count)
 {
     json_key(json, key);
     json_array(json);
@@ -175,6 +187,8 @@ static void info_fields(JsonWriter *json, const char *key, const lathe_tensor_in
         json_object(json);
         json_field_string(json, "name", infos[i].name);
         json_field_string(json, "type", dtype_info[dtype_from_onnx(infos[i].dtype)].name);
+        if (model->flags & LATHE_MODEL_SCRIPT)
+            json_field_string(json, "form", form_name(model, forms, i));
         json_key(json, "shape");
         json_array(json);
         for (int j = 0; j < infos[i].rank; j++) {
@@ -200,8 +214,8 @@ static void library_fields(JsonWriter *json, const lathe_model_v1 *model)
     for (uint32_t i = 0; i < model->level_count; i++)
         json_string(json, model->level_names[i]);
     json_close(json);
-    info_fields(json, "inputs", model->inputs, model->input_count);
-    info_fields(json, "outputs", model->outputs, model->output_count);
+    info_fields(json, "inputs", model, model->inputs, model->input_forms, model->input_count);
+    info_fields(json, "outputs", model, model->outputs, model->output_forms, model->output_count);
     json_key(json, "symbols");
     json_array(json);
     for (uint32_t i = 0; i < model->symbol_count; i++) {

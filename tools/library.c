@@ -2,6 +2,7 @@
 #include "tools/library.h"
 
 #include "targets/target.h"
+#include "tools/libraryvalues.h"
 #include "tools/temporary.h"
 
 #include <dlfcn.h>
@@ -73,13 +74,20 @@ static bool load(Library *library)
     return true;
 }
 
+static Library library_make(const Options *options)
+{
+    return (Library){.arena = options->arena,
+                     .diagnostics = options->diagnostics,
+                     .heap_limit = (uint64_t)option_integer(options, OPTION_MAX_MEMORY)};
+}
+
 bool library_build(Library *library, Pipeline *pipeline)
 {
     const Options *const options = pipeline->options;
     const char *const base = getenv("TMPDIR");
     char *const folder = arena_format(options->arena, "%s/lathe-XXXXXX", base && *base ? base : "/tmp");
     BuildFacts facts;
-    *library = (Library){.arena = options->arena, .diagnostics = options->diagnostics};
+    *library = library_make(options);
     const TargetFamily *const family = pipeline->target.family;
     const int machine = family->host ? family->host->family->elf_machine : family->elf_machine;
     if (!is_this_machine(library, "the model with this --target", machine))
@@ -104,7 +112,7 @@ static bool compile_and_load(Library *library, const Options *options, const cha
 
 bool library_open(Library *library, const Options *options, const char *path)
 {
-    *library = (Library){.arena = options->arena, .diagnostics = options->diagnostics};
+    *library = library_make(options);
     if (!library_is(path))
         return compile_and_load(library, options, path);
     /* dlopen looks for plain names in system folders */
@@ -116,8 +124,11 @@ bool library_start(Library *library, int threads)
 {
     int error = 0;
     char message[400] = "";
-    const lathe_options options = {
-        .size = sizeof options, .threads = threads, .message = message, .message_size = sizeof message};
+    const lathe_options options = {.size = sizeof options,
+                                   .threads = threads,
+                                   .message = message,
+                                   .message_size = sizeof message,
+                                   .heap_limit = library->heap_limit};
     breadcrumb("run", library->model->name); /* a crash from now on is the model's */
     library->context = library->model->api->open(library->model, &options, &error);
     const int exit_code = error == LATHE_E_MEMORY ? EXIT_LIMIT : EXIT_DEVICE;
@@ -142,7 +153,7 @@ HostSpec *library_specs(const Library *library)
     for (uint32_t i = 0; i < model->input_count; i++) {
         const lathe_tensor_info *const info = &model->inputs[i];
         specs[i] = (HostSpec){name_intern(library->arena, info->name),
-                              HOST_TENSOR,
+                              library_input_kind(library, i),
                               info->dtype,
                               info->rank,
                               info->dims,
@@ -151,9 +162,9 @@ HostSpec *library_specs(const Library *library)
     return specs;
 }
 
-static bool run_failed(const Library *library, int code)
+bool library_run_failed(const Library *library, int code)
 {
-    const int exit_code = code == LATHE_E_MEMORY ? EXIT_LIMIT : EXIT_MALFORMED;
+    const int exit_code = code == LATHE_E_MEMORY || code == LATHE_E_STOPPED ? EXIT_LIMIT : EXIT_MALFORMED;
     return diag_error(library->diagnostics, exit_code, NULL, "%s: %s", library->model->name,
                       library->model->api->error_text(library->context));
 }
@@ -182,14 +193,14 @@ bool memory_fits(const Options *options, const char *name, uint64_t bytes)
     return false;
 }
 
-static lathe_tensor *tensor_of(Arena *arena, const lathe_tensor_info *info, const HostValue *value)
+lathe_tensor *library_tensor(Arena *arena, const lathe_tensor_info *info, const HostValue *value)
 {
     /* DLPack's type codes: 0 signed, 1 unsigned, 2 float, 4 bfloat, 6 bool; the small floats have one each. */
     static const struct {
         int onnx, code;
-    } codes[] = {{1, 2},   {2, 1},  {3, 0},  {4, 1},   {5, 0},   {6, 0},   {7, 0},   {9, 6},
-                 {10, 2},  {11, 2}, {12, 1}, {13, 1},  {16, 4},  {17, 10}, {18, 11}, {19, 12},
-                 {20, 13}, {21, 1}, {22, 0}, {23, 17}, {24, 14}, {25, 1},  {26, 0}};
+    } codes[] = {{1, 2},   {2, 1},   {3, 0},  {4, 1},  {5, 0},   {6, 0},   {7, 0},   {8, 3},
+                 {9, 6},   {10, 2},  {11, 2}, {12, 1}, {13, 1},  {16, 4},  {17, 10}, {18, 11},
+                 {19, 12}, {20, 13}, {21, 1}, {22, 0}, {23, 17}, {24, 14}, {25, 1},  {26, 0}};
     lathe_tensor *const tensor = NEW(arena, lathe_tensor);
     tensor->device.device_type = 1;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
@@ -210,19 +221,21 @@ static lathe_tensor **tensors_of(const Library *library, const lathe_tensor_info
     for (uint32_t i = 0; i < count; i++)
         tensors[i] = values && values[i].kind == HOST_ABSENT
                          ? NULL
-                         : tensor_of(library->arena, &infos[i], values ? &values[i] : NULL);
+                         : library_tensor(library->arena, &infos[i], values ? &values[i] : NULL);
     return tensors;
 }
 
 bool library_prepare(Library *library, const Options *options, const HostValue *inputs, HostValue *outputs)
 {
     const lathe_model_v1 *const model = library->model;
+    if (library_is_script(library))
+        return library_values_prepare(library, options, inputs);
     library->in = tensors_of(library, model->inputs, model->input_count, inputs);
     library->out = tensors_of(library, model->outputs, model->output_count, NULL);
     const int code = model->api->output_dims_dl(library->context, library->in, (int)model->input_count, library->out,
                                                 (int)model->output_count);
     if (code)
-        return run_failed(library, code);
+        return library_run_failed(library, code);
     uint64_t bytes = model->api->arena_bytes(library->context);
     for (uint32_t i = 0; i < model->input_count; i++)
         bytes = inputs[i].kind == HOST_TENSOR ? bytes + inputs[i].tensor.bytes : bytes;
@@ -246,7 +259,14 @@ bool library_prepare(Library *library, const Options *options, const HostValue *
 bool library_run(Library *library)
 {
     const lathe_model_v1 *const model = library->model;
+    if (library->values_out)
+        return library_values_run(library);
     const int code = model->api->run_dl(library->context, library->in, (int)model->input_count, library->out,
                                         (int)model->output_count);
-    return code == 0 || run_failed(library, code);
+    return code == 0 || library_run_failed(library, code);
+}
+
+bool library_collect(const Library *library, HostValue *outputs)
+{
+    return !library->values_out || library_values_collect(library, outputs);
 }

@@ -14,6 +14,8 @@ typedef struct Library {
     const lathe_model_v1 *model;
     lathe_context *context;
     lathe_tensor **in, **out; /* of the call that was prepared */
+    lathe_value *values_in, *values_out; /* the same where only a run knows what comes out; else NULL */
+    uint64_t heap_limit;
 } Library;
 
 /* Does the file begin as a library does? */
@@ -36,5 +38,7 @@ uint64_t tensor_bytes_add(uint64_t bytes, int bits, int rank, const int64_t *dim
 /* Makes outputs of the right shapes for these inputs, and the call that library_run repeats. */
 bool library_prepare(Library *library, const Options *options, const HostValue *inputs, HostValue *outputs);
 bool library_run(Library *library);
+/* After runs: fills the outputs that library_prepare could not make, from what the model holds until its next run. */
+bool library_collect(const Library *library, HostValue *outputs);
 
 #endif

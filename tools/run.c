@@ -48,7 +48,8 @@ static bool run_compiled(const Options *options)
     bool good = session_open(&session, options, false);
     for (int64_t i = option_integer(options, OPTION_REPEAT); i > 0 && good; i--)
         good = session_run(&session, &took);
-    good = good && show(options, session.outputs, session.library.model->output_count);
+    good = good && library_collect(&session.library, session.outputs) &&
+           show(options, session.outputs, session.library.model->output_count);
     session_close(&session);
     return good;
 }

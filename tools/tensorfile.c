@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const HostDtype dtypes[] = {
-    /* by ONNX number; row 0 belongs to the compiler's own types and is never given out */
+/* by ONNX number; row 0 belongs to the compiler's own types and is never given out */
 #define DTYPE(id, text, bits, class, number, numpy) [number] = {text, number, bits, HOST_CLASS_##class, numpy},
 #include "ir/dtype.def"
 #undef DTYPE
@@ -116,8 +116,10 @@ bool host_value_check(const HostValue *value, const HostSpec *spec, const char *
     const Where where = {.file = name_intern(arena, file)};
     if (value->kind == HOST_ABSENT && (spec->optional || spec->kind == HOST_OPTIONAL || spec->kind == HOST_ABSENT))
         return true;
-    bool same = spec->kind == HOST_ABSENT || value->kind == spec->kind;
-    if (same && value->kind == HOST_TENSOR) {
+    /* An optional value that is there may come as what it is. */
+    const bool content = spec->kind == HOST_OPTIONAL && value->kind != HOST_ABSENT;
+    bool same = spec->kind == HOST_ABSENT || value->kind == spec->kind || content;
+    if (same && !content && value->kind == HOST_TENSOR) {
         const HostTensor *const tensor = &value->tensor;
         same = (spec->dtype <= 0 || tensor->dtype == spec->dtype) && (spec->rank < 0 || tensor->rank == spec->rank);
         for (int i = 0; same && i < spec->rank; i++)
