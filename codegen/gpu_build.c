@@ -90,8 +90,8 @@ Node *gpu_place(Ir *ir, const Node *stage, Node *const *axes, Node *const *value
     }
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(stage)[i], axes, values, count);
-    return stage_make_ordered(ir, left, kept, stage_ordered(stage), stage_buffer(stage), indices,
-                              node_substitute(ir, stage_value(stage), axes, values, count));
+    return stage_make_ordered(ir, left, kept, stage_is_step(stage) ? 0 : stage_ordered(stage), stage_buffer(stage),
+                              indices, node_substitute(ir, stage_value(stage), axes, values, count));
 }
 
 void gpu_sort_axes(Ir *ir, const Node *stage, Node **axes, int count)

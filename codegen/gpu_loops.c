@@ -3,6 +3,7 @@
  *
  *     one stage:        for unit in grid:  element = unit * threads + thread;  if element is one:  buffer[element] =
  * value several stages:   for unit in grid:  a row; for each stage:  elements of the row thread by thread;  barrier
+ *     steps:            for unit in grid:  a row; for each step:  the same
  *
  * Axes that run in order are loops of the thread that has the other axes. Rows of intermediate results lie in shared
  * memory; where they are too large, one thread does the row. Elements below a byte are written by one thread. */
@@ -19,11 +20,18 @@ typedef struct Loops {
     int threads;
 } Loops;
 
+/* How many of the last axes are loops of the thread that has the other axes: none of a step, whose order is the
+ * block's. */
+static int own_order(const Node *stage)
+{
+    return stage_is_step(stage) ? 0 : stage_ordered(stage);
+}
+
 /* The element of a stage whose axes but the ordered ones have values. */
 static void emit_element(const Loops *loops, Block *block, const Node *stage)
 {
     Ir *const ir = loops->ir;
-    const int apart = stage->axis_count - stage_ordered(stage);
+    const int apart = stage->axis_count - own_order(stage);
     for (int i = apart; i < stage->axis_count; i++)
         block = body_for(ir, block, stage->axes[i], index_const(ir, 0), stage->axes[i]->inputs[0], 1);
     StageEmitter emitter = stage_emitter(ir, loops->kernel, block);
@@ -37,7 +45,7 @@ static void emit_numbered(const Loops *loops, Block *block, const Node *stage, N
     Ir *const ir = loops->ir;
     Node *digits[RANK_MAX];
     gpu_digits(ir, axes, count, number, digits);
-    const int apart = stage->axis_count - stage_ordered(stage);
+    const int apart = stage->axis_count - own_order(stage);
     bool ragged = gpu_is_ragged(ir, stage_value(stage), axes, count);
     for (int i = apart; i < stage->axis_count; i++)
         for (int j = 0; j < count; j++)
@@ -57,7 +65,7 @@ static void emit_numbered(const Loops *loops, Block *block, const Node *stage, N
 /* The axes of the stage that threads share out among them, from number `first` on. */
 static int thread_axes(Ir *ir, const Node *stage, int first, Node **axes)
 {
-    const int count = stage->axis_count - stage_ordered(stage) - first;
+    const int count = stage->axis_count - own_order(stage) - first;
     for (int i = 0; i < count; i++)
         axes[i] = stage->axes[first + i];
     gpu_sort_axes(ir, stage, axes, count);
@@ -124,7 +132,9 @@ static Node *schedule_rows(Ir *ir, Node *kernel, const TargetMachineInfo *target
     const Block *const original = kernel_stages(kernel);
     const bool alone = writes_below_bytes(original);
     Node *const shared = gpu_share_locals(ir, kernel, 1, index_const(ir, 0), target->gpu->static_shared);
-    const int rows = alone ? 0 : gpu_shared_axes(original);
+    const int steps = kernel_has_steps(kernel) ? stage_ordered(original->nodes[0]) : 0;
+    const int leading = steps ? stage_step_axes(original->nodes[0]) : 0;
+    const int rows = alone ? 0 : steps ? leading - steps : gpu_shared_axes(original);
     const Loops loops = {.ir = ir,
                          .kernel = shared ? shared : kernel,
                          .threads = alone || !shared ? 1
@@ -137,12 +147,16 @@ static Node *schedule_rows(Ir *ir, Node *kernel, const TargetMachineInfo *target
     gpu_digits(ir, axes, rows, unit, digits);
     for (int i = 0; i < rows; i++)
         block = body_for(ir, block, axes[i], digits[i], index_add(ir, digits[i], index_const(ir, 1)), 1);
+    for (int i = rows; i < leading; i++)
+        block = body_for(ir, block, axes[i], index_const(ir, 0), axes[i]->inputs[0], 1);
     const Block *const stages = kernel_stages(loops.kernel);
     for (int i = 0; i < stages->count; i++) {
         if (i > 0 && loops.threads > 1)
             gpu_barrier(ir, block);
-        emit_row_stage(&loops, block, stages->nodes[i], rows);
+        emit_row_stage(&loops, block, stages->nodes[i], steps ? leading : rows);
     }
+    if (steps && loops.threads > 1)
+        gpu_barrier(ir, block);
     return kernel_with_threads(ir, kernel, body, units,
                                arena_format(ir->arena, "gpu loops rows=%d threads=%d", rows, loops.threads),
                                shared ? 0 : kernel->payload.kernel->scratch, loops.threads);
@@ -153,7 +167,8 @@ Node *gpu_loops_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target)
     const Block *const stages = kernel_stages(kernel);
     if (kernel_is_procedure(kernel))
         return procedure_with_threads(ir, kernel, THREADS_LEAST);
-    if (stages->count == 1 && dtype_info[stage_buffer(stages->nodes[0])->type.dtype].bits >= 8)
+    if (stages->count == 1 && !kernel_has_steps(kernel) &&
+        dtype_info[stage_buffer(stages->nodes[0])->type.dtype].bits >= 8)
         return schedule_elements(ir, kernel, target);
     return schedule_rows(ir, kernel, target);
 }

@@ -10,8 +10,8 @@ Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *
     return stage_make_ordered(ir, axes, axis_count, 0, buffer, indices, value);
 }
 
-Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices,
-                         Node *value)
+static Node *stage_numbered(Ir *ir, Node *const *axes, int axis_count, int64_t number, Node *buffer,
+                            Node *const *indices, Node *value)
 {
     Node *inputs[RANK_MAX + 2] = {buffer, value};
     for (int i = 0; i < buffer->type.rank; i++)
@@ -21,7 +21,24 @@ Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered,
                                  .input_count = (uint32_t)buffer->type.rank + 2,
                                  .axes = axes,
                                  .axis_count = (uint16_t)axis_count,
-                                 .payload.integer = ordered});
+                                 .payload.integer = number});
+}
+
+Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices,
+                         Node *value)
+{
+    return stage_numbered(ir, axes, axis_count, ordered, buffer, indices, value);
+}
+
+Node *stage_make_step(Ir *ir, Node *const *axes, int axis_count, int leading, int ordered, Node *buffer,
+                      Node *const *indices, Node *value)
+{
+    return stage_numbered(ir, axes, axis_count, (int64_t)(leading + 1) * STAGE_STEP + ordered, buffer, indices, value);
+}
+
+Node *stage_remake(Ir *ir, const Node *stage, Node *buffer, Node *const *indices, Node *value)
+{
+    return stage_numbered(ir, stage->axes, stage->axis_count, stage->payload.integer, buffer, indices, value);
 }
 
 /* What kernels read and write, in order of discovery; all of it lies in scratch. */

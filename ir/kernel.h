@@ -48,22 +48,42 @@ static inline Node *const *stage_indices(const Node *stage)
 {
     return stage->inputs + 2;
 }
-/* How many of the last axes run in order, lexicographically: points of them may write the same element, and the value
- * may read the buffer as earlier points and earlier stages left it. Points that differ in the other axes touch
- * different elements. */
+/* What a stage's number says: how many axes run in order and, for steps, one more than the leading axes. */
+enum { STAGE_ORDERED = 255, STAGE_STEP = 256 };
+/* How many of the last axes (of a step: of the last leading axes) run in order, lexicographically: points of them may
+ * write the same element, and the value may read the buffer as earlier points and earlier stages left it. Points that
+ * differ in the other axes touch different elements. */
 static inline int stage_ordered(const Node *stage)
 {
-    return (int)stage->payload.integer;
+    return (int)(stage->payload.integer & STAGE_ORDERED);
+}
+/* Stages of a kernel may be steps: all of them share their leading axes (the same nodes), of which the last `ordered`
+ * run in order; at each point all stages run one after the other, each over the axes that are left, in any order. So a
+ * value may read what any stage left at this point or at an earlier one: recurrent networks, running states. Points
+ * that differ in the leading axes before the ordered ones touch different elements. */
+static inline bool stage_is_step(const Node *stage)
+{
+    return stage->payload.integer >= STAGE_STEP;
+}
+/* The leading axes of a step: those in any order, then those in order. */
+static inline int stage_step_axes(const Node *stage)
+{
+    return (int)(stage->payload.integer / STAGE_STEP) - 1;
+}
+/* Are the kernel's stages steps? */
+static inline bool kernel_has_steps(const Node *kernel)
+{
+    return kernel_stages(kernel)->count && stage_is_step(kernel_stages(kernel)->nodes[0]);
 }
 /* Does any stage run in order? Templates that choose an order of their own cannot take such a kernel. */
 bool kernel_has_order(const Node *kernel);
 Node *stage_make(Ir *ir, Node *const *axes, int axis_count, Node *buffer, Node *const *indices, Node *value);
 Node *stage_make_ordered(Ir *ir, Node *const *axes, int axis_count, int ordered, Node *buffer, Node *const *indices,
                          Node *value);
+/* A step: `leading` axes that all stages of the kernel have, the last `ordered` of them in order. */
+Node *stage_make_step(Ir *ir, Node *const *axes, int axis_count, int leading, int ordered, Node *buffer,
+                      Node *const *indices, Node *value);
 /* The same axes in the same order, with another target or value. */
-static inline Node *stage_remake(Ir *ir, const Node *stage, Node *buffer, Node *const *indices, Node *value)
-{
-    return stage_make_ordered(ir, stage->axes, stage->axis_count, stage_ordered(stage), buffer, indices, value);
-}
+Node *stage_remake(Ir *ir, const Node *stage, Node *buffer, Node *const *indices, Node *value);
 
 #endif

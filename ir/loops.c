@@ -23,7 +23,7 @@ static bool has_lane_fold(Ir *ir, Node *value)
 static int lane_axis_of(Ir *ir, const Node *stage)
 {
     Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
-    const int count = stage->axis_count - stage_ordered(stage);
+    const int count = stage->axis_count - (stage_is_step(stage) ? 0 : stage_ordered(stage));
     for (int i = count - 1; i >= 0; i--) {
         Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
         if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
@@ -58,7 +58,8 @@ static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *sche
         plan.lanes = schedule->lanes;
     }
     int64_t units = 1, extent;
-    const int apart = plan.axis_count - stage_ordered(stage); /* what runs in order is one unit's */
+    const int apart =
+        plan.axis_count - (stage_is_step(stage) ? 0 : stage_ordered(stage)); /* what runs in order is one unit's */
     while (plan.unit_axes < apart && units < UNITS_ENOUGH) {
         units *= const_is_int(plan.axes[plan.unit_axes]->inputs[0], &extent) && extent < UNITS_ENOUGH ? extent
                                                                                                       : UNITS_ENOUGH;
@@ -165,6 +166,8 @@ void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, con
 /* How many leading axes all stages have in common: rows that the stages walk together. */
 static int shared_axes(const Block *stages)
 {
+    if (stage_is_step(stages->nodes[0]))
+        return stage_step_axes(stages->nodes[0]);
     int shared = stages->count ? stages->nodes[0]->axis_count : 0;
     for (int i = 1; i < stages->count; i++) {
         int same = 0;
@@ -183,14 +186,16 @@ Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
         return kernel;
     Block *const body = block_make(ir);
     Node *units = index_const(ir, 1);
-    if (stages->count == 1) {
+    if (stages->count == 1 && !kernel_has_steps(kernel)) {
         emit_stage(ir, kernel, body, stages->nodes[0], schedule, 0, &units);
     } else {
         StagePlan rows = {.axis_count = shared_axes(stages)};
-        rows.unit_axes = rows.axis_count;
+        rows.unit_axes = rows.axis_count - (kernel_has_steps(kernel) ? stage_ordered(stages->nodes[0]) : 0);
         for (int i = 0; i < rows.axis_count; i++)
             rows.axes[i] = stages->nodes[0]->axes[i];
-        Block *const inside = unit_loop(ir, body, &rows, &units);
+        Block *inside = unit_loop(ir, body, &rows, &units);
+        for (int i = rows.unit_axes; i < rows.axis_count; i++)
+            inside = body_for(ir, inside, rows.axes[i], index_const(ir, 0), rows.axes[i]->inputs[0], 1);
         for (int i = 0; i < stages->count; i++)
             emit_stage(ir, kernel, inside, stages->nodes[i], schedule, rows.axis_count, NULL);
     }

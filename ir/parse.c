@@ -222,18 +222,52 @@ static bool parse_axes(Parser *parser, const Sexpr *list, Node **axes, int *coun
     return true;
 }
 
-/* ordered=N after the axes: how many of the last ones run in order. */
-static bool parse_ordered(Parser *parser, Cursor *cursor, int axis_count, int64_t *ordered)
+/* word=N after the axes, from `least` to `most`; -1: it is not there. */
+static bool parse_count(Parser *parser, Cursor *cursor, const char *word, int least, int most, int64_t *count)
 {
-    static const char word[] = "ordered=";
-    *ordered = 0;
+    const size_t length = strlen(word);
+    *count = -1;
     if (!cursor_more(cursor) || cursor_peek(cursor)->kind != SEXPR_ATOM ||
-        strncmp(cursor_peek(cursor)->text, word, sizeof word - 1) != 0)
+        strncmp(cursor_peek(cursor)->text, word, length) != 0)
         return true;
     const Sexpr *const atom = cursor_peek(cursor);
     cursor->at++;
-    return (integer_read(atom->text + sizeof word - 1, ordered) && *ordered >= 1 && *ordered <= axis_count) ||
-           FAIL(parser, atom, "ordered= takes 1 to %d, the number of axes", axis_count);
+    return (integer_read(atom->text + length, count) && *count >= least && *count <= most) ||
+           FAIL(parser, atom, "%s takes %d to %d of the axes", word, least, most);
+}
+
+/* A step has the leading axes of the kernel's first stage instead of its own. */
+static bool share_axes(Parser *parser, const Block *block, const Sexpr *list, Node **axes, int leading, int64_t number)
+{
+    const Node *const first = block->count ? block->nodes[0] : NULL;
+    if (!first)
+        return true;
+    if (first->op != OP_stage || first->payload.integer != number)
+        return FAIL(parser, list, "the steps of a kernel share their leading axes and how many of them run in order");
+    for (int i = 0; i < leading; i++) {
+        if (first->axes[i]->inputs[0] != axes[i]->inputs[0])
+            return FAIL(parser, list, "axis %d of this step has another extent than that of the first", i + 1);
+        names_bind(parser->environment.names, name_intern(parser->ir->arena, list->items[3 * i].text), first->axes[i]);
+        axes[i] = first->axes[i];
+    }
+    return true;
+}
+
+/* ordered=N and, for steps, within=N after the axes. */
+static bool parse_order(Parser *parser, Cursor *cursor, const Block *block, const Sexpr *list, Node **axes, int count,
+                        int64_t *number)
+{
+    int64_t ordered, within;
+    if (!parse_count(parser, cursor, "ordered=", 1, count, &ordered) ||
+        !parse_count(parser, cursor, "within=", 0, count - (ordered > 0 ? (int)ordered : 0), &within))
+        return false;
+    *number = ordered > 0 ? ordered : 0;
+    if (within < 0)
+        return true;
+    if (ordered < 1)
+        return FAIL(parser, list, "within= stands after ordered=");
+    *number += (count - within + 1) * STAGE_STEP;
+    return share_axes(parser, block, list, axes, count - (int)within, *number);
 }
 
 /* A stage between `stage` and its end: either order of head and axes. Opens a scope of names that parse_stage closes.
@@ -248,8 +282,9 @@ static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, cons
     const Sexpr *const list = cursor_want_atom(parser, cursor, "over")
                                   ? cursor_want(parser, cursor, SEXPR_LIST, "axes in parentheses")
                                   : NULL;
-    int64_t ordered;
-    if (!list || !parse_axes(parser, list, axes, &axis_count) || !parse_ordered(parser, cursor, axis_count, &ordered))
+    int64_t number;
+    if (!list || !parse_axes(parser, list, axes, &axis_count) ||
+        !parse_order(parser, cursor, block, list, axes, axis_count, &number))
         return false;
     if (braces) {
         const Sexpr *const inner = cursor_want(parser, cursor, SEXPR_BLOCK, "a block in braces");
@@ -282,7 +317,7 @@ static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, cons
                           .input_count = (uint32_t)left->count + 2,
                           .axes = axes,
                           .axis_count = (uint16_t)axis_count,
-                          .payload.integer = ordered},
+                          .payload.integer = number},
                   at) != NULL;
 }
 

@@ -362,7 +362,10 @@ static const char *axes_text(Printer *printer, const Node *stage)
 
 static const char *ordered_text(Printer *printer, const Node *stage)
 {
-    return stage->payload.integer ? arena_format(printer->arena, " ordered=%d", (int)stage->payload.integer) : "";
+    if (stage_is_step(stage))
+        return arena_format(printer->arena, " ordered=%d within=%d", stage_ordered(stage),
+                            stage->axis_count - stage_step_axes(stage));
+    return stage_ordered(stage) ? arena_format(printer->arena, " ordered=%d", stage_ordered(stage)) : "";
 }
 
 /* %y[%n, 2*%i] */

@@ -200,6 +200,22 @@ static void check_body(Verifier *verifier, const Block *shared)
     map_open(&verifier->written, verifier->scratch);
 }
 
+/* Steps stand together, and walk the same leading axes. */
+static void check_steps(Verifier *verifier, const Block *stages)
+{
+    const Node *const first = stages->count ? stages->nodes[0] : NULL;
+    for (int i = 1; i < stages->count; i++) {
+        const Node *const stage = stages->nodes[i];
+        if (first->op != OP_stage || stage->op != OP_stage || (!stage_is_step(first) && !stage_is_step(stage)))
+            continue;
+        bool same = stage->payload.integer == first->payload.integer;
+        for (int j = 0; same && j < stage_step_axes(first); j++)
+            same = j < stage->axis_count && j < first->axis_count && stage->axes[j] == first->axes[j];
+        if (!same)
+            verify_wrong(verifier, stage, "is a step with other leading axes than the first stage");
+    }
+}
+
 static void check_kernel(Verifier *verifier, Node *kernel)
 {
     if (kernel->op != OP_kernel || kernel->block_count < 1 || !kernel->payload.kernel) {
@@ -210,6 +226,7 @@ static void check_kernel(Verifier *verifier, Node *kernel)
     verifier->kernel = kernel;
     for (int i = 0; i < kernel_stages(kernel)->count; i++)
         check_stage(verifier, kernel_stages(kernel)->nodes[i]);
+    check_steps(verifier, kernel_stages(kernel));
     Node *const units = kernel->payload.kernel->units;
     if (units && (units->type.dtype != DTYPE_INDEX || units->type.lanes != 1 || units->type.rank >= 0))
         verify_wrong(verifier, kernel, "counts its units in something that is no index");

@@ -1,4 +1,5 @@
 /* Pure nodes and the places of values: the part of the verifier that all levels share. */
+#include "ir/kernel.h"
 #include "ir/math.h"
 #include "ir/operands.h"
 #include "ir/print.h"
@@ -163,7 +164,10 @@ void verify_statement(Verifier *verifier, Node *node)
         verify_wrong(verifier, node, "is not of this level");
     if (node->axis_count < facts.axes_least || node->axis_count > facts.axes_most)
         verify_wrong(verifier, node, "has %d axes", node->axis_count);
-    if (node->op == OP_stage && (node->payload.integer < 0 || node->payload.integer > node->axis_count))
+    if (node->op == OP_stage &&
+        (node->payload.integer < 0 || stage_ordered(node) > node->axis_count ||
+         (stage_is_step(node) && (stage_step_axes(node) > node->axis_count || stage_ordered(node) < 1 ||
+                                  stage_ordered(node) > stage_step_axes(node)))))
         verify_wrong(verifier, node, "has %d axes of which %lld run in order", node->axis_count,
                      (long long)node->payload.integer);
     if (node->block_count < facts.blocks_least || node->block_count > facts.blocks_most)

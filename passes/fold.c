@@ -67,7 +67,9 @@ static void count(NodeMap *map, Node *target)
 /* What the kernel writes, when its meaning are stages. */
 static Node *target_of(const Node *kernel)
 {
-    return kernel_is_procedure(kernel) ? NULL : stage_buffer(kernel_stages(kernel)->nodes[0]);
+    if (kernel_is_procedure(kernel) || kernel_stages(kernel)->count != 1)
+        return NULL;
+    return stage_buffer(kernel_stages(kernel)->nodes[0]);
 }
 
 /* Runs the kernels that write `target` and gives the weight buffer of the result; NULL when the interpreter gave up. */
@@ -123,9 +125,12 @@ bool pass_fold(PassContext *context)
     map_open(&folder.foldable, ir->arena);
     map_open(&folder.constant, ir->arena);
     map_open(&folder.first, ir->arena);
-    for (int i = 0; i < module->body->count; i++)
-        if (target_of(module->body->nodes[i]))
-            count(&folder.writers, target_of(module->body->nodes[i]));
+    for (int i = 0; i < module->body->count; i++) {
+        int targets;
+        Node **const target = kernel_targets(ir, module->body->nodes[i], &targets);
+        for (int j = 0; j < targets; j++)
+            count(&folder.writers, target[j]);
+    }
     NodeMap seen; /* target -> its kernels met so far */
     map_open(&seen, ir->arena);
     for (int i = 0; i < module->body->count; i++) {

@@ -267,7 +267,7 @@ static bool improve_once(Fuser *fuser, int index)
 {
     Ir *const ir = fuser->ir;
     Info *const reader = &fuser->infos[index];
-    if (kernel_stages(reader->kernel)->count != 1)
+    if (kernel_stages(reader->kernel)->count != 1 || kernel_has_steps(reader->kernel))
         return false;
     const Node *const stage = kernel_stages(reader->kernel)->nodes[0];
     Node *value = stage_value(stage);

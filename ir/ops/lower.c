@@ -75,17 +75,44 @@ Node *lower_at_broadcast(Lower *lower, Node *buffer, Node *const *indices, int r
     return lower_at(lower, buffer, own);
 }
 
+static void append_kernel(Lower *lower, Block *stages)
+{
+    Ir *const ir = lower->ir;
+    Node *const kernel = kernel_make(ir, name_intern(ir->arena, op_name(lower->node->op)), stages);
+    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, 2);
+    wheres[0] = lower->node->where;
+    kernel->payload.kernel->wheres = wheres;
+    block_append(ir, lower->kernels, kernel);
+}
+
 void lower_define_ordered(Lower *lower, Node *buffer, Node *const *axes, int count, int ordered, Node *const *indices, Node *value)
 {
     Ir *const ir = lower->ir;
     Block *const stages = block_make(ir);
     Node *const stored = cast_make(ir, value, buffer->type.dtype);
     block_append(ir, stages, stage_make_ordered(ir, axes, count, ordered, buffer, indices, stored));
-    Node *const kernel = kernel_make(ir, name_intern(ir->arena, op_name(lower->node->op)), stages);
-    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, 2);
-    wheres[0] = lower->node->where;
-    kernel->payload.kernel->wheres = wheres;
-    block_append(ir, lower->kernels, kernel);
+    append_kernel(lower, stages);
+}
+
+LowerSteps lower_steps_open(Lower *lower, Node *const *axes, int count, int ordered)
+{
+    return (LowerSteps){lower, block_make(lower->ir), axes, count, ordered};
+}
+
+void lower_step(LowerSteps *steps, Node *buffer, Node *const *within, int count, Node *const *indices, Node *value)
+{
+    Ir *const ir = steps->lower->ir;
+    Node *axes[RANK_MAX];
+    for (int i = 0; i < steps->count + count; i++)
+        axes[i] = i < steps->count ? steps->axes[i] : within[i - steps->count];
+    Node *const stored = cast_make(ir, value, buffer->type.dtype);
+    block_append(ir, steps->stages,
+                 stage_make_step(ir, axes, steps->count + count, steps->count, steps->ordered, buffer, indices, stored));
+}
+
+void lower_steps_close(LowerSteps *steps)
+{
+    append_kernel(steps->lower, steps->stages);
 }
 
 void lower_define_box(Lower *lower, Node *buffer, Node *const *axes, int count, Node *const *indices, Node *value)

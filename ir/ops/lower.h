@@ -49,6 +49,17 @@ void lower_define(Lower *lower, Node *buffer, Node *const *axes, int count, Node
 void lower_define_box(Lower *lower, Node *buffer, Node *const *axes, int count, Node *const *indices, Node *value);
 /* As lower_define_box, with the last `ordered` of the axes in order: see stage_ordered in ir/kernel.h. */
 void lower_define_ordered(Lower *lower, Node *buffer, Node *const *axes, int count, int ordered, Node *const *indices, Node *value);
+/* One kernel of stages that are steps over the same leading axes (ir/kernel.h): open, define each in order, close. */
+typedef struct LowerSteps {
+    Lower *lower;
+    Block *stages;
+    Node *const *axes; /* the leading axes */
+    int count, ordered; /* how many, and how many of the last of them run in order */
+} LowerSteps;
+LowerSteps lower_steps_open(Lower *lower, Node *const *axes, int count, int ordered);
+/* buffer[indices...] = value, for all of `within` at each point. */
+void lower_step(LowerSteps *steps, Node *buffer, Node *const *within, int count, Node *const *indices, Node *value);
+void lower_steps_close(LowerSteps *steps);
 /* 0 <= index < extent (parts that are proven are left out). */
 Node *lower_inside(Ir *ir, Node *index, Node *extent);
 /* A run-time position that may count from the end, checked against the extent (bound_make). */
