@@ -22,15 +22,26 @@ static bool attribute_number(const Attribute *attribute, double *value)
     return attribute->kind == ATTRIBUTE_INT || attribute->kind == ATTRIBUTE_FLOAT;
 }
 
-/* Names and text lie in scratch, which goes back to `mark`: of the millions of nodes of a large model each reads its row's text. */
-static Node *text_build(Ir *ir, const Node *node, Environment *environment, ArenaMark mark)
+/* Names and text lie in scratch, which goes back to `mark`: of the millions of nodes of a large model each reads its
+ * row's text. */
+static Node *text_build(Ir *ir, const char *name, const char *meaning, Environment *environment, ArenaMark mark)
 {
     Arena *const scratch = arena_scratch(ir->arena);
-    environment->file = op_name(node->op);
-    const Sexpr *const text = sexpr_read(scratch, ir->diagnostics, environment->file, op_row(node)->meaning.text);
+    environment->file = name;
+    const Sexpr *const text = sexpr_read(scratch, ir->diagnostics, environment->file, meaning);
     Node *const made = text ? expression_build(ir, text, environment) : NULL;
     arena_reset(scratch, mark);
     return made;
+}
+
+Node *scalar_text_apply(Ir *ir, const char *name, const char *text, Node *x, double alpha, double beta)
+{
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    Environment environment = {.names = names_open(arena_scratch(ir->arena))};
+    bind(ir, environment.names, "x", x);
+    bind(ir, environment.names, "@alpha", const_float(ir, x->type.dtype, alpha));
+    bind(ir, environment.names, "@beta", const_float(ir, x->type.dtype, beta));
+    return text_build(ir, name, text, &environment, mark);
 }
 
 Node *scalar_text_build(Ir *ir, const Node *node, Node *const *values, int count)
@@ -45,11 +56,11 @@ Node *scalar_text_build(Ir *ir, const Node *node, Node *const *values, int count
             bind(ir, environment.names, arena_format(ir->arena, "@%s", node->attributes[i].name),
                  const_float(ir, values[0]->type.dtype, value));
     }
-    return text_build(ir, node, &environment, mark);
+    return text_build(ir, op_name(node->op), op_row(node)->meaning.text, &environment, mark);
 }
 
-static Node *make_operator(void *context, Op op, Node **inputs, int count, int output_count, const Attribute *attributes,
-                           int attribute_count)
+static Node *make_operator(void *context, Op op, Node **inputs, int count, int output_count,
+                           const Attribute *attributes, int attribute_count)
 {
     return tensor_make(context, op, inputs, count, output_count, attributes, attribute_count);
 }
@@ -71,5 +82,5 @@ Node *expand_text_build(Ir *ir, const Node *node)
             bind(ir, environment.names, arena_format(ir->arena, "@%s", node->attributes[i].name),
                  constant_scalar(ir, node->inputs[0]->type.dtype, value));
     }
-    return text_build(ir, node, &environment, mark);
+    return text_build(ir, op_name(node->op), op_row(node)->meaning.text, &environment, mark);
 }
