@@ -172,22 +172,18 @@ static Node *of_direction(const Parts *parts, Node *x, int direction, int axis)
     return build2_with(ir, OP_Gather, x, constant_scalar(ir, DTYPE_I64, direction), attr_int(ir, "axis", axis));
 }
 
-/* Rows first..last of x, in hidden sizes of `whole` that x has along its only or last axis; the last axis by default.
- */
+/* Columns first..last of x, counted in hidden sizes, of which its last axis has `whole`. */
 static Node *columns_of(const Parts *parts, Node *x, int first, int last, int whole)
 {
     Ir *const ir = parts->ir;
     if (!x || (first == 0 && last == whole))
         return x;
-    const int64_t axes[1] = {-1};
-    int64_t columns;
-    if (!const_is_int(x->type.dims[x->type.rank - 1], &columns)) {
-        diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "a hidden size that is not constant is not supported");
-        return NULL;
-    }
-    const int64_t from[1] = {columns / whole * first}, to[1] = {columns / whole * last};
-    Node *const inputs[4] = {x, constant_ints(ir, from, 1), constant_ints(ir, to, 1), constant_ints(ir, axes, 1)};
-    return build(ir, OP_Slice, inputs, 4, NULL, 0);
+    const int axis = x->type.rank - 1;
+    const int64_t apart[3] = {axis ? 0 : whole, axis ? whole : -1, -1}, together[2] = {axis ? 0 : -1, -1};
+    const int64_t from[1] = {first}, to[1] = {last}, axes[1] = {axis};
+    Node *const inputs[4] = {build_reshape(ir, x, apart, axis + 2), constant_ints(ir, from, 1),
+                             constant_ints(ir, to, 1), constant_ints(ir, axes, 1)};
+    return build_reshape(ir, build(ir, OP_Slice, inputs, 4, NULL, 0), together, axis + 1);
 }
 
 /* The bias of x*W: with that of h*R, but for what a GRU that resets afterwards adds within the reset. */

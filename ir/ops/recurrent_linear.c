@@ -73,9 +73,15 @@ static bool gate_check(const Infer *infer, const Linear *linear, int input, bool
     if (type.rank != 3 || type.dtype != infer_type(infer, Q).dtype)
         return infer_error(infer, "%s must have 3 dimensions and the type of the query, not %s", name,
                            type_text(infer->ir, type));
+    Ir *const ir = infer->ir;
+    Node *const last = type.dims[2];
+    const char *const text = arena_format(ir->arena, "%s has another last dim than LinearAttention allows", name);
     return infer_same_dim(infer, type.dims[0], linear->batch, name) &&
            infer_same_dim(infer, type.dims[1], linear->steps, name) &&
-           (type.dims[2] == least || infer_same_dim(infer, type.dims[2], most, name));
+           (last == least || last == most ||
+            run_check(ir, scalar2(ir, OP_or, scalar2(ir, OP_eq, last, least), scalar2(ir, OP_eq, last, most)), text) ||
+            infer_error(infer, "the last dim of %s fits neither all heads nor one for all: %s", name,
+                        type_text(ir, type)));
 }
 
 bool linear_attention_shape(Infer *infer)
@@ -134,22 +140,27 @@ static Node *state_at(Attend *attend, Node *d, Node *m)
     return at_make(attend->ir, attend->state, at);
 }
 
+/* Which of `extent` gates belongs to number i: its own, or the one for all. */
+static Node *shared_gate(Ir *ir, Node *i, Node *extent)
+{
+    return index_min(ir, i, index_sub(ir, extent, index_const(ir, 1)));
+}
+
 /* The state as it is after the decay of this step. */
 static Node *decayed(Attend *attend, Node *d, Node *m)
 {
     if (!attend->decay)
         return state_at(attend, d, m);
-    Node *const at[3] = {attend->b, attend->h,
-                         index_is(attend->decay->type.dims[2], 1) ? index_const(attend->ir, 0) : d};
+    Node *const at[3] = {attend->b, attend->h, shared_gate(attend->ir, d, attend->decay->type.dims[2])};
     return scalar2(attend->ir, OP_mul, state_at(attend, d, m), at_make(attend->ir, attend->decay, at));
 }
 
 static void define_decay(Attend *attend)
 {
     Ir *const ir = attend->ir;
-    const bool each = lower_in(attend->lower, DECAY)->type.dims[2] != index_const(ir, attend->linear.keys);
-    Node *const size = each ? attend->linear.size : index_const(ir, 1);
-    Node *const dims[3] = {attend->linear.batch, index_const(ir, attend->linear.keys), size};
+    Node *const keys = index_const(ir, attend->linear.keys);
+    Node *const size = index_floordiv(ir, lower_in(attend->lower, DECAY)->type.dims[2], keys);
+    Node *const dims[3] = {attend->linear.batch, keys, size};
     Node *const d = lower_axis(attend->lower, "d", size), *const at[3] = {attend->b, attend->h, d};
     attend->decay = lower_temp(attend->lower, "decay", attend->dtype, 3, dims);
     lower_step(&attend->steps, attend->decay, &d, 1, at,
@@ -165,14 +176,13 @@ static void define_update(Attend *attend)
     Node *const m = lower_axis(attend->lower, "m", attend->linear.value_size),
                 *const d = lower_axis(attend->lower, "d", attend->linear.size),
                 *const at[3] = {attend->b, attend->h, m};
-    const bool common = index_is(lower_in(attend->lower, BETA)->type.dims[2], 1);
+    Node *const gate = shared_gate(ir, attend->h, lower_in(attend->lower, BETA)->type.dims[2]);
     attend->update = lower_temp(attend->lower, "update", attend->dtype, 3, dims);
     Node *const found = contract_make(ir, attend->dtype, &d, 1, packed(attend, K, attend->h, attend->linear.size, d),
                                       decayed(attend, d, m));
     Node *const value = packed(attend, V, attend->h, attend->linear.value_size, m);
     lower_step(&attend->steps, attend->update, &m, 1, at,
-               scalar2(ir, OP_mul, packed(attend, BETA, common ? zero : attend->h, one, zero),
-                       scalar2(ir, OP_sub, value, found)));
+               scalar2(ir, OP_mul, packed(attend, BETA, gate, one, zero), scalar2(ir, OP_sub, value, found)));
 }
 
 static void define_state(Attend *attend)
@@ -246,6 +256,8 @@ bool linear_attention_lower(Lower *lower)
 /* ---- CausalConvWithState ---- */
 
 enum { INPUT, WEIGHT, BIAS, PAST };
+/* Filters up to so many elements are sums of products, which go into what is around them; longer ones a convolution. */
+enum { TAPS_FEW = 8 };
 
 static bool is_smooth(const Node *node)
 {
@@ -268,8 +280,7 @@ bool causal_conv_shape(Infer *infer)
         !infer_same_dim(infer, weight.dims[1], index_const(ir, 1), "channels of a filter"))
         return false;
     if (!const_is_int(weight.dims[2], &taps))
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
-                          "a filter whose length is not constant is not supported");
+        return refused(ir, REFUSED_CAUSAL_TAPS);
     if (taps < 1)
         return infer_error(infer, "the filter has no element: %s", type_text(ir, weight));
     Node *const state[3] = {x.dims[0], x.dims[1], index_const(ir, taps - 1)};
@@ -300,20 +311,52 @@ static Node *causal_padded(Ir *ir, const Node *node, int64_t taps)
     return build2(ir, OP_Pad, x, constant_ints(ir, pads, 6));
 }
 
+/* What was before the input, the input, and the filter in the type of the arithmetic, added tap by tap. */
+static Node *causal_taps(Ir *ir, Node *padded, Node *weight, Node *bias, int64_t taps)
+{
+    const Dtype dtype = padded->type.dtype, compute = dtype_compute(dtype);
+    const int64_t axis[1] = {2}, column[2] = {-1, 1};
+    Node *const wide = build_cast(ir, padded, compute), *sum = NULL;
+    if (bias)
+        sum = build_reshape(ir, build_cast(ir, bias, compute), column, 2);
+    for (int64_t i = 0; i < taps; i++) {
+        const int64_t first[1] = {i}, last[1] = {i + 1 == taps ? INT32_MAX : i + 1 - taps}, next[1] = {i + 1};
+        Node *const shifted[4] = {wide, constant_ints(ir, first, 1), constant_ints(ir, last, 1),
+                                  constant_ints(ir, axis, 1)};
+        Node *const tap[4] = {build_cast(ir, weight, compute), constant_ints(ir, first, 1), constant_ints(ir, next, 1),
+                              constant_ints(ir, axis, 1)};
+        Node *const row = build_reshape(ir, build(ir, OP_Slice, tap, 4, NULL, 0), column, 2);
+        Node *const product = build2(ir, OP_Mul, build(ir, OP_Slice, shifted, 4, NULL, 0), row);
+        sum = sum ? build2(ir, OP_Add, sum, product) : product;
+        if (!sum)
+            return NULL;
+    }
+    return build_cast(ir, sum, dtype);
+}
+
+static Node *causal_sum(Ir *ir, Node *padded, Node *weight, Node *bias, int64_t taps)
+{
+    int64_t channels;
+    if (taps <= TAPS_FEW)
+        return causal_taps(ir, padded, weight, bias, taps);
+    if (!const_is_int(weight->type.dims[0], &channels) && !const_is_int(padded->type.dims[1], &channels)) {
+        refused(ir, REFUSED_CAUSAL_CHANNELS);
+        return NULL;
+    }
+    Node *const inputs[3] = {padded, weight, bias};
+    const Attribute group = attr_int(ir, "group", channels);
+    return build(ir, OP_Conv, inputs, bias ? 3 : 2, &group, 1);
+}
+
 bool causal_conv_expand(Ir *ir, const Node *node, Node **outputs)
 {
     Node *const weight = node->inputs[WEIGHT];
-    int64_t taps, channels;
+    int64_t taps;
     if (!const_is_int(weight->type.dims[2], &taps))
-        return false;
-    if (!const_is_int(weight->type.dims[0], &channels) && !const_is_int(node->inputs[INPUT]->type.dims[1], &channels))
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
-                          "a number of channels that is not constant is not supported");
+        return refused(ir, REFUSED_CAUSAL_TAPS);
     Node *const padded = causal_padded(ir, node, taps);
     const bool has_bias = node->input_count > BIAS && !is_omitted(node->inputs[BIAS]);
-    Node *const inputs[3] = {padded, weight, has_bias ? node->inputs[BIAS] : NULL};
-    const Attribute group = attr_int(ir, "group", channels);
-    Node *const sum = build(ir, OP_Conv, inputs, has_bias ? 3 : 2, &group, 1);
+    Node *const sum = padded ? causal_sum(ir, padded, weight, has_bias ? node->inputs[BIAS] : NULL, taps) : NULL;
     outputs[0] = sum && is_smooth(node) ? build1(ir, OP_Swish, sum) : sum;
     if (!outputs[0] || node->result_count < 2)
         return outputs[0] != NULL;

@@ -39,7 +39,7 @@ def attribute_text(value):
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, (list, tuple)):
-        return "[" + " ".join(repr(v) for v in value) + "]"
+        return "[" + " ".join(attribute_text(v) for v in value) + "]"
     return repr(value)
 
 
