@@ -61,4 +61,64 @@ for shape in [(4, 3), (2, 3, 4, 5)]:
     case(f"batch-norm-training-{len(shape)}d", "BatchNormalization", real(*shape), real(3), real(3), real(3), real(3, low=0.1), outputs=3, training_mode=1,
          momentum=0.75)
 
+# ---- Fourier transforms: NumPy's, in f64 ----
+def pairs(z):
+    return np.stack([z.real, z.imag], -1)
+
+
+def dft(name, x, axis, length=None, inverse=0, onesided=0, tolerance=None, known=True):
+    z = x[..., 0].astype(np.complex128) if x.shape[-1] == 1 else x[..., 0] + 1j * x[..., 1].astype(np.float64)
+    along = axis if axis >= 0 else axis + 1  # the parts are an axis of x
+    if inverse and onesided:
+        y = np.fft.irfft(z, n=length, axis=along)[..., None]
+    else:
+        y = np.fft.ifft(z, n=length, axis=along) if inverse else np.fft.fft(z, n=length, axis=along)
+        y = pairs(np.take(y, range(y.shape[along] // 2 + 1), along) if onesided else y)
+    fixed = K if known else np.asarray
+    case("dft-" + name, "DFT", x, None if length is None else fixed(np.int64(length)), fixed(np.int64(axis)), inverse=inverse, onesided=onesided,
+         expected=[y.astype(x.dtype)], tolerance=tolerance or (1e-5 if x.dtype == np.float32 else None))
+
+
+dft("real", real(2, 6, 1), 1)
+dft("complex", real(2, 7, 2), 1)
+dft("factors", real(1, 60, 2), 1)
+dft("three-factors", real(140, 1), 0)
+dft("prime", real(1, 37, 1), 1)
+dft("two-primes", real(1, 22, 3, 2), 1, inverse=1)
+dft("large-prime", real(1, 67, 2, dtype=np.float64), 1)
+dft("chirp", real(139, 2, dtype=np.float64), 0)
+dft("chirp-real", real(2, 137, 1, dtype=np.float64), 1, onesided=1)
+dft("chirp-half", real(68, 2, dtype=np.float64), 0, inverse=1, onesided=1, length=134)
+dft("first-axis", real(9, 2, 2), 0, inverse=1)
+dft("padded", real(2, 5, 1), 1, length=12)
+dft("cut", real(2, 15, 2), 1, length=6)
+dft("half", real(2, 10, 1), 1, onesided=1)
+dft("half-odd", real(2, 9, 3, 1), 1, onesided=1)
+dft("whole-from-half", real(2, 6, 2), 1, inverse=1, onesided=1)
+dft("whole-from-half-odd", real(1, 9, 2), 1, inverse=1, onesided=1, length=17)
+dft("whole-from-half-cut", real(1, 9, 2), 1, inverse=1, onesided=1, length=8)
+dft("f16", real(2, 8, 1, dtype=np.float16), 1, tolerance=4e-3)
+dft("axis-as-input", real(3, 4, 6, 2), 1, known=False)
+dft("axis-and-length-as-inputs", real(3, 4, 6, 2), -2, length=5, inverse=1, known=False)
+dft("half-with-axis-as-input", real(3, 4, 1), 0, onesided=1, known=False)
+
+
+def stft(name, x, step, window=None, length=None, onesided=1, known=True):
+    size = length if length is not None else len(window) if window is not None else x.shape[1]
+    z = x[..., 0] if x.shape[-1] == 1 else x[..., 0] + 1j * x[..., 1]
+    frames = [z[:, t:t + size] * (1 if window is None else window) for t in range(0, x.shape[1] - size + 1, step)]
+    y = np.fft.fft(np.stack(frames, 1).astype(np.complex128), axis=-1)
+    y = y[..., :size // 2 + 1] if onesided else y
+    fixed = K if known else np.asarray
+    case("stft-" + name, "STFT", x, fixed(np.int64(step)), window, None if length is None else fixed(np.int64(length)), onesided=onesided,
+         expected=[pairs(y).astype(x.dtype)], tolerance=1e-5)
+
+
+stft("window", real(2, 40, 1), 5, np.hanning(16).astype(np.float32))
+stft("length", real(1, 30, 1), 4, length=12)
+stft("both", real(1, 31, 1), 7, real(10), 10, onesided=0)
+stft("complex", real(2, 20, 2), 3, real(9), onesided=0)
+stft("whole-signal", real(2, 18, 1), 3)
+stft("as-inputs", real(1, 30, 1), 4, length=12, known=False)
+
 write(__file__)
