@@ -6,6 +6,24 @@
 
 enum { PROCEDURE_OPERATIONS = 32 }; /* per element it touches: a guess, for its loops depend on data */
 
+/* Points of a reduction. An extent that differs from element to element (RoiAlign's bins) counts as a few: sizes are
+ * told before there are elements. */
+static Node *reduction_points(Ir *ir, const Node *reduction)
+{
+    enum { RAGGED = 4 };
+    Node *points = index_const(ir, 1);
+    for (int i = 0; i < reduction->axis_count; i++) {
+        int count;
+        Node *extent = reduction->axes[i]->inputs[0];
+        Node **const nodes = nodes_topological(ir, &extent, 1, &count);
+        bool ragged = false;
+        for (int j = 0; j < count; j++)
+            ragged = ragged || nodes[j]->op == OP_at || nodes[j]->op == OP_axis;
+        points = index_mul(ir, points, ragged ? index_const(ir, RAGGED) : extent);
+    }
+    return points;
+}
+
 /* Operations of one element: a fold or contract multiplies what is inside it; index arithmetic is not counted. */
 static Node *expression_flops(Ir *ir, Node *value)
 {
@@ -19,7 +37,7 @@ static Node *expression_flops(Ir *ir, Node *value)
         if (node->type.dtype == DTYPE_INDEX || node->type.dtype == DTYPE_BOOL)
             continue;
         if (node->op == OP_contract || node->op == OP_fold) {
-            Node *const times = axes_points(ir, node->axes, node->axis_count);
+            Node *const times = reduction_points(ir, node);
             total = index_add(ir, total, index_mul(ir, times, index_const(ir, node->op == OP_contract ? 2 : 1)));
         } else if (op_is_scalar(node->op)) {
             total = index_add(ir, total, index_const(ir, math_is_transcendental(node->op) ? 16 : 1));

@@ -18,18 +18,38 @@ static bool has_lane_fold(Ir *ir, Node *value)
     return false;
 }
 
-/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none. Axes that run in
- * order are no such. */
+/* Does how far a reduction goes differ along this axis? */
+static bool shapes_reduction(Ir *ir, Node *value, const Node *axis)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        for (int j = 0; (nodes[i]->op == OP_fold || nodes[i]->op == OP_contract) && j < nodes[i]->axis_count; j++)
+            if (node_depends(ir, nodes[i]->axes[j]->inputs[0], axis))
+                return true;
+    return false;
+}
+
+/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none, or when lanes along
+ * it would go different ways. Axes that run in order are no such. */
 static int lane_axis_of(Ir *ir, const Node *stage)
 {
     Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+<<<<<<< HEAD
     const int count = stage->axis_count - (stage_is_step(stage) ? 0 : stage_ordered(stage));
     for (int i = count - 1; i >= 0; i--) {
+=======
+    int last = -1;
+    for (int i = stage->axis_count - stage_ordered(stage) - 1; i >= 0; i--) {
+        if (shapes_reduction(ir, stage_value(stage), stage->axes[i]))
+            continue;
+>>>>>>> b6f5c06 (RoiAlign, MaxRoiPool and DeformConv: reductions may reach as far as each region says)
         Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
         if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
             return i;
+        last = last < 0 ? i : last;
     }
-    return count - 1;
+    return last;
 }
 
 typedef struct StagePlan {

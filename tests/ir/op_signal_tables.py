@@ -121,4 +121,55 @@ stft("complex", real(2, 20, 2), 3, real(9), onesided=0)
 stft("whole-signal", real(2, 18, 1), 3)
 stft("as-inputs", real(1, 30, 1), 4, length=12, known=False)
 
+# ---- regions of images ----
+IMAGES = real(2, 3, 6, 7)
+BOXES = np.array([[0.5, 1.0, 4.5, 5.0], [-3.0, -2.0, 2.0, 2.5], [2.0, 2.0, 2.2, 2.1], [5.0, 4.0, 40.0, 30.0]], np.float32)
+PLACES = ints(0, 1, 1, 0)
+for mode in ["avg", "max"]:
+    for transform in ["half_pixel", "output_half_pixel"]:
+        for ratio in [0, 2]:
+            case(f"roi-align-{mode}-{transform}-{ratio}", "RoiAlign", IMAGES, BOXES, PLACES, mode=mode, coordinate_transformation_mode=transform,
+                 sampling_ratio=ratio, output_height=2, output_width=3, spatial_scale=0.75)
+case("roi-align-one-value", "RoiAlign", real(1, 1, 6, 7), BOXES, ints(0, 0, 0, 0))
+case("roi-align-f64", "RoiAlign", real(1, 2, 6, 7, dtype=np.float64), BOXES.astype(np.float64), ints(0, 0, 0, 0), output_height=2)
+# A region far larger than the image: 5 x 5 of its points lie inside, all others count as 0.
+case("roi-align-huge", "RoiAlign", np.full((1, 1, 4, 4), 1e12, np.float32), np.array([[-1e6, -1e6, 1e6, 1e6]], np.float32), ints(0), sampling_ratio=0,
+     expected=[np.full((1, 1, 1, 1), 6.25, np.float32)])
+
+
+def max_roi_pool(x, rois, shape, scale):
+    def halves_away(v):
+        return int(np.copysign(np.floor(abs(v) + 0.5), v))
+
+    y = np.zeros((len(rois), x.shape[1], *shape), x.dtype)
+    for r, roi in enumerate(rois):
+        left, top, right, bottom = [halves_away(v * scale) for v in roi[1:]]
+        bins = max(bottom - top + 1, 1) / shape[0], max(right - left + 1, 1) / shape[1]
+        for i in range(shape[0]):
+            for j in range(shape[1]):
+                rows = [np.clip(v + top, 0, x.shape[2]) for v in (int(np.floor(i * bins[0])), int(np.ceil((i + 1) * bins[0])))]
+                columns = [np.clip(v + left, 0, x.shape[3]) for v in (int(np.floor(j * bins[1])), int(np.ceil((j + 1) * bins[1])))]
+                part = x[int(roi[0]), :, rows[0]:rows[1], columns[0]:columns[1]]
+                y[r, :, i, j] = part.max((1, 2)) if part.size else 0
+    return y
+
+
+POOLED = np.concatenate([PLACES[:, None].astype(np.float32), BOXES], 1)
+case("max-roi-pool", "MaxRoiPool", IMAGES, POOLED, pooled_shape=[3, 2], spatial_scale=0.5, expected=[max_roi_pool(IMAGES, POOLED, (3, 2), 0.5)])
+case("max-roi-pool-one-value", "MaxRoiPool", IMAGES[:, :1], POOLED, pooled_shape=[1, 1], expected=[max_roi_pool(IMAGES[:, :1], POOLED, (1, 1), 1)])
+
+
+def deform(name, x, w, offset_group=1, group=1, mask=False, bias=False, strides=(1, 1), dilations=(1, 1), pads=(0, 0, 0, 0), reach=1.0):
+    out = [(x[2 + d] + pads[d] + pads[2 + d] - (w[2 + d] - 1) * dilations[d] - 1) // strides[d] + 1 for d in range(2)]
+    taps = w[2] * w[3] * offset_group
+    case("deform-conv-" + name, "DeformConv", real(*x), real(*w), real(x[0], 2 * taps, *out, low=-reach, high=reach), real(w[0]) if bias else None,
+         real(x[0], taps, *out) if mask else None, group=group, offset_group=offset_group, strides=list(strides), dilations=list(dilations), pads=list(pads),
+         kernel_shape=[w[2], w[3]], tolerance=1e-5)
+
+
+deform("plain", (1, 2, 5, 5), (3, 2, 2, 2))
+deform("mask-and-bias", (2, 2, 6, 5), (2, 2, 3, 2), mask=True, bias=True, pads=(1, 0, 1, 1))
+deform("groups", (1, 4, 5, 6), (6, 2, 2, 2), group=2, offset_group=2, mask=True, strides=(2, 1))
+deform("far", (1, 1, 7, 7), (1, 1, 3, 3), dilations=(2, 1), reach=9.0)
+
 write(__file__)
