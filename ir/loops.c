@@ -35,15 +35,11 @@ static bool shapes_reduction(Ir *ir, Node *value, const Node *axis)
 static int lane_axis_of(Ir *ir, const Node *stage)
 {
     Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
-<<<<<<< HEAD
     const int count = stage->axis_count - (stage_is_step(stage) ? 0 : stage_ordered(stage));
-    for (int i = count - 1; i >= 0; i--) {
-=======
     int last = -1;
-    for (int i = stage->axis_count - stage_ordered(stage) - 1; i >= 0; i--) {
+    for (int i = count - 1; i >= 0; i--) {
         if (shapes_reduction(ir, stage_value(stage), stage->axes[i]))
             continue;
->>>>>>> b6f5c06 (RoiAlign, MaxRoiPool and DeformConv: reductions may reach as far as each region says)
         Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
         if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
             return i;
