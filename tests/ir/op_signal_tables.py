@@ -132,9 +132,9 @@ for mode in ["avg", "max"]:
                  sampling_ratio=ratio, output_height=2, output_width=3, spatial_scale=0.75)
 case("roi-align-one-value", "RoiAlign", real(1, 1, 6, 7), BOXES, ints(0, 0, 0, 0))
 case("roi-align-f64", "RoiAlign", real(1, 2, 6, 7, dtype=np.float64), BOXES.astype(np.float64), ints(0, 0, 0, 0), output_height=2)
-# A region far larger than the image: 5 x 5 of its points lie inside, all others count as 0.
+# A region far larger than the image: 6 x 6 of its points count (as far as a pixel outside), all others are 0.
 case("roi-align-huge", "RoiAlign", np.full((1, 1, 4, 4), 1e12, np.float32), np.array([[-1e6, -1e6, 1e6, 1e6]], np.float32), ints(0), sampling_ratio=0,
-     expected=[np.full((1, 1, 1, 1), 6.25, np.float32)])
+     expected=[np.full((1, 1, 1, 1), 9, np.float32)])
 
 
 def max_roi_pool(x, rois, shape, scale):
