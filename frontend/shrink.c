@@ -393,6 +393,20 @@ static void inputs_pack(Packing *packing)
         }
 }
 
+/* The same type with dims of which nothing is said. */
+static Onnx__TypeProto *open_type(Packing *packing, Onnx__TypeProto *type)
+{
+    const Onnx__TensorShapeProto *const shape = type->tensor_type ? type->tensor_type->shape : NULL;
+    const int rank = shape && shape->n_dim < RANK_MAX ? (int)shape->n_dim : 0;
+    static const int64_t zeros[RANK_MAX];
+    if (!shape)
+        return type;
+    Onnx__TypeProto *const open = tensor_type(packing, type->tensor_type->elem_type, rank, zeros, NULL);
+    for (int i = 0; i < rank; i++)
+        open->tensor_type->shape->dim[i]->has_dim_value = 0;
+    return open;
+}
+
 /* With changed dims the shapes of results are not known. */
 static void output_add(Packing *packing, Name name)
 {
@@ -402,11 +416,8 @@ static void output_add(Packing *packing, Name name)
         if (name_of(packing->shrink, &from->output[i]->name) == name)
             type = from->output[i]->type;
     type = type ? type : value_type(packing, name);
-    if (packing->choice->dim_count && type && type->tensor_type) {
-        const int element = type->tensor_type->elem_type;
-        type = tensor_type(packing, element, 0, NULL, NULL);
-        type->tensor_type->shape = NULL;
-    }
+    if (packing->choice->dim_count && type)
+        type = open_type(packing, type);
     packing->graph.output[packing->graph.n_output++] = value_info(packing, name, type);
 }
 
