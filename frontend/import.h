@@ -7,6 +7,7 @@
 #ifndef LATHE_FRONTEND_IMPORT_H
 #define LATHE_FRONTEND_IMPORT_H
 
+#include "ir/custom.h"
 #include "ir/ir.h"
 
 /* Limits; 0 stands for the default. */
@@ -40,6 +41,7 @@ typedef struct ImportOptions {
     const ShapeOption *shapes;
     const DimOption *dims;
     ImportLimits limits;
+    const Customs *customs; /* the user's own operators, which go before all others; may be NULL */
     bool keep_values; /* fills in ImportedModel.kept and .values, the latter also when the import fails, with what was there by then */
 } ImportOptions;
 

@@ -126,6 +126,19 @@ static bool operator_import(Importer *importer, const Context *context, const Sc
     return made;
 }
 
+/* An operator of the user's own. */
+static bool custom_import(Importer *importer, const Context *context, const Scope *scope, const Where *where,
+                          const Onnx__NodeProto *node, const CustomOperator *custom, Node **inputs, int input_count,
+                          Node **outputs, int output_count)
+{
+    Attribute *const attributes = NEW_ARRAY(importer->scratch, Attribute, node->n_attribute + 1);
+    int count;
+    if (!attributes_import(importer, context, scope, where, node, attributes, &count))
+        return false;
+    importer->ir->where = where;
+    return custom_make(importer->ir, custom, inputs, input_count, attributes, count, outputs, output_count);
+}
+
 static bool node_import(Importer *importer, const Context *context, Scope *scope, const Onnx__NodeProto *node)
 {
     const Where *where = node_where(importer, context, node);
@@ -150,7 +163,14 @@ static bool node_import(Importer *importer, const Context *context, Scope *scope
         return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the node has no outputs");
     Function *function = function_find(importer, node);
     bool good;
-    if (function) {
+    const Name domain = text_name(importer, where, &node->domain, "a domain");
+    const CustomOperator *custom =
+        domain ? custom_find(importer->options->customs, domain_normal(domain), where->op) : NULL;
+    if (!domain) {
+        good = false;
+    } else if (custom) {
+        good = custom_import(importer, context, scope, where, node, custom, inputs, input_count, outputs, output_count);
+    } else if (function) {
         good = function_inline(importer, context, scope, where, node, function, inputs, input_count, outputs);
     } else if (strcmp(where->op, "Constant") == 0 && !node->domain.len) {
         if (input_count || output_count != 1)

@@ -68,11 +68,12 @@ static bool operator_survey(Survey *survey, const Context *context, const Onnx__
         const char *wrong;
         int since;
         const bool standard = !*normal && operator_exists(op, version, &wrong, &since);
-        if (!*normal && !standard && since)
+        if (!*normal && !standard && since && !custom_find(importer->options->customs, normal, op))
             return diag_error(diagnostics, EXIT_MALFORMED, node_where(importer, context, node),
                               "%s in opset %d, and the model imports opset %d", wrong, since, version);
         const char *newest = *normal ? op : operator_newest(op);
-        if (op_find(normal, newest) != OP_NONE || (standard && (strcmp(op, "Constant") == 0 || is_control(node))))
+        if (custom_find(importer->options->customs, normal, op) || op_find(normal, newest) != OP_NONE ||
+            (standard && (strcmp(op, "Constant") == 0 || is_control(node))))
             names_add(&survey->known, key, &survey->mark);
         else
             refuse(survey, key, refused_reason(normal, op), node_where(importer, context, node));

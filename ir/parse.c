@@ -321,7 +321,7 @@ static bool parse_stage_parts(Parser *parser, Cursor *cursor, Block *block, cons
                   at) != NULL;
 }
 
-static bool parse_stage(Parser *parser, Cursor *cursor, Block *block, const Sexpr *at)
+bool parse_stage(Parser *parser, Cursor *cursor, Block *block, const Sexpr *at)
 {
     const int depth = names_depth(parser->environment.names);
     const bool good = parse_stage_parts(parser, cursor, block, at);

@@ -61,6 +61,9 @@ const Constant *parse_constant(Parser *parser, Cursor *cursor, Type type);
 /* What follows `buffer` or `local`; inputs and outputs join the module's lists. */
 bool parse_buffer(Parser *parser, Cursor *cursor, Place place);
 
+/* What follows `stage`: the node goes into the block. */
+bool parse_stage(Parser *parser, Cursor *cursor, Block *block, const Sexpr *at);
+
 /* `graph name { .. }` without the word. */
 Graph *parse_graph_block(Parser *parser, Name name, const Sexpr *block);
 

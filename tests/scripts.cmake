@@ -19,6 +19,7 @@ if(TARGET lathe)
   add_test(NAME tools/validate COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/validate.py $<TARGET_FILE:lathe>
            ${CMAKE_SOURCE_DIR}/examples/digits/digits.onnx)
   set_tests_properties(tools/validate PROPERTIES SKIP_RETURN_CODE 77)
+  add_test(NAME tools/custom COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/custom.py $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR}/examples/custom)
   add_test(NAME tools/reduce COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/reduce.py $<TARGET_FILE:lathe>)
 endif()
 

@@ -179,7 +179,11 @@ static const char *input_file(const Pipeline *pipeline, int number)
     const char *const tuning = option_text(pipeline->options, OPTION_TUNING);
     if (number < pipeline->model.file_count)
         return pipeline->model.files[number];
-    return number == pipeline->model.file_count && tuning && strcmp(tuning, "-") != 0 ? tuning : NULL;
+    number -= pipeline->model.file_count;
+    const int customs = option_count(pipeline->options, OPTION_CUSTOM);
+    if (number < customs)
+        return option_at(pipeline->options, OPTION_CUSTOM, number);
+    return number == customs && tuning && strcmp(tuning, "-") != 0 ? tuning : NULL;
 }
 
 /* One rule for make: blanks, # and $ are escaped. */

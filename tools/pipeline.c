@@ -4,6 +4,7 @@
 #include "ir/ops/ops.h"
 #include "tools/arguments.h"
 #include "tools/cachefolder.h"
+#include "tools/file.h"
 #include "tools/tune/records.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 /* What one compilation may take beyond the mapped model: more means a hostile model or one that folds without end. */
 static const size_t memory_budget = (size_t)3 << 29;
+enum { CUSTOM_MOST = 1 << 20 }; /* bytes of a file of operators */
 
 _Noreturn static void leave_over_memory(void *context, size_t wanted, size_t budget)
 {
@@ -90,6 +92,24 @@ static bool read_dims(Pipeline *pipeline, DimOption *dims, int *dim_count, DimAr
     return true;
 }
 
+/* --custom: the texts live as long as the compilation. */
+static bool read_customs(Pipeline *pipeline)
+{
+    const Options *const options = pipeline->options;
+    for (int i = 0; i < option_count(options, OPTION_CUSTOM); i++) {
+        Source source;
+        const char *const path = option_at(options, OPTION_CUSTOM, i);
+        if (!source_open(&source, path, CUSTOM_MOST, pipeline->arena, pipeline->diagnostics))
+            return false;
+        const size_t size = source.size;
+        const char *const text = size ? arena_copy(pipeline->arena, source.bytes, size) : "";
+        source_close(&source);
+        if (!customs_read(pipeline->ir, path, text, size, &pipeline->customs))
+            return false;
+    }
+    return true;
+}
+
 bool pipeline_import(Pipeline *pipeline, const char *path)
 {
     const Options *const options = pipeline->options;
@@ -108,7 +128,10 @@ bool pipeline_import(Pipeline *pipeline, const char *path)
                                   .shapes = shapes,
                                   .dim_count = dim_count,
                                   .dims = dims,
+                                  .customs = &pipeline->customs,
                                   .keep_values = options->verb == VERB_VALIDATE};
+    if (!read_customs(pipeline))
+        return false;
     breadcrumb("import", NULL);
     pipeline->imported = onnx_import(pipeline->ir, path, &import, &pipeline->model);
     breadcrumb(NULL, NULL);

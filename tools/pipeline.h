@@ -13,6 +13,7 @@ typedef struct Pipeline {
     Diagnostics *diagnostics;
     Ir *ir;
     ImportedModel model;
+    Customs customs; /* --custom */
     const char *sha256; /* of the model file, once somebody asked */
     bool imported;
     Compilation compilation;
