@@ -7,11 +7,13 @@
  *
  * A model without a single host step is one region and needs no script.
  *
- * How nodes are divided (passes/partition.c): the phase of a node is 0, or that of its latest input; a result of a host
- * operator (MEANING_HOST) is one phase later than what it takes. All nodes of one phase of one body are one region, so
- * that a hundred independent NonZero need two regions, not two hundred. Steps of a body: region of phase 0, host steps of
- * phase 0, region of phase 1, ... Bodies of If and Loop are bodies of the script; what they take from around them they
- * take from the slots of the bodies around them. Slots are numbered over the whole script: no body runs inside itself.
+ * How nodes are divided (passes/partition.c): regions and host steps of a body alternate. Times 0, 2, 4 ... are regions, -1, 1,
+ * 3 ... host steps; a node has the earliest time of its kind at which its inputs, and the symbols in its type, are there. What
+ * a body is given is there at -1; a result of a host step at its own time, for other host steps and for what comes after; a
+ * tensor of a region is read (lathe_Read) one later. All nodes of one time of one body are one region, so that a hundred
+ * independent NonZero need two regions, not two hundred. Bodies of If and Loop are bodies of the script; what they take from
+ * around them they take from the slots of the bodies around them. Slots are numbered over the whole script: no body runs
+ * inside itself. What follows from constants alone is computed in every region that wants it, where passes fold it.
  *
  * The runtime's form of this is runtime/lathe_script.h. */
 #ifndef LATHE_IR_SCRIPT_H
@@ -45,7 +47,9 @@ typedef struct Step {
     int input_count, output_count, bind_count;
     const int *inputs, *outputs; /* slots */
     const ScriptBind *binds;     /* of the outputs, right after the step */
-    const Node *node;            /* for attributes and messages; NULL: a region's copy */
+    const int *ends;             /* slots of this body that nobody reads after the step */
+    int end_count;
+    const Node *node; /* for attributes and messages; a constant: host is "Constant"; NULL: of a region */
 } Step;
 
 typedef struct ScriptBody {
@@ -53,13 +57,32 @@ typedef struct ScriptBody {
     const int *inputs, *outputs; /* slots: what the step gives to the body, what the body gives back */
     const ScriptBind *binds;     /* of the inputs, at the start of every run of the body */
     const Step *steps;
+    int outer;      /* the body around it, -1: none */
+    uint32_t scope; /* of its nodes (ir_scope_open) */
 } ScriptBody;
 
+typedef struct ScriptRegion {
+    Graph *graph; /* inputs are OP_input nodes of the slots' types */
+    int body, time;
+    const RunCheck **checks; /* that it makes, once script_checks has found them */
+    int check_count;
+} ScriptRegion;
+
+/* When and where a symbol becomes known: in every region of `body` from `time` on, and of the bodies inside. */
+typedef struct ScriptSymbol {
+    Node *symbol;
+    int body, time;
+} ScriptSymbol;
+
 typedef struct Script {
-    int slot_count, body_count, region_count;
+    int slot_count, body_count, region_count, symbol_count;
     const Type *slots;        /* type of each slot's value; dims are index expressions over symbols, NULL: tell nothing */
     const ScriptBody *bodies; /* bodies[0]: the model itself, whose inputs and outputs are the model's */
-    Graph **regions;          /* inputs are OP_input nodes of the slots' types */
+    ScriptRegion *regions;    /* in order of bodies and times */
+    const ScriptSymbol *symbols;
 } Script;
+
+/* For people and tests. */
+const char *print_script(Arena *arena, const Script *script, size_t *length);
 
 #endif

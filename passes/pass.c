@@ -2,6 +2,7 @@
 #include "passes/pass.h"
 
 #include "ir/print.h"
+#include "ir/script.h"
 #include "ir/verify.h"
 
 #include <stdlib.h>
@@ -40,16 +41,31 @@ static bool verify(const Compilation *compilation)
                                               : verify_graph(compilation->ir, compilation->graph, diagnostics);
 }
 
+const char *compilation_print(Arena *arena, const Compilation *compilation, size_t *length)
+{
+    if (compilation->script && compilation->state < STATE_STAGES)
+        return print_script(arena, compilation->script, length);
+    if (!compilation->script)
+        return compilation->state >= STATE_STAGES ? print_module(arena, compilation->module, length)
+                                                  : print_graph(arena, compilation->graph, length);
+    const char *text = "";
+    for (int i = 0; i < compilation->script->region_count; i++)
+        text = arena_format(arena, "%s%s%s", text, i ? "\n" : "", print_module(arena, compilation->regions[i].module, NULL));
+    if (length)
+        *length = strlen(text);
+    return text;
+}
+
 static bool dump(const Compilation *compilation, const PassOptions *options, int number, const char *name)
 {
     Arena *const scratch = arena_open(0, NULL, NULL);
     size_t length;
-    const char *const text = compilation->state >= STATE_STAGES ? print_module(scratch, compilation->module, &length)
-                                                                : print_graph(scratch, compilation->graph, &length);
+    const char *const text = compilation_print(scratch, compilation, &length);
     FILE *file = options->stream;
     bool written = true;
+    const char *const part = compilation->region ? arena_format(scratch, "-region%d", compilation->region_number) : "";
     if (options->dump_folder)
-        file = fopen(arena_format(scratch, "%s/%02d-%s.ir", options->dump_folder, number, name), "w");
+        file = fopen(arena_format(scratch, "%s/%02d-%s%s.ir", options->dump_folder, number, name, part), "w");
     if (file)
         written = fwrite(text, 1, length, file) == length;
     if (options->dump_folder && file)
@@ -105,20 +121,53 @@ static bool run_one(Compilation *compilation, const PassOptions *options, PassCo
     return !dump_wanted(options, pass->name) || dump(compilation, options, number, pass->name);
 }
 
-bool passes_run(Compilation *compilation, const PassOptions *options)
+static bool run_from(PassContext *context, const PassOptions *options, int first);
+
+/* Each region goes the rest of the road; then their checks are all known. */
+static bool run_regions(PassContext *context, const PassOptions *options, int first)
 {
-    PassContext context = {.compilation = compilation, .fuel = options->fuel};
-    for (int i = 0; i < pass_count; i++) {
+    Compilation *const compilation = context->compilation;
+    Ir *const ir = compilation->ir;
+    const uint32_t scope = ir->scope;
+    bool good = true;
+    for (int i = 0; i < compilation->script->region_count && good; i++) {
+        context->compilation = &compilation->regions[i];
+        ir->scope = compilation->regions[i].graph->scope;
+        good = run_from(context, options, first);
+        compilation->state = compilation->regions[i].state;
+    }
+    if (compilation->script->region_count == 0)
+        compilation->state = STATE_PLACED;
+    context->compilation = compilation;
+    ir->scope = scope;
+    script_checks(ir, compilation->script);
+    return good;
+}
+
+static bool run_from(PassContext *context, const PassOptions *options, int first)
+{
+    Compilation *const compilation = context->compilation;
+    for (int i = first; i < pass_count; i++) {
+        if (compilation->script)
+            return run_regions(context, options, i);
         if (compilation->level < pass_rows[i].level || compilation->state < pass_rows[i].needs ||
             skipped(options, pass_rows[i].name))
             continue;
-        if (!run_one(compilation, options, &context, i) || compilation->ir->diagnostics->error_count > 0)
+        if (!run_one(compilation, options, context, i) || compilation->ir->diagnostics->error_count > 0)
             return false;
         if (options->stop_after && strcmp(options->stop_after, pass_rows[i].name) == 0)
             break;
     }
-    breadcrumb(NULL, NULL);
     return true;
+}
+
+bool passes_run(Compilation *compilation, const PassOptions *options)
+{
+    PassContext context = {.compilation = compilation, .fuel = options->fuel};
+    const bool good = run_from(&context, options, 0);
+    if (good)
+        breadcrumb(NULL, NULL);
+    return good;
 }
 
 const PassRow *pass_find(const char *name)

@@ -18,6 +18,9 @@ typedef enum State {
 
 typedef enum MathMode { MATH_EXACT, MATH_DEFAULT, MATH_FAST } MathMode;
 
+struct Script;
+struct ScriptRegion;
+
 typedef struct Compilation {
     Ir *ir;
     Graph *graph;   /* until lowering */
@@ -32,6 +35,12 @@ typedef struct Compilation {
     int64_t weight_bytes;
     int slot_count;    /* symbolic models */
     Node **slot_bytes; /* index: size of each slot */
+    /* A model whose course depends on data: from partition on, its regions go the road, each a compilation of its own, and
+     * the module of this one has inputs and outputs alone. */
+    struct Script *script;
+    struct Compilation *regions;
+    const struct ScriptRegion *region; /* of a region: which */
+    int region_number;
 } Compilation;
 
 typedef struct PassContext {
@@ -66,6 +75,10 @@ typedef struct PassOptions {
     const char *dump_folder; /* numbered files; NULL: `stream` */
     FILE *stream;            /* for dumps, times and rules */
 } PassOptions;
+/* The text of what it is now: graph, script, or stages (of all regions). */
+const char *compilation_print(Arena *arena, const Compilation *compilation, size_t *length);
+/* Gives every region of a script the checks that it makes. */
+void script_checks(Ir *ir, struct Script *script);
 /* Runs the table from the compilation's state on. False after a diagnostic. */
 bool passes_run(Compilation *compilation, const PassOptions *options);
 /* Runs the passes called `names`, in that order, whatever their least -O; stop_after and skip do not count. A name that

@@ -128,6 +128,8 @@ Node *content_symbol(Node *content)
 {
     if (content->op == OP_bitcast && content->inputs[0]->op == OP_cast)
         content = content->inputs[0]->inputs[0];
+    if (content->op == OP_ne && content->inputs[0]->op == OP_symbol) /* a bool that is read */
+        content = content->inputs[0];
     return content->op == OP_symbol ? content : NULL;
 }
 
