@@ -60,12 +60,15 @@ static int make_jobs(Program *program, KernelJob *jobs, int count, const LineTab
                                         .key = job_key(program, kernel->scheduled[level], program->levels[level],
                                                        kernel->symbol[level], lines)};
         }
-    if (program->instantiate) {
+    for (int i = 0; i <= program->region_count; i++) {
         const TargetMachineInfo *const host = program_host(program);
-        jobs[count++] = (KernelJob){.kernel = program->instantiate,
-                                    .target = host,
-                                    .symbol = "lathe_instantiate",
-                                    .key = job_key(program, program->instantiate, host, "lathe_instantiate", lines)};
+        const Program *const part = program_part(program, i);
+        const char *const symbol = arena_format(program->ir->arena, "lathe_instantiate%s", part->suffix);
+        if (part->instantiate)
+            jobs[count++] = (KernelJob){.kernel = part->instantiate,
+                                        .target = host,
+                                        .symbol = symbol,
+                                        .key = job_key(program, part->instantiate, host, symbol, lines)};
     }
     return count;
 }
@@ -76,7 +79,8 @@ static bool runtime_job(Program *program, KernelJob *job)
 {
     const TargetMachineInfo *const host = program_host(program);
     const TargetFamily *const family = program->levels[0]->family;
-    const char *const runtime = family->runtime;
+    const char *const runtime =
+        program->compilation->script ? arena_format(program->ir->arena, "script-%s", family->runtime) : family->runtime;
     size_t bytes = 0;
     const void *const data = runtime ? runtime_bitcode(runtime, &bytes) : NULL;
     if (!data)
@@ -123,17 +127,24 @@ static void progress_in_worker(void *context, const KernelJob *job)
 }
 
 /* A kernel whose worker died has the plain schedule now, and its launches have other units. */
-static bool take_fallbacks(Program *program, KernelJob *jobs, int first, int count, const WorkerOptions *workers)
+static bool take_fallbacks(Program *program, KernelJob *jobs, int first, const WorkerOptions *workers)
 {
-    const Node *const instantiate = program->instantiate;
+    KernelJob *job = &jobs[first + program->kernel_count * program->level_count]; /* those of instantiation */
     for (int i = 0; i < program->kernel_count * program->level_count; i++)
         if (jobs[first + i].fell_back)
             program_reschedule(program, i / program->level_count, i % program->level_count, jobs[first + i].kernel);
-    if (program->instantiate == instantiate)
-        return true;
-    KernelJob *const last = &jobs[count - 1];
-    *last = (KernelJob){.kernel = program->instantiate, .target = program_host(program), .symbol = "lathe_instantiate"};
-    return compile_kernels(program->ir, last, 1, workers);
+    for (int i = 0; i <= program->region_count; i++) {
+        const Program *const part = program_part(program, i);
+        if (!part->instantiate)
+            continue;
+        KernelJob *const own = job++;
+        if (own->kernel == part->instantiate)
+            continue;
+        *own = (KernelJob){.kernel = part->instantiate, .target = program_host(program), .symbol = own->symbol};
+        if (!compile_kernels(program->ir, own, 1, workers))
+            return false;
+    }
+    return true;
 }
 
 /* ---- weights ---- */
@@ -151,24 +162,29 @@ static int by_offset(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-static WeightList collect_weights(const Program *program)
+/* Buffers of several regions may have the same place: equal bytes. */
+static WeightList collect_weights(Program *program)
 {
     Arena *const arena = program->ir->arena;
     WeightList list = {.total = program->compilation->weight_bytes};
     NodeMap seen;
     map_open(&seen, arena);
     size_t most = 1;
-    for (int i = 0; i < program->launch_count; i++)
-        most += program->launches[i].kernel->input_count;
+    for (int part = 0; part <= program->region_count; part++)
+        for (int i = 0; i < program_part(program, part)->launch_count; i++)
+            most += program_part(program, part)->launches[i].kernel->input_count;
     list.buffers = NEW_ARRAY(arena, Node *, most);
-    for (int i = 0; i < program->launch_count; i++)
-        for (uint32_t j = 0; j < program->launches[i].kernel->input_count; j++) {
-            Node *const input = program->launches[i].kernel->inputs[j];
-            Node *const root = input->op == OP_buffer ? buffer_root(input) : NULL;
-            if (!root || root->payload.buffer->place != PLACE_WEIGHT || map_has(&seen, root))
-                continue;
-            map_set(&seen, root, root);
-            list.buffers[list.count++] = root;
+    for (int part = 0; part <= program->region_count; part++)
+        for (int i = 0; i < program_part(program, part)->launch_count; i++) {
+            const Node *const kernel = program_part(program, part)->launches[i].kernel;
+            for (uint32_t j = 0; j < kernel->input_count; j++) {
+                Node *const input = kernel->inputs[j];
+                Node *const root = input->op == OP_buffer ? buffer_root(input) : NULL;
+                if (!root || root->payload.buffer->place != PLACE_WEIGHT || map_has(&seen, root))
+                    continue;
+                map_set(&seen, root, root);
+                list.buffers[list.count++] = root;
+            }
         }
     qsort(list.buffers, (size_t)list.count, sizeof *list.buffers, by_offset);
     return list;
@@ -210,6 +226,8 @@ static bool write_weights(void *context, FILE *file)
     bool good = piece != NULL;
     for (int i = 0; i < list->count && good; i++) {
         const int64_t gap = list->buffers[i]->payload.buffer->offset - written;
+        if (gap < 0)
+            continue; /* its bytes are there already */
         good = write_zeros(file, gap);
         written += gap;
         good = good && write_weight(file, list->buffers[i], piece, &written);
@@ -297,7 +315,7 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
 }
 
 /* The constants of a microcontroller's library fit into memory: they are part of the object with its entries. */
-static bool weights_bytes(const Program *program, const void **bytes)
+static bool weights_bytes(Program *program, const void **bytes)
 {
     WeightList list = collect_weights(program);
     char *data = NULL;
@@ -346,7 +364,8 @@ static bool link_embedded(Program *program, const BuildOptions *options, OutputK
 bool build_output(Program *program, const BuildOptions *options, OutputKind kind, const char *output, BuildFacts *facts)
 {
     Ir *const ir = program->ir;
-    KernelJob *const jobs = NEW_ARRAY(ir->arena, KernelJob, (size_t)(program->kernel_count * program->level_count) + 2);
+    const size_t most = (size_t)(program->kernel_count * program->level_count) + (size_t)program->region_count + 2;
+    KernelJob *const jobs = NEW_ARRAY(ir->arena, KernelJob, most);
     LineTable table = {.folder = "", .file = options->lines_file, .line_of = kernel_line_of};
     const LineTable *const lines = options->lines_file ? &table : NULL;
     if (lines)
@@ -374,7 +393,7 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
                                    .context = &progress};
     breadcrumb("codegen", NULL);
     *facts = (BuildFacts){.kernels = count - first};
-    if (!compile_kernels(ir, jobs, count, &workers) || !take_fallbacks(program, jobs, first, count, &workers))
+    if (!compile_kernels(ir, jobs, count, &workers) || !take_fallbacks(program, jobs, first, &workers))
         return false;
     for (int i = first; i < count; i++) {
         facts->from_cache += jobs[i].from_cache;

@@ -64,6 +64,8 @@ static const char *c_type(Dtype dtype)
         return "uint32_t";
     case DTYPE_U64:
         return "uint64_t";
+    case DTYPE_STRING:
+        return "char *const";
     default:
         return "uint8_t";
     }
@@ -109,11 +111,14 @@ static const char **tensor_names(Arena *arena, const Module *module)
 
 static const char *shape_text(Arena *arena, Type type)
 {
-    const char *text = arena_format(arena, "%s[", dtype_info[type.dtype].name);
+    const char *text =
+        arena_format(arena, "%s%s[%s", form_text[type.form], dtype_info[type.dtype].name, type.rank < 0 ? "..." : "");
     for (int i = 0; i < type.rank; i++) {
         int64_t dim;
         const char *const separator = i ? "," : "";
-        if (const_is_int(type.dims[i], &dim))
+        if (!type.dims[i])
+            text = arena_format(arena, "%s%s...", text, separator);
+        else if (const_is_int(type.dims[i], &dim))
             text = arena_format(arena, "%s%s%lld", text, separator, (long long)dim);
         else
             text = arena_format(arena, "%s%s%s", text, separator,
@@ -127,9 +132,13 @@ static void tensor_macros(Text *text, Arena *arena, const char *prefix, const ch
     const char *const tensor = arena_format(arena, "%s_%s", prefix, upper(arena, name));
     int64_t dim, elements = 1;
     bool known = true;
+    if (!type_is_tensor(type)) {
+        text_add(text, "#define %s_DTYPE %d\n", tensor, dtype_info[type.dtype].onnx);
+        return;
+    }
     text_add(text, "#define %s_DTYPE %d\n#define %s_RANK %d\n", tensor, dtype_info[type.dtype].onnx, tensor, type.rank);
     for (int i = 0; i < type.rank; i++) {
-        if (!const_is_int(type.dims[i], &dim)) {
+        if (!type.dims[i] || !const_is_int(type.dims[i], &dim)) {
             known = false;
             continue;
         }
@@ -174,18 +183,28 @@ static void write_functions(Text *text, const Program *program, const char *pref
         text,
         "lathe_context *%s_open(const lathe_options *options, int *error);\nvoid %s_close(lathe_context *context);\n",
         prefix, prefix);
-    text_add(text,
-             "/* Row-major tensors. 0 or a negative LATHE_E_*; %s_model.api->error_text(context) says more. One thread "
-             "at a time per context. */\n",
-             prefix);
+    const bool plain = program_plain(program);
+    text_add(
+        text,
+        "/* Row-major tensors%s. 0 or a negative LATHE_E_*; %s_model.api->error_text(context) says more. One thread "
+        "at a time per context. */\n",
+        plain ? "" : ", or values of other forms. Outputs are the context's until its next run or close", prefix);
     text_add(text, "int %s_run(lathe_context *context", prefix);
     if (program->instantiate)
         text_add(text, ", const %s_dims *dims", prefix);
     for (int i = 0; i < module->input_count; i++)
-        text_add(text, ", const %s *%s", c_type(module->inputs[i]->type.dtype), names[i]);
-    for (int i = 0; i < module->output_count; i++)
+        text_add(text, ", const %s *%s",
+                 type_is_tensor(module->inputs[i]->type) ? c_type(module->inputs[i]->type.dtype) : "lathe_value",
+                 names[i]);
+    for (int i = 0; i < module->output_count && plain; i++)
         text_add(text, ", %s *%s", c_type(module->outputs[i]->type.dtype), names[module->input_count + i]);
     text_add(text, ");\n");
+    if (!plain)
+        text_add(
+            text,
+            "/* An output of the last run; NULL when there was none, or it failed. Sizes that only a run knows stand "
+            "in it. */\nconst lathe_value *%s_output(lathe_context *context, int output);\n",
+            prefix);
     if (program->instantiate)
         text_add(text,
                  "/* Elements of an output for these dims, or a negative code. */\nint64_t %s_output_elems(const "
@@ -281,7 +300,7 @@ const char *model_header(const Program *program, const ModelInfo *info)
     } else {
         text_add(&text,
                  "#define %s_ARENA_BYTES %lld /* intermediate results of one context; 0: depends on the dims */\n",
-                 macro, (long long)(program->instantiate ? 0 : program->compilation->arena_bytes));
+                 macro, (long long)(program->instantiate || program->regions ? 0 : program->compilation->arena_bytes));
         text_add(&text, "#define %s_WEIGHT_BYTES %lld\n", macro, (long long)program->compilation->weight_bytes);
     }
     for (int i = 0; i < module->input_count; i++)

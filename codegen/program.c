@@ -5,6 +5,7 @@
 #include "ir/kernel.h"
 #include "ir/ops/ops.h"
 #include "ir/print.h"
+#include "ir/script.h"
 #include "passes/access.h"
 #include "runtime/lathe_runtime.h"
 
@@ -65,7 +66,7 @@ static int buffer_number(Program *program, Node *buffer)
 
 static void add_symbol(Program *program, NodeMap *seen, Node *symbol, int input, int position, bool element)
 {
-    if (symbol->op != OP_symbol || map_has(seen, symbol))
+    if (!symbol || symbol->op != OP_symbol || map_has(seen, symbol))
         return;
     map_set(seen, symbol, symbol);
     program->symbols[program->symbol_count++] = (ProgramSymbol){symbol, input, position, element};
@@ -95,6 +96,18 @@ static void collect_symbols(Program *program, const NodeMap *used)
                 add_symbol(program, &seen, symbol, i, (int)j, true);
         }
     }
+}
+
+/* A region's symbols are the script's, which sets them before. */
+static void collect_region_symbols(Program *program)
+{
+    int count;
+    Node **const nodes = nodes_topological(program->ir, program->values, program->value_count, &count);
+    program->symbols = NEW_ARRAY(program->ir->arena, ProgramSymbol, (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_symbol)
+            program->symbols[program->symbol_count++] =
+                (ProgramSymbol){nodes[i], -1, 0, index_range(program->ir, nodes[i]).low < 0};
 }
 
 /* ---- kernels and launches ---- */
@@ -192,25 +205,29 @@ static void add_launch(Program *program, Node *kernel, int number)
     launch->name = launch_name(ir, kernel);
 }
 
-static bool add_kernels(Program *program, ScheduleFunction *schedule, void *context)
+static KeyTable key_table(Arena *arena, int kernels)
 {
-    Arena *const arena = program->ir->arena;
-    const Block *const body = program->module->body;
     KeyTable table = {.capacity = 64};
-    size_t most_buffers = 1;
-    while (table.capacity < (size_t)body->count * 2)
+    while (table.capacity < (size_t)kernels * 2)
         table.capacity *= 2;
     table.keys = NEW_ARRAY(arena, const char *, table.capacity);
     table.hashes = NEW_ARRAY(arena, uint64_t, table.capacity);
     table.numbers = NEW_ARRAY(arena, int, table.capacity);
+    return table;
+}
+
+static bool add_kernels(Program *program, KeyTable *table, ScheduleFunction *schedule, void *context)
+{
+    Arena *const arena = program->ir->arena;
+    const Block *const body = program->module->body;
+    size_t most_buffers = 1;
     for (int i = 0; i < body->count; i++)
         most_buffers += body->nodes[i]->input_count;
-    program->kernels = NEW_ARRAY(arena, ProgramKernel, (size_t)body->count + 1);
     program->launches = NEW_ARRAY(arena, ProgramLaunch, (size_t)body->count + 1);
     program->buffers = NEW_ARRAY(arena, ProgramBuffer, most_buffers);
     for (int i = 0; i < body->count; i++) {
         const int before = program->kernel_count;
-        const int number = kernel_number(program, &table, body->nodes[i]);
+        const int number = kernel_number(program, table, body->nodes[i]);
         if (number == before && !schedule_levels(program, &program->kernels[number], number, schedule, context))
             return false;
         add_launch(program, body->nodes[i], number);
@@ -220,19 +237,46 @@ static bool add_kernels(Program *program, ScheduleFunction *schedule, void *cont
 
 /* ---- tensors, memory, checks ---- */
 
-static void add_tensors(Program *program, Node *const *buffers, int count, int **dims, int **bytes)
+/* Is it a formula over what the caller's inputs tell? `told` NULL: it always is. */
+static bool dim_known(Program *program, const NodeMap *told, Node *dim)
+{
+    if (!dim)
+        return false;
+    if (!told)
+        return true;
+    int count;
+    Node **const nodes = nodes_topological(program->ir, &dim, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_symbol && !map_has(told, nodes[i]))
+            return false;
+    return true;
+}
+
+/* What only a run knows has the value -1. */
+static bool *add_tensors(Program *program, Node *const *buffers, int count, const NodeMap *told, int **dims,
+                         int **bytes)
 {
     Ir *const ir = program->ir;
+    bool *const known = NEW_ARRAY(ir->arena, bool, (size_t)count + 1);
     *dims = NEW_ARRAY(ir->arena, int, (size_t)count + 1);
     *bytes = NEW_ARRAY(ir->arena, int, (size_t)count + 1);
     for (int i = 0; i < count; i++) {
         const Type type = buffers[i]->type;
         (*dims)[i] = program->value_refs.count;
-        for (int j = 0; j < type.rank; j++)
-            int_list_push(ir->arena, &program->value_refs, value_of(program, type.dims[j]));
+        known[i] = type_is_tensor(type);
+        for (int j = 0; j < type.rank; j++) {
+            const bool dim = dim_known(program, told, type.dims[j]);
+            known[i] = known[i] && dim;
+            int_list_push(ir->arena, &program->value_refs, value_of(program, dim ? type.dims[j] : index_const(ir, -1)));
+        }
+        if (!known[i]) {
+            (*bytes)[i] = value_of(program, index_const(ir, -1));
+            continue;
+        }
         Node *const bits = index_mul(ir, type_elements(ir, type), index_const(ir, dtype_info[type.dtype].bits));
         (*bytes)[i] = value_of(program, index_ceildiv(ir, bits, index_const(ir, 8)));
     }
+    return known;
 }
 
 static void add_memory(Program *program)
@@ -247,16 +291,25 @@ static void add_memory(Program *program)
     program->arena_bytes_value = value_of(program, index_const(ir, compilation->arena_bytes));
 }
 
+static void add_check(Program *program, const RunCheck *check)
+{
+    Node *const condition = cast_make(program->ir, check->condition, DTYPE_INDEX);
+    program->checks[program->check_count++] = (ProgramCheck){value_of(program, condition), check->text};
+}
+
+/* A region makes its own; the caller's view of a script none, whose regions do. */
 static void add_checks(Program *program)
 {
     Ir *const ir = program->ir;
-    int count = 0;
+    const Compilation *const compilation = program->compilation;
+    int count = compilation->region ? compilation->region->check_count : 0;
     for (const RunCheck *check = ir->checks; check; check = check->next)
         count++;
     program->checks = NEW_ARRAY(ir->arena, ProgramCheck, (size_t)count + 1);
-    for (const RunCheck *check = ir->checks; check; check = check->next)
-        program->checks[program->check_count++] =
-            (ProgramCheck){value_of(program, cast_make(ir, check->condition, DTYPE_INDEX)), check->text};
+    for (int i = 0; compilation->region && i < compilation->region->check_count; i++)
+        add_check(program, compilation->region->checks[i]);
+    for (const RunCheck *check = ir->checks; check && !compilation->region && !compilation->script; check = check->next)
+        add_check(program, check);
 }
 
 /* A kernel that writes every value that is not a constant. */
@@ -291,11 +344,10 @@ static void make_instantiate(Program *program)
     program->instantiate = node_make(ir, &draft);
 }
 
-void program_reschedule(Program *program, int number, int level, Node *scheduled)
+static void part_reschedule(Program *program, int number, int level, const Node *scheduled)
 {
     const int values = program->value_count;
-    ProgramKernel *const kernel = &program->kernels[number];
-    kernel->scheduled[level] = scheduled;
+    const ProgramKernel *const kernel = &program->kernels[number];
     if (scheduled->payload.kernel->scratch > program->scratch[level])
         program->scratch[level] = scheduled->payload.kernel->scratch;
     for (int i = 0; i < program->launch_count; i++)
@@ -304,6 +356,13 @@ void program_reschedule(Program *program, int number, int level, Node *scheduled
                 value_of(program, launch_units(program, kernel, program->launches[i].kernel, level));
     if (program->value_count > values)
         make_instantiate(program);
+}
+
+void program_reschedule(Program *program, int number, int level, Node *scheduled)
+{
+    program->kernels[number].scheduled[level] = scheduled;
+    for (int i = 0; i <= program->region_count; i++)
+        part_reschedule(program_part(program, i), number, level, scheduled);
 }
 
 static void mark_symbols(Program *program, NodeMap *used)
@@ -347,32 +406,117 @@ const TargetMachineInfo *program_host(const Program *program)
     return lowest->family->host ? lowest->family->host : lowest;
 }
 
-bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
-                   ScheduleFunction *schedule, void *context, Program *program)
+Program *program_part(Program *program, int i)
 {
-    Ir *const ir = compilation->ir;
-    *program = (Program){.ir = ir,
-                         .compilation = compilation,
-                         .module = compilation->module,
-                         .levels = levels,
-                         .level_count = level_count};
+    return i == 0 ? program : i <= program->region_count ? &program->regions[i - 1] : NULL;
+}
+
+bool program_plain(const Program *program)
+{
+    for (int i = 0; i < program->module->input_count; i++)
+        if (!program->inputs_known[i])
+            return false;
+    for (int i = 0; i < program->module->output_count; i++)
+        if (!program->outputs_known[i])
+            return false;
+    return true;
+}
+
+/* The symbols that the caller's inputs tell. */
+static void mark_told(const Program *program, NodeMap *told)
+{
+    const Graph *const graph = program->compilation->graph;
+    map_open(told, program->ir->arena);
+    for (int i = 0; i < graph->input_count; i++) {
+        const Type type = graph->inputs[i]->type;
+        int64_t elements;
+        for (int j = 0; type_is_tensor(type) && j < type.rank; j++)
+            if (type.dims[j] && type.dims[j]->op == OP_symbol)
+                map_set(told, type.dims[j], graph->inputs[i]);
+        if (!graph->inputs[i]->contents || !const_is_int(type_elements(program->ir, type), &elements))
+            continue;
+        for (int64_t j = 0; j < elements; j++)
+            if (content_symbol(graph->inputs[i]->contents[j]))
+                map_set(told, content_symbol(graph->inputs[i]->contents[j]), graph->inputs[i]);
+    }
+}
+
+static bool build_part(Program *program, KeyTable *table, ScheduleFunction *schedule, void *context)
+{
+    Ir *const ir = program->ir;
+    const bool script = program->compilation->script != NULL;
+    NodeMap used, told;
     map_open(&program->value_of, ir->arena);
     map_open(&program->buffer_of, ir->arena);
-    if (!add_kernels(program, schedule, context))
+    if (script)
+        mark_told(program, &told);
+    if (!add_kernels(program, table, schedule, context))
         return false;
     launches_depend(program);
-    add_tensors(program, program->module->inputs, program->module->input_count, &program->input_dims,
-                &program->input_bytes);
-    add_tensors(program, program->module->outputs, program->module->output_count, &program->output_dims,
-                &program->output_bytes);
+    program->inputs_known = add_tensors(program, program->module->inputs, program->module->input_count,
+                                        script ? &told : NULL, &program->input_dims, &program->input_bytes);
+    program->outputs_known = add_tensors(program, program->module->outputs, program->module->output_count,
+                                         script ? &told : NULL, &program->output_dims, &program->output_bytes);
     add_memory(program);
     add_checks(program);
-    NodeMap used;
     map_open(&used, ir->arena);
     mark_symbols(program, &used);
-    collect_symbols(program, &used);
+    if (program->compilation->region)
+        collect_region_symbols(program);
+    else
+        collect_symbols(program, &used);
     if (!all_symbols_known(program, &used))
         return false;
     make_instantiate(program);
     return true;
+}
+
+/* Regions one after the other: each goes on with the kernels of those before it. */
+static bool build_regions(Program *program, KeyTable *table, ScheduleFunction *schedule, void *context)
+{
+    Arena *const arena = program->ir->arena;
+    program->region_count = program->compilation->script->region_count;
+    program->regions = NEW_ARRAY(arena, Program, (size_t)program->region_count + 1);
+    const Program *before = program;
+    for (int i = 0; i < program->region_count; i++) {
+        const Compilation *const compilation = &program->compilation->regions[i];
+        Program *const region = &program->regions[i];
+        *region = (Program){.ir = program->ir,
+                            .compilation = compilation,
+                            .module = compilation->module,
+                            .levels = program->levels,
+                            .level_count = program->level_count,
+                            .kernels = program->kernels,
+                            .kernel_count = before->kernel_count,
+                            .suffix = arena_format(arena, "_r%d", i)};
+        memcpy(region->scratch, before->scratch, sizeof region->scratch);
+        if (!build_part(region, table, schedule, context))
+            return false;
+        before = region;
+    }
+    for (int i = 0; i <= program->region_count; i++) {
+        Program *const part = program_part(program, i);
+        part->kernel_count = before->kernel_count;
+        memcpy(part->scratch, before->scratch, sizeof part->scratch);
+    }
+    return true;
+}
+
+bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
+                   ScheduleFunction *schedule, void *context, Program *program)
+{
+    Arena *const arena = compilation->ir->arena;
+    int most = compilation->module->body->count;
+    for (int i = 0; compilation->script && i < compilation->script->region_count; i++)
+        most += compilation->regions[i].module->body->count;
+    *program = (Program){.ir = compilation->ir,
+                         .compilation = compilation,
+                         .module = compilation->module,
+                         .levels = levels,
+                         .level_count = level_count,
+                         .kernels = NEW_ARRAY(arena, ProgramKernel, (size_t)most + 1),
+                         .suffix = ""};
+    KeyTable table = key_table(arena, most);
+    return build_part(program, &table, schedule, context) &&
+           (!compilation->script || build_regions(program, &table, schedule, context));
 }

@@ -96,6 +96,13 @@ typedef struct Program {
     Node *instantiate;    /* scheduled kernel, or NULL when all values are constants */
     Footprint footprint;  /* SYSTEM_FREESTANDING */
 
+    /* A model whose course depends on data: this is what its caller sees, without launches; each region is a program of
+     * its own. All have the same kernels and weights. */
+    struct Program *regions;
+    int region_count;
+    const char *suffix;                 /* of the names of its tables: "" or "_r3" */
+    bool *inputs_known, *outputs_known; /* is the size a formula over the inputs' dims and elements? */
+
     /* private to program.c */
     NodeMap value_of, buffer_of;
 } Program;
@@ -113,6 +120,12 @@ void program_reschedule(Program *program, int kernel, int level, Node *scheduled
 
 /* Would a run with these values of its symbols, in their order, pass the checks, with no negative size? */
 bool program_allows(const Program *program, const SymbolValue *values);
+
+/* The program itself, or region `i - 1` of it; NULL behind the last. */
+Program *program_part(Program *program, int i);
+
+/* Tensors all, of sizes that a caller can know before: else outputs are the context's (lathe_value). */
+bool program_plain(const Program *program);
 
 /* What runs the program itself: tables, entries and instantiation are compiled for it. */
 const TargetMachineInfo *program_host(const Program *program);

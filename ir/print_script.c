@@ -1,4 +1,5 @@
-/* A script as text, for people and golden tests: bodies with their steps, then the regions as graphs. Nothing reads it back. */
+/* A script as text, for people and golden tests: bodies with their steps, then the regions as graphs. Nothing reads it
+ * back. */
 #include "ir/print.h"
 #include "ir/script.h"
 

@@ -1,19 +1,20 @@
 /* A model whose shape or course depends on data is a script over regions.
  *
- * A region is a tensor graph without such surprises: it goes through passes and code generation like a whole model, with
- * tensors in and tensors out. A script is what happens between regions: values in numbered slots, steps in order. What
- * only a run finds out about a value - a dim, an element of a small integer tensor - is a symbol, set by a bind as soon as
- * the value is there; regions that come later use it in their shapes.
+ * A region is a tensor graph without such surprises: it goes through passes and code generation like a whole model,
+ * with tensors in and tensors out. A script is what happens between regions: values in numbered slots, steps in order.
+ * What only a run finds out about a value - a dim, an element of a small integer tensor - is a symbol, set by a bind as
+ * soon as the value is there; regions that come later use it in their shapes.
  *
  * A model without a single host step is one region and needs no script.
  *
- * How nodes are divided (passes/partition.c): regions and host steps of a body alternate. Times 0, 2, 4 ... are regions, -1, 1,
- * 3 ... host steps; a node has the earliest time of its kind at which its inputs, and the symbols in its type, are there. What
- * a body is given is there at -1; a result of a host step at its own time, for other host steps and for what comes after; a
- * tensor of a region is read (lathe_Read) one later. All nodes of one time of one body are one region, so that a hundred
- * independent NonZero need two regions, not two hundred. Bodies of If and Loop are bodies of the script; what they take from
- * around them they take from the slots of the bodies around them. Slots are numbered over the whole script: no body runs
- * inside itself. What follows from constants alone is computed in every region that wants it, where passes fold it.
+ * How nodes are divided (passes/partition.c): regions and host steps of a body alternate. Times 0, 2, 4 ... are
+ * regions, -1, 1, 3 ... host steps; a node has the earliest time of its kind at which its inputs, and the symbols in
+ * its type, are there. What a body is given is there at -1; a result of a host step at its own time, for other host
+ * steps and for what comes after; a tensor of a region is read (lathe_Read) one later. All nodes of one time of one
+ * body are one region, so that a hundred independent NonZero need two regions, not two hundred. Bodies of If and Loop
+ * are bodies of the script; what they take from around them they take from the slots of the bodies around them. Slots
+ * are numbered over the whole script: no body runs inside itself. What follows from constants alone is computed in
+ * every region that wants it, where passes fold it.
  *
  * The runtime's form of this is runtime/lathe_script.h. */
 #ifndef LATHE_IR_SCRIPT_H
@@ -23,8 +24,8 @@
 
 enum { SLOT_NONE = -1 }; /* an omitted input, an output nobody reads */
 
-/* A symbol that a value in a slot tells: its dim `position`, or its element `position` (row-major; i32, i64, bool, or the
- * bits of an f32). */
+/* A symbol that a value in a slot tells: its dim `position`, or its element `position` (row-major; i32, i64, bool, or
+ * the bits of an f32). */
 typedef struct ScriptBind {
     int slot, position;
     bool element;
@@ -34,10 +35,11 @@ typedef struct ScriptBind {
 typedef enum StepKind {
     STEP_REGION, /* region `target`: inputs and outputs are those of its graph */
     STEP_COPY,   /* outputs[i] becomes inputs[i] */
-    STEP_IF,     /* inputs [condition]; bodies `target` (then) and `target` + 1 (else); their results become the outputs */
-    STEP_LOOP,   /* inputs [trip count or none, condition or none, carried...]; body `target` takes [iteration, condition,
-                  * carried...] and gives [condition, carried..., parts...]; outputs [carried..., parts stacked along axis 0...] */
-    STEP_HOST,   /* function `host` of the runtime (runtime/host_*.c); attributes are the node's */
+    STEP_IF, /* inputs [condition]; bodies `target` (then) and `target` + 1 (else); their results become the outputs */
+    STEP_LOOP, /* inputs [trip count or none, condition or none, carried...]; body `target` takes [iteration, condition,
+                * carried...] and gives [condition, carried..., parts...]; outputs [carried..., parts stacked along axis
+                * 0...] */
+    STEP_HOST, /* function `host` of the runtime (runtime/host_*.c); attributes are the node's */
 } StepKind;
 
 typedef struct Step {
@@ -76,7 +78,7 @@ typedef struct ScriptSymbol {
 
 typedef struct Script {
     int slot_count, body_count, region_count, symbol_count;
-    const Type *slots;        /* type of each slot's value; dims are index expressions over symbols, NULL: tell nothing */
+    const Type *slots; /* type of each slot's value; dims are index expressions over symbols, NULL: tell nothing */
     const ScriptBody *bodies; /* bodies[0]: the model itself, whose inputs and outputs are the model's */
     ScriptRegion *regions;    /* in order of bodies and times */
     const ScriptSymbol *symbols;

@@ -1,4 +1,5 @@
-/* Which region makes which check of a run: the earliest of the body that asked for it, once all its symbols are known. */
+/* Which region makes which check of a run: the earliest of the body that asked for it, once all its symbols are known.
+ */
 #include "passes/partition.h"
 
 #include "passes/pass.h"
@@ -10,7 +11,7 @@ typedef struct Places {
     int body_count;
     const uint32_t *scopes; /* of each body */
     const int *outer;
-    NodeMap *symbols;            /* of each body: symbol -> time + 2 */
+    NodeMap *symbols;                    /* of each body: symbol -> time + 2 */
     int *first_of_scope, *next_of_scope; /* bodies of a scope, + 1 */
 } Places;
 
@@ -27,7 +28,8 @@ static Places places_open(Ir *ir, const Script *script, const uint32_t *scopes, 
         places.first_of_scope[scopes[i]] = i + 1;
     }
     for (int i = 0; i < script->symbol_count; i++)
-        map_set(&places.symbols[script->symbols[i].body], script->symbols[i].symbol, (void *)(intptr_t)(script->symbols[i].time + 2));
+        map_set(&places.symbols[script->symbols[i].body], script->symbols[i].symbol,
+                (void *)(intptr_t)(script->symbols[i].time + 2));
     return places;
 }
 
@@ -42,7 +44,8 @@ static int symbol_time(const Places *places, int body, const Node *symbol)
     return TIME_UNKNOWN;
 }
 
-/* When all symbols of the condition are known in the body; TIME_UNKNOWN: one never is (what asked is not there any more). */
+/* When all symbols of the condition are known in the body; TIME_UNKNOWN: one never is (what asked is not there any
+ * more). */
 static int condition_time(const Places *places, int body, Node *condition)
 {
     Arena *const scratch = arena_scratch(places->ir->arena);

@@ -23,7 +23,8 @@ static Node *renamed(Expander *expander, Node *expression)
     const ArenaMark mark = arena_mark(scratch);
     int count, found = 0;
     Node **const nodes = nodes_in_scratch(ir, &expression, 1, &count);
-    Node **const from = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1), **const to = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1);
+    Node **const from = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1),
+                 **const to = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1);
     for (int i = 0; i < count; i++)
         if (map_has(&expander->symbols, nodes[i])) {
             from[found] = nodes[i];
@@ -63,9 +64,12 @@ static void rename_symbols(Expander *expander, const Node *old, const Node *now)
         return;
     for (int i = 0; i < old->type.rank; i++)
         rename_symbol(expander, old->type.dims[i], now->type.dims[i]);
-    if (old->contents && now->contents && old->type.rank >= 0 && const_is_int(type_elements(expander->ir, old->type), &elements))
+    if (old->contents && now->contents && old->type.rank >= 0 &&
+        const_is_int(type_elements(expander->ir, old->type), &elements))
         for (int64_t i = 0; i < elements; i++)
-            rename_symbol(expander, content_symbol(old->contents[i]), now->contents[i]->type.dtype == DTYPE_INDEX ? now->contents[i] : content_symbol(now->contents[i]));
+            rename_symbol(expander, content_symbol(old->contents[i]),
+                          now->contents[i]->type.dtype == DTYPE_INDEX ? now->contents[i]
+                                                                      : content_symbol(now->contents[i]));
 }
 
 /* Bodies whose nodes have become others. */
@@ -110,7 +114,8 @@ static Node *remake(Expander *expander, const Node *node, Node **inputs, const A
     Type *const types = NEW_ARRAY(ir->arena, Type, (size_t)count);
     for (int i = 0; i < count; i++)
         types[i] = type_renamed(expander, node_result((Node *)(uintptr_t)node, i)->type);
-    return tensor_make_typed(ir, node->op, inputs, (int)node->input_count, count, attributes, node->attribute_count, types);
+    return tensor_make_typed(ir, node->op, inputs, (int)node->input_count, count, attributes, node->attribute_count,
+                             types);
 }
 
 static bool expand_one(Ir *ir, Node *node, Node **outputs)

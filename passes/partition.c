@@ -1,5 +1,5 @@
-/* A tensor graph with host operators becomes a script over regions: what it means is told in ir/script.h. Here: which body
- * computes what, in which order, and when. */
+/* A tensor graph with host operators becomes a script over regions: what it means is told in ir/script.h. Here: which
+ * body computes what, in which order, and when. */
 #include "passes/partition.h"
 
 #include "ir/ops/ops.h"
@@ -11,6 +11,8 @@ static bool is_host(const Node *node)
 {
     return op_is_tensor(node->op) && op_row(node)->meaning.form == MEANING_HOST;
 }
+
+enum { CONSTANT_MOST = 1024 };
 
 bool is_step(const Node *node)
 {
@@ -70,13 +72,20 @@ static Value *value_add(Body *body, Node *node, int ready)
     return value;
 }
 
+/* Small constants, and strings, are data of the script; others are weights, which regions read. */
+static bool stands_in_tables(const Node *node)
+{
+    return node->op == OP_constant &&
+           (node->type.dtype == DTYPE_STRING || node->payload.constant->bytes <= CONSTANT_MOST);
+}
+
 Value *value_in_slot(Body *body, Node *node)
 {
     Cut *const cut = body->cut;
     Value *const value = body_value(body, node);
     if (value)
         return value;
-    if (node->op != OP_constant)
+    if (!stands_in_tables(node))
         return value_add(body, node, 0);
     list_push(&cut->constants, node);
     return value_add(cut->bodies[0], node, -1);
@@ -106,7 +115,8 @@ static Body *body_open(Cut *cut, const Graph *graph, Body *outer)
 }
 
 /* The body around (or the one itself) that computes what `body` wants: that of the node's scope. What belongs to a body
- * beside it is computed here once more; what belongs to none any more, by the innermost that is left of those around. */
+ * beside it is computed here once more; what belongs to none any more, by the innermost that is left of those around.
+ */
 static Body *home_of(Body *body, const Node *node)
 {
     const Ir *const ir = body->cut->ir;
@@ -233,7 +243,8 @@ static void type_tells(Body *body, const Node *node, int ready)
         return;
     for (int i = 0; i < type.rank; i++)
         symbol_known(body, type.dims[i], ready);
-    if (node->contents && (node->op == OP_input || node->op == OP_lathe_Read) && const_is_int(type_elements(body->cut->ir, type), &elements))
+    if (node->contents && (node->op == OP_input || node->op == OP_lathe_Read) &&
+        const_is_int(type_elements(body->cut->ir, type), &elements))
         for (int64_t i = 0; i < elements; i++)
             symbol_known(body, content_symbol(node->contents[i]), ready);
 }
@@ -310,8 +321,8 @@ static void time_of(Body *body, Node *node)
     int ready = -1;
     for (uint32_t i = 0; i < node->input_count; i++) {
         ready = later(ready, input_ready(body, node->inputs[i]));
-        /* A region gives what is known to a step, unless it is a constant. */
-        if (is_host(node) && map_has(&body->cut->known, node->inputs[i]) && node->inputs[i]->op != OP_constant)
+        /* A region gives what is known to a step, unless it stands in the tables. */
+        if (is_host(node) && map_has(&body->cut->known, node->inputs[i]) && !stands_in_tables(node->inputs[i]))
             ready = later(ready, 0);
     }
     if (node->op == OP_result) { /* as its maker */
@@ -388,7 +399,8 @@ static bool target_walks(const Compilation *compilation, const Cut *cut)
         first = is_host(nodes[i]) ? nodes[i] : NULL;
     return diag_error(cut->ir->diagnostics, EXIT_UNSUPPORTED, first->where,
                       "%s needs a system under it: sizes and steps that only a run knows are not supported for %s",
-                      first->op == OP_lathe_Read ? "a size that the model computes" : op_name(first->op), target->family->name);
+                      first->op == OP_lathe_Read ? "a size that the model computes" : op_name(first->op),
+                      target->family->name);
 }
 
 bool pass_partition(PassContext *context)

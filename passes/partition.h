@@ -42,8 +42,8 @@ struct Body {
     const Graph *graph;
     Body *outer;
     int number;
-    NodeMap values;        /* node -> Value that this body computes or is given */
-    NodeMap inner;         /* If, Loop -> its bodies, NULL-terminated */
+    NodeMap values; /* node -> Value that this body computes or is given */
+    NodeMap inner;  /* If, Loop -> its bodies, NULL-terminated */
     NodeMap taken_seen;
     NodeList order, taken; /* what is computed here, operands first; nodes of bodies around */
     NodeWalk expressions;  /* of dims and contents */

@@ -50,7 +50,8 @@ const char *compilation_print(Arena *arena, const Compilation *compilation, size
                                                   : print_graph(arena, compilation->graph, length);
     const char *text = "";
     for (int i = 0; i < compilation->script->region_count; i++)
-        text = arena_format(arena, "%s%s%s", text, i ? "\n" : "", print_module(arena, compilation->regions[i].module, NULL));
+        text = arena_format(arena, "%s%s%s", text, i ? "\n" : "",
+                            print_module(arena, compilation->regions[i].module, NULL));
     if (length)
         *length = strlen(text);
     return text;
@@ -141,7 +142,7 @@ static bool run_regions(PassContext *context, const PassOptions *options, int fi
     context->compilation = compilation;
     ir->scope = scope;
     script_checks(ir, compilation->script);
-    return good;
+    return good && (compilation->state < STATE_PLACED || weights_share(compilation, compilation->script->region_count));
 }
 
 static bool run_from(PassContext *context, const PassOptions *options, int first)

@@ -35,8 +35,8 @@ typedef struct Compilation {
     int64_t weight_bytes;
     int slot_count;    /* symbolic models */
     Node **slot_bytes; /* index: size of each slot */
-    /* A model whose course depends on data: from partition on, its regions go the road, each a compilation of its own, and
-     * the module of this one has inputs and outputs alone. */
+    /* A model whose course depends on data: from partition on, its regions go the road, each a compilation of its own,
+     * and the module of this one has inputs and outputs alone. */
     struct Script *script;
     struct Compilation *regions;
     const struct ScriptRegion *region; /* of a region: which */
@@ -77,6 +77,8 @@ typedef struct PassOptions {
 } PassOptions;
 /* The text of what it is now: graph, script, or stages (of all regions). */
 const char *compilation_print(Arena *arena, const Compilation *compilation, size_t *length);
+/* One section of weights for all regions; each is planned already. */
+bool weights_share(Compilation *compilation, int region_count);
 /* Gives every region of a script the checks that it makes. */
 void script_checks(Ir *ir, struct Script *script);
 /* Runs the table from the compilation's state on. False after a diagnostic. */

@@ -78,9 +78,10 @@ static Node *region_input(RegionDraft *draft, Node *node, Value *value)
     Node *input = map_get(&draft->given, owner->node);
     if (!input) {
         const char *const name = arena_format(ir->arena, "%s.s%d", value_name(owner->node), slot);
-        input = owner->node->op == OP_input
-                    ? owner->node
-                    : node_make(ir, &(Node){.op = OP_input, .type = owner->node->type, .payload.name = name_intern(ir->arena, name)});
+        input = owner->node->op == OP_input ? owner->node
+                                            : node_make(ir, &(Node){.op = OP_input,
+                                                                    .type = owner->node->type,
+                                                                    .payload.name = name_intern(ir->arena, name)});
         map_set(&draft->given, owner->node, input);
         list_push(&draft->inputs, input);
         list_push(&draft->input_values, owner->node);
@@ -100,7 +101,8 @@ static Node *region_operand(RegionDraft *draft, Node *node)
     return region_input(draft, node, body_value(draft->body, node));
 }
 
-/* The same operator over the region's nodes. Types and contents hold as they are: symbols belong to the whole script. */
+/* The same operator over the region's nodes. Types and contents hold as they are: symbols belong to the whole script.
+ */
 static void region_node(RegionDraft *draft, Node *node)
 {
     Ir *const ir = draft->body->cut->ir;
@@ -122,7 +124,11 @@ static void region_node(RegionDraft *draft, Node *node)
         if (node->result_count > 1 && !made->results) {
             Node **const results = NEW_ARRAY(ir->arena, Node *, node->result_count);
             for (int i = 0; i < node->result_count; i++) {
-                const Node result = {.op = OP_result, .type = node->results[i]->type, .inputs = &made, .input_count = 1, .payload.integer = i};
+                const Node result = {.op = OP_result,
+                                     .type = node->results[i]->type,
+                                     .inputs = &made,
+                                     .input_count = 1,
+                                     .payload.integer = i};
                 results[i] = node_make(ir, &result);
                 results[i]->contents = node->results[i]->contents;
             }
@@ -193,7 +199,8 @@ static void bind_symbol(StepWriter *writer, const Value *value, Node *symbol, in
     if (!symbol || symbol->op != OP_symbol || !map_has(&body->symbols, symbol) || map_has(&writer->bound, symbol))
         return;
     map_set(&writer->bound, symbol, symbol);
-    const bool made_here = value->body == body && (of_region(value) || value->node->op == OP_result || is_step(value->node));
+    const bool made_here =
+        value->body == body && (of_region(value) || value->node->op == OP_result || is_step(value->node));
     BindList *list = made_here ? map_get(&writer->binds, value->node) : &writer->at_start;
     if (!list) {
         list = NEW(body->cut->ir->arena, BindList);
@@ -251,7 +258,8 @@ static void bind_all(StepWriter *writer)
     }
     for (size_t i = 0; i < body->order.count; i++) {
         Node *const node = body->order.nodes[i];
-        const bool told = node->op == OP_lathe_Read || (node->op == OP_result ? is_step(node->inputs[0]) : is_step(node) && node->result_count <= 1);
+        const bool told = node->op == OP_lathe_Read ||
+                          (node->op == OP_result ? is_step(node->inputs[0]) : is_step(node) && node->result_count <= 1);
         const Value *const value = map_get(&body->values, node);
         if (told && (node->op == OP_lathe_Read || value->slot != SLOT_NONE || symbol_used(body, node)))
             bind_value(writer, node);
@@ -309,7 +317,9 @@ static void write_step(StepWriter *writer, Node *node)
                            : node->op == OP_Loop ? STEP_LOOP
                                                  : STEP_HOST,
                    .target = inner ? inner[0]->number : -1,
-                   .host = node->op == OP_constant ? "Constant" : inner ? NULL : op_row(node)->meaning.text,
+                   .host = node->op == OP_constant ? "Constant"
+                           : inner                 ? NULL
+                                                   : op_row(node)->meaning.text,
                    .input_count = (int)node->input_count,
                    .output_count = results,
                    .inputs = slots_of(body, node->inputs, (int)node->input_count),
@@ -468,7 +478,8 @@ static void write_regions(Cut *cut, Script *script)
             if (!region_wanted(draft))
                 continue;
             draft->number = script->region_count;
-            script->regions[script->region_count++] = (ScriptRegion){.graph = write_graph(draft), .body = i, .time = draft->time};
+            script->regions[script->region_count++] =
+                (ScriptRegion){.graph = write_graph(draft), .body = i, .time = draft->time};
         }
 }
 
