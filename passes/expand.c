@@ -56,20 +56,17 @@ static void rename_symbol(Expander *expander, Node *old, Node *now)
     expander->renamed = true;
 }
 
-/* Reads are made anew where what they read was: their symbols are others then, in all types that follow. */
-static void rename_symbols(Expander *expander, const Node *old, const Node *now)
+/* What is read from another node may have other symbols, or be known by now. */
+static void rename_read(Expander *expander, const Node *old, const Node *now)
 {
     int64_t elements;
-    if (old == now || old->type.rank != now->type.rank)
+    if (old == now || old->op != OP_lathe_Read || !const_is_int(type_elements(expander->ir, old->type), &elements))
         return;
-    for (int i = 0; i < old->type.rank; i++)
-        rename_symbol(expander, old->type.dims[i], now->type.dims[i]);
-    if (old->contents && now->contents && old->type.rank >= 0 &&
-        const_is_int(type_elements(expander->ir, old->type), &elements))
-        for (int64_t i = 0; i < elements; i++)
-            rename_symbol(expander, content_symbol(old->contents[i]),
-                          now->contents[i]->type.dtype == DTYPE_INDEX ? now->contents[i]
-                                                                      : content_symbol(now->contents[i]));
+    for (int64_t i = 0; i < elements; i++) {
+        Node *const element = now->contents[i];
+        rename_symbol(expander, content_symbol(old->contents[i]),
+                      element->type.dtype == DTYPE_INDEX ? element : content_symbol(element));
+    }
 }
 
 /* Bodies whose nodes have become others. */
@@ -177,8 +174,7 @@ static bool visit(Expander *expander, Node *node)
     map_set(&expander->map, node, outputs[0]);
     for (int i = 0; i < count && count > 1; i++)
         map_set(&expander->map, node->results[i], outputs[i]);
-    for (int i = 0; i < count; i++)
-        rename_symbols(expander, node_result(node, i), outputs[i]);
+    rename_read(expander, node, outputs[0]);
     return true;
 }
 

@@ -122,12 +122,6 @@ static inline Compilation compilation_open(const char *file, const char *text, M
     return compilation;
 }
 
-static inline const char *compilation_text(const Compilation *compilation)
-{
-    return compilation->state >= STATE_STAGES ? print_module(compilation->ir->arena, compilation->module, NULL)
-                                              : print_graph(compilation->ir->arena, compilation->graph, NULL);
-}
-
 /* ---- runs ---- */
 
 typedef struct Results {
