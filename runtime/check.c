@@ -136,13 +136,15 @@ int check_pointers(Context *context, const Plan *plan, bool outputs)
     for (uint32_t i = 0; i < count; i++) {
         const Role role = role_of(context, i);
         const int64_t bytes = plan->values[role.info->bytes_value];
+        if (!check_form(context, i))
+            continue;
         const int code = check_pointer(context, &role, context->tensors[i], bytes);
         if (code != LATHE_OK)
             return code;
         /* Kernels may write an output before they have read everything else. */
         for (uint32_t k = 0; i >= program->input_count && k < i; k++) {
             const Role other = role_of(context, k);
-            if (overlap(context->tensors[i], bytes, context->tensors[k], plan->values[other.info->bytes_value]))
+            if (check_form(context, k) && overlap(context->tensors[i], bytes, context->tensors[k], plan->values[other.info->bytes_value]))
                 return context_fail(context, LATHE_E_ARGUMENT, "output '%s' overlaps %s '%s'", role.info->name, other.kind,
                                     other.info->name);
         }

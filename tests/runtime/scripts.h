@@ -33,7 +33,7 @@ static inline void script_main_instantiate(void *const *buffers, const int64_t *
     ((int64_t *)buffers[0])[S_M_BYTES] = -1;
 }
 
-typedef enum Kind { F_N, F_M, I_1, I_0, B_0, KINDS } Kind; /* f32[n], f32[m], i64[1], i64, bool */
+typedef enum Kind { F_N, F_M, I_1, I_0, B_0, S_1, KINDS } Kind; /* f32[n], f32[m], i64[1], i64, bool, string[n] */
 
 static inline lathe_tensor_info script_info(const char *name, Kind kind)
 {
@@ -43,6 +43,7 @@ static inline lathe_tensor_info script_info(const char *name, Kind kind)
         [I_1] = {name, 7, 64, 1, 0, script_one_dims, NULL, 2, S_EIGHT},
         [I_0] = {name, 7, 64, 0, 0, NULL, NULL, 0, S_EIGHT},
         [B_0] = {name, 9, 8, 0, 0, NULL, NULL, 0, S_ONE},
+        [S_1] = {name, 8, 64, 1, 0, script_open_dims, NULL, 0, S_EIGHT},
     };
     return infos[kind];
 }
