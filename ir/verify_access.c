@@ -72,8 +72,10 @@ static Range axis_range(const Verifier *verifier, const Node *axis)
     int64_t step;
     if (!loop || loop->input_count != 3 || !const_is_int(loop->inputs[2], &step) || step <= 0)
         return any;
-    const Range upper = range_of(verifier, loop->inputs[1]);
-    return (Range){range_of(verifier, loop->inputs[0]).low, add_bound(upper.high, -1, INT64_MAX)};
+    const Range lower = range_of(verifier, loop->inputs[0]), upper = range_of(verifier, loop->inputs[1]);
+    if (upper.high <= lower.low)
+        return any; /* it never runs */
+    return (Range){lower.low, add_bound(upper.high, -1, INT64_MAX)};
 }
 
 static Range floordiv_range(Range a, Range b)

@@ -26,6 +26,7 @@ static const struct {
     [MEANING_EXPAND] = {"expansion", "other operators, by text", "every target"},
     [MEANING_EXPAND_BY] = {"expansion", "other operators, chosen by its attributes", "every target"},
     [MEANING_LOWER] = {"stages", "a formula for each element of the result", "every target"},
+    [MEANING_AT_ONCE] = {"expansion", "a count, and what fills as many elements", "CPUs with an operating system"},
     [MEANING_HOST] = {"step", "a step between the tensor regions of a model", "CPUs with an operating system"},
 };
 

@@ -1,8 +1,8 @@
 /* Lowering of operator nodes, and symbolic evaluation of small results through the same lowering. */
 #include "ir/ops/lower.h"
 
-#include "ir/kernel.h"
 #include "ir/ops/scalar_text.h"
+#include "ir/procedure.h"
 #include "ir/scalar.h"
 
 #include <stdio.h>
@@ -345,6 +345,9 @@ bool contents_evaluate(Ir *ir, const Node *node, Node *const **contents)
     Block *const kernels = block_make(ir);
     if (!node_lower(ir, node, inputs, output, kernels))
         return false;
+    for (int i = 0; i < kernels->count; i++)
+        if (kernel_is_procedure(kernels->nodes[i]))
+            return false;
     for (int i = 0; i < kernels->count; i++)
         for (int j = 0; j < kernel_stages(kernels->nodes[i])->count; j++)
             if (!evaluate_stage(&evaluation, kernel_stages(kernels->nodes[i])->nodes[j]))

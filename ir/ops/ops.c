@@ -26,6 +26,7 @@
 #define EXPAND(text)           {MEANING_EXPAND, text, NULL, NULL}
 #define EXPAND_BY(function)    {MEANING_EXPAND_BY, NULL, NULL, function}
 #define LOWER(function)        {MEANING_LOWER, NULL, function, NULL}
+#define AT_ONCE(function)      {MEANING_AT_ONCE, NULL, NULL, function}
 #define HOST(name)             {MEANING_HOST, #name, NULL, NULL}
 #define IN(least, most)        least, most
 #define OUT(least, most)       least, most
@@ -489,6 +490,11 @@ Node *tensor_make_typed(Ir *ir, Op op, Node *const *inputs, int input_count, int
                   .attributes = all,
                   .attribute_count = (uint16_t)all_count,
                   .where = ir->where};
+    if (row->meaning.form == MEANING_AT_ONCE) {
+        Node *made = NULL;
+        draft.result_count = (uint16_t)output_count;
+        return row->meaning.expand(ir, &draft, &made) ? made : NULL;
+    }
     Type *const types = NEW_ARRAY(ir->arena, Type, (size_t)output_count);
     Node **const known = arena_copy(ir->arena, inputs, (size_t)input_count * sizeof *inputs);
     draft.inputs = known;

@@ -45,12 +45,14 @@ typedef struct Infer {
 /* One call of a room: makes stages that compute the outputs from the inputs. See ir/ops/lower.h. */
 typedef struct Lower Lower;
 
-typedef enum MeaningForm { MEANING_SCALAR, MEANING_EXPAND, MEANING_EXPAND_BY, MEANING_LOWER, MEANING_HOST } MeaningForm;
+typedef enum MeaningForm { MEANING_SCALAR, MEANING_EXPAND, MEANING_EXPAND_BY, MEANING_LOWER, MEANING_HOST, MEANING_AT_ONCE } MeaningForm;
 typedef struct Meaning {
     MeaningForm form;
     const char *text; /* HOST: the step of a script that it becomes (ir/script.h), or the runtime's function without its prefix */
     bool (*lower)(Lower *lower);
-    /* The outputs as other tensor operators: writes node->result_count (or one) nodes; false after a diagnostic. */
+    /* The outputs as other tensor operators: writes node->result_count (or one) nodes; false after a diagnostic. AT_ONCE: when the
+     * node is made; writes the one node that stands for it from then on, with as many results. Such a row has no nodes and no shape
+     * rule (at_once): operators whose result has a size that must be read before it is filled. */
     bool (*expand)(Ir *ir, const Node *node, Node **outputs);
 } Meaning;
 

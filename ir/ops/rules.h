@@ -9,6 +9,7 @@
 #define SCALAR(text)
 #define EXPAND(text)
 #define EXPAND_BY(function) bool function(Ir *ir, const Node *node, Node **outputs);
+#define AT_ONCE(function)   bool function(Ir *ir, const Node *node, Node **outputs);
 #define LOWER(function)     bool function(Lower *lower);
 #define HOST(name)
 #define OP(name, since, in, out, types, attributes, shape, meaning) bool shape(Infer *infer); meaning
@@ -17,6 +18,7 @@
 #undef SCALAR
 #undef EXPAND
 #undef EXPAND_BY
+#undef AT_ONCE
 #undef LOWER
 #undef HOST
 

@@ -1,0 +1,260 @@
+/* NonMaxSuppression: boxes in the order of their scores, without those that overlap one chosen before.
+ *
+ * Boxes become corners and areas once, for all classes. What a class's score threshold leaves stands in a heap, so that
+ * no more is put in order than is looked at until enough boxes are chosen; a box is compared with the chosen ones only.
+ */
+#include "ir/ops/build.h"
+#include "ir/ops/room.h"
+#include "ir/ops/rules.h"
+#include "ir/ops/select.h"
+#include "ir/ops/sort.h"
+
+enum { INPUT_BOXES, INPUT_SCORES, INPUT_MOST, INPUT_OVERLAP, INPUT_SCORE, INPUTS };
+enum { X_LOW, X_HIGH, Y_LOW, Y_HIGH, AREA, FACTS };
+
+/* ---- choosing ---- */
+
+/* Outputs: how many are chosen [1], where each class's begin [B * C + 1], the boxes chosen [B, C, S]. */
+bool nms_select_shape(Infer *infer)
+{
+    Ir *const ir = infer->ir;
+    const Type boxes = infer_type(infer, INPUT_BOXES), scores = infer_type(infer, INPUT_SCORES);
+    if (boxes.rank != 3 || scores.rank != 3 || boxes.dtype != scores.dtype)
+        return infer_error(infer, "boxes are %s and scores %s: both must have three dims and one type",
+                           type_text(ir, boxes), type_text(ir, scores));
+    if (!infer_same_dim(infer, boxes.dims[2], index_const(ir, 4), "the last dim of the boxes") ||
+        !infer_same_dim(infer, boxes.dims[0], scores.dims[0], "the batches of boxes and scores") ||
+        !infer_same_dim(infer, boxes.dims[1], scores.dims[2], "the boxes of boxes and scores"))
+        return false;
+    for (int i = INPUT_MOST; i < INPUTS; i++)
+        if (infer_has(infer, i) && (!index_is(type_elements(ir, infer_type(infer, i)), 1) ||
+                                    infer_type(infer, i).dtype != (i == INPUT_MOST ? DTYPE_I64 : DTYPE_F32)))
+            return infer_error(infer, "input %d must be one %s, not %s", i, i == INPUT_MOST ? "i64" : "f32",
+                               type_text(ir, infer_type(infer, i)));
+    Node *const one = index_const(ir, 1), *const classes = index_mul(ir, scores.dims[0], scores.dims[1]);
+    infer->types[0] = type_tensor(ir, DTYPE_I64, 1, &one);
+    infer->types[1] = type_tensor(ir, DTYPE_I64, 1, (Node *[]){index_add(ir, classes, one)});
+    infer->types[2] = type_tensor(ir, position_dtype(ir, scores.dims[2]), 3, scores.dims);
+    return true;
+}
+
+/* Corners and areas: [batch, fact, box]. */
+static Node *define_facts(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    Node *const boxes = lower_in(lower, INPUT_BOXES);
+    const bool center = attribute_int(lower->node, "center_point_box", 0) != 0;
+    const Dtype dtype = dtype_compute(boxes->type.dtype);
+    Node *const dims[3] = {boxes->type.dims[0], index_const(ir, FACTS), boxes->type.dims[1]};
+    Node *const facts = lower_temp(lower, "boxes", dtype, 3, dims);
+    for (int fact = 0; fact < FACTS; fact++) {
+        Node *const batch = lower_axis(lower, "batch", dims[0]), *const box = lower_axis(lower, "box", dims[2]);
+        Node *corner[4], *values[FACTS];
+        for (int i = 0; i < 4; i++)
+            corner[i] = lower_at(lower, boxes, (Node *[]){batch, box, index_const(ir, i)});
+        for (int i = 0; i < 2; i++) { /* x, then y */
+            Node *const first = corner[center ? i : 1 - i], *const second = corner[center ? i + 2 : 3 - i];
+            Node *const half = scalar2(ir, OP_div, second, const_float(ir, dtype, 2));
+            values[2 * i] = center ? scalar2(ir, OP_sub, first, half) : scalar2(ir, OP_min, first, second);
+            values[2 * i + 1] = center ? scalar2(ir, OP_add, first, half) : scalar2(ir, OP_max, first, second);
+        }
+        values[AREA] = scalar2(ir, OP_mul, scalar2(ir, OP_sub, values[X_HIGH], values[X_LOW]),
+                               scalar2(ir, OP_sub, values[Y_HIGH], values[Y_LOW]));
+        lower_define_box(lower, facts, (Node *[]){batch, box}, 2, (Node *[]){batch, index_const(ir, fact), box},
+                         values[fact]);
+    }
+    return facts;
+}
+
+typedef struct Nms {
+    Lower *lower;
+    Node *facts, *kept; /* [batch, fact, box]; the chosen ones of a class [class, fact, place] */
+    Ranking ranking;
+    Node *boxes; /* of a batch */
+    Node *row;   /* of this class in scores, keys, items and selected */
+    Node *box_base, *kept_base;
+    Node *selected, *counts;
+} Nms;
+
+/* At most so many boxes of this class: the input, 0 where it is not given. */
+static Node *most_boxes(Procedure *p, const Nms *nms)
+{
+    Node *const zero = index_const(p->ir, 0);
+    if (!lower_has(nms->lower, INPUT_MOST))
+        return zero;
+    return index_min(p->ir, procedure_read_index(p, lower_in(nms->lower, INPUT_MOST), zero), nms->boxes);
+}
+
+static Node *threshold(Procedure *p, const Nms *nms, int input, Dtype dtype)
+{
+    Node *const zero = index_const(p->ir, 0);
+    if (!lower_has(nms->lower, input))
+        return const_float(p->ir, dtype, 0);
+    return cast_make(p->ir, procedure_read(p, lower_in(nms->lower, input), zero), dtype);
+}
+
+/* The boxes above the score threshold become items; the variable of their number. */
+static Node *take_candidates(Procedure *p, const Nms *nms)
+{
+    Ir *const ir = p->ir;
+    Node *const scores = lower_in(nms->lower, INPUT_SCORES), *const zero = index_const(ir, 0);
+    Node *const least = threshold(p, nms, INPUT_SCORE, dtype_compute(scores->type.dtype));
+    Node *const count = procedure_var(p, zero);
+    Node *const box = procedure_for(p, "box", zero, nms->boxes);
+    {
+        const bool all = !lower_has(nms->lower, INPUT_SCORE);
+        if (!all)
+            procedure_if(p, scalar2(ir, OP_gt, procedure_read(p, scores, index_add(ir, nms->row, box)), least));
+        Node *const place = procedure_get(p, count);
+        ranking_put(p, &nms->ranking, place, box);
+        procedure_set(p, count, index_add(ir, place, index_const(ir, 1)));
+        if (!all)
+            procedure_end(p);
+    }
+    procedure_end(p);
+    return count;
+}
+
+static Node *fact_place(const Procedure *p, const Nms *nms, Node *base, int fact, Node *place)
+{
+    Node *const row = index_mul(p->ir, index_const(p->ir, fact), nms->boxes);
+    return index_add(p->ir, base, index_add(p->ir, row, place));
+}
+
+/* Do two boxes overlap by more than the threshold? Boxes without area overlap nothing. */
+static Node *overlap(Procedure *p, Node *const *a, Node *const *b, Node *limit)
+{
+    Ir *const ir = p->ir;
+    Node *const zero = const_float(ir, limit->type.dtype, 0);
+    Node *const width =
+        scalar2(ir, OP_sub, scalar2(ir, OP_min, a[X_HIGH], b[X_HIGH]), scalar2(ir, OP_max, a[X_LOW], b[X_LOW]));
+    Node *const height =
+        scalar2(ir, OP_sub, scalar2(ir, OP_min, a[Y_HIGH], b[Y_HIGH]), scalar2(ir, OP_max, a[Y_LOW], b[Y_LOW]));
+    Node *const both = scalar2(ir, OP_mul, scalar2(ir, OP_max, width, zero), scalar2(ir, OP_max, height, zero));
+    Node *const all = scalar2(ir, OP_sub, scalar2(ir, OP_add, a[AREA], b[AREA]), both);
+    Node *touch = scalar2(ir, OP_gt, both, zero);
+    touch = scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, a[AREA], zero));
+    touch = scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, b[AREA], zero));
+    touch = scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, all, zero));
+    return scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, scalar2(ir, OP_div, both, all), limit));
+}
+
+/* Is the box apart from all that are chosen? A variable. */
+static Node *is_apart(Procedure *p, const Nms *nms, Node *const *box, Node *chosen, Node *limit)
+{
+    Node *const apart = procedure_var(p, const_bool(p->ir, true));
+    Node *const other = procedure_for(p, "other", index_const(p->ir, 0), chosen);
+    Node *facts[FACTS];
+    for (int fact = 0; fact < FACTS; fact++)
+        facts[fact] = procedure_read(p, nms->kept, fact_place(p, nms, nms->kept_base, fact, other));
+    procedure_set(p, apart, scalar1(p->ir, OP_not, overlap(p, box, facts, limit)));
+    procedure_break(p, scalar1(p->ir, OP_not, procedure_get(p, apart)));
+    procedure_end(p);
+    return apart;
+}
+
+static void choose(Procedure *p, const Nms *nms)
+{
+    Ir *const ir = p->ir;
+    Node *const zero = index_const(ir, 0), *const one = index_const(ir, 1);
+    Node *const most = most_boxes(p, nms), *const limit = threshold(p, nms, INPUT_OVERLAP, nms->facts->type.dtype);
+    Node *const left = take_candidates(p, nms), *const chosen = procedure_var(p, zero);
+    heap_build(p, &nms->ranking, procedure_get(p, left), true);
+    procedure_loop(p);
+    {
+        Node *const count = procedure_get(p, left), *const done = procedure_get(p, chosen);
+        procedure_break(p, scalar2(ir, OP_or, scalar2(ir, OP_le, count, zero), scalar2(ir, OP_ge, done, most)));
+        Node *const best = ranking_item(p, &nms->ranking, zero), *const rest = index_sub(ir, count, one);
+        ranking_put(p, &nms->ranking, zero, ranking_item(p, &nms->ranking, rest));
+        procedure_set(p, left, rest);
+        heap_sift(p, &nms->ranking, zero, rest, true);
+        Node *facts[FACTS];
+        for (int fact = 0; fact < FACTS; fact++)
+            facts[fact] = procedure_read(p, nms->facts, fact_place(p, nms, nms->box_base, fact, best));
+        Node *const apart = is_apart(p, nms, facts, done, limit);
+        procedure_if(p, procedure_get(p, apart));
+        for (int fact = 0; fact < FACTS; fact++)
+            procedure_write(p, nms->kept, fact_place(p, nms, nms->kept_base, fact, done), facts[fact]);
+        procedure_write(p, nms->selected, index_add(ir, nms->row, done), best);
+        procedure_set(p, chosen, index_add(ir, done, one));
+        procedure_end(p);
+    }
+    procedure_end(p);
+    procedure_write(p, nms->counts, p->unit, procedure_get(p, chosen));
+    Node *const unused = procedure_for(p, "unused", procedure_get(p, chosen), nms->boxes);
+    procedure_write(p, nms->selected, index_add(ir, nms->row, unused), zero);
+    procedure_end(p);
+}
+
+bool nms_select_lower(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    Node *const scores = lower_in(lower, INPUT_SCORES);
+    Node *const *const dims = scores->type.dims;
+    Node *const rows = index_mul(ir, dims[0], dims[1]);
+    Nms nms = {.lower = lower, .boxes = dims[2], .selected = lower_out(lower, 2)};
+    nms.facts = define_facts(lower);
+    Node *axes[3];
+    lower_axes(lower, scores->type, axes);
+    Node *const key = key_of(ir, lower_at(lower, scores, axes), true);
+    Node *const keys = lower_temp(lower, "keys", key->type.dtype, 3, dims);
+    lower_define(lower, keys, axes, 3, key);
+    nms.kept = lower_temp(lower, "kept", nms.facts->type.dtype, 3, (Node *[]){rows, index_const(ir, FACTS), dims[2]});
+    nms.counts = lower_temp(lower, "counts", DTYPE_I64, 1, &rows);
+    Node *const items = lower_temp(lower, "items", nms.selected->type.dtype, 3, dims);
+    Procedure p = procedure_open(lower, "nms", rows);
+    Node *const facts = index_mul(ir, index_const(ir, FACTS), dims[2]);
+    nms.row = index_mul(ir, p.unit, dims[2]);
+    nms.box_base = index_mul(ir, index_floordiv(ir, p.unit, dims[1]), facts);
+    nms.kept_base = index_mul(ir, p.unit, facts);
+    nms.ranking = (Ranking){keys, nms.row, index_const(ir, 1), items, nms.row};
+    choose(&p, &nms);
+    procedure_close(&p);
+    starts_lower(lower, nms.counts, rows, lower_out(lower, 1), lower_out(lower, 0));
+    return true;
+}
+
+/* ---- the result ---- */
+
+/* Inputs: selected, starts, how many. */
+bool nms_fill_shape(Infer *infer)
+{
+    Node *const size = size_read(infer, 2);
+    if (!size)
+        return false;
+    infer->types[0] = type_tensor(infer->ir, DTYPE_I64, 2, (Node *[]){size, index_const(infer->ir, 3)});
+    return true;
+}
+
+/* Rows of batch, class and box. */
+bool nms_fill_lower(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    Node *const selected = lower_in(lower, 0), *const starts = lower_in(lower, 1), *const out = lower_out(lower, 0);
+    Node *const *const dims = selected->type.dims;
+    Node *const zero = index_const(ir, 0), *const one = index_const(ir, 1), *const three = index_const(ir, 3);
+    Procedure p = procedure_open(lower, "nms_fill", index_mul(ir, dims[0], dims[1]));
+    Node *const start = procedure_read_index(&p, starts, p.unit);
+    Node *const end = procedure_read_index(&p, starts, index_add(ir, p.unit, one));
+    procedure_if(&p, scalar2(ir, OP_and, scalar2(ir, OP_ge, start, zero), scalar2(ir, OP_le, end, out->type.dims[0])));
+    Node *const many = index_min(ir, index_sub(ir, end, start), dims[2]);
+    Node *const i = procedure_for(&p, "i", zero, many);
+    Node *const to = index_mul(ir, index_add(ir, start, i), three), *const batch = index_floordiv(ir, p.unit, dims[1]);
+    procedure_write(&p, out, to, batch);
+    procedure_write(&p, out, index_add(ir, to, one), index_sub(ir, p.unit, index_mul(ir, batch, dims[1])));
+    procedure_write(&p, out, index_add(ir, to, index_const(ir, 2)),
+                    procedure_read_index(&p, selected, index_add(ir, index_mul(ir, p.unit, dims[2]), i)));
+    procedure_end(&p);
+    procedure_end(&p);
+    procedure_close(&p);
+    return true;
+}
+
+bool nms_make(Ir *ir, const Node *node, Node **outputs)
+{
+    Node *const found = tensor_make(ir, OP_lathe_NmsSelect, node->inputs, (int)node->input_count, 3, node->attributes,
+                                    node->attribute_count);
+    Node *const size = found ? read_sizes_make(ir, node_result(found, 0)) : NULL;
+    outputs[0] = size ? build3(ir, OP_lathe_NmsFill, node_result(found, 2), node_result(found, 1), size) : NULL;
+    return outputs[0] != NULL;
+}
