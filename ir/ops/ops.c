@@ -60,6 +60,8 @@ Op op_find(const char *domain, const char *name)
 {
     if (strcmp(domain, "ai.onnx") == 0)
         domain = "";
+    if (strcmp(domain, DOMAIN_lathe) == 0)
+        return OP_NONE;
     for (int i = 0; i < OP_ROW_COUNT; i++)
         if (strcmp(op_rows[i].name, name) == 0 && strcmp(op_rows[i].domain, domain) == 0)
             return (Op)(OP_TENSOR_FIRST + i);

@@ -74,7 +74,7 @@ enum { INPUTS_MANY = 1 << 20, NEWEST_OPSET = 28 };
 extern const OpRow op_rows[];
 
 Op op_row_find(const char *name, size_t length); /* default domain; OP_NONE when there is none */
-Op op_find(const char *domain, const char *name);
+Op op_find(const char *domain, const char *name); /* as models name them: what we made for ourselves is not found */
 /* The name of the row nearest to `name`, for "did you mean"; NULL when none is near. */
 const char *op_nearest(const char *name);
 static inline const OpRow *op_row(const Node *node)
