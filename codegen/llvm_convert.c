@@ -369,6 +369,10 @@ LLVMValueRef emit_cast(Emitter *emitter, LLVMValueRef value, Dtype from, Dtype t
         return value;
     from = from == DTYPE_INDEX ? index : from;
     to = to == DTYPE_INDEX ? index : to;
+    from = from == DTYPE_STRING ? DTYPE_U64 : from; /* a handle */
+    to = to == DTYPE_STRING ? DTYPE_U64 : to;
+    if (from == to)
+        return value;
     if (is_small_integer(from))
         from = dtype_is_signed(from) ? DTYPE_I8 : DTYPE_U8;
     if (is_small_float(from)) {

@@ -24,7 +24,7 @@ static LLVMTypeRef element_type(Emitter *emitter, Dtype dtype, int bool_bits)
         return LLVMFloatTypeInContext(emitter->context);
     if (dtype == DTYPE_F64)
         return LLVMDoubleTypeInContext(emitter->context);
-    if (info->kind == CLASS_NONE || info->kind == CLASS_STRING)
+    if (info->kind == CLASS_NONE)
         BUG("a kernel holds a value of type %s", info->name);
     const int bits = dtype == DTYPE_INDEX       ? emitter->index_bits
                      : info->kind == CLASS_BOOL ? bool_bits

@@ -318,10 +318,10 @@ static Dtype push_float(RowCast *cast, Dtype from)
 RowCast row_cast(Dtype result, Dtype operand)
 {
     RowCast cast = {0};
-    if (result == DTYPE_STRING || operand == DTYPE_STRING || result == DTYPE_NONE || operand == DTYPE_NONE)
+    if (result == DTYPE_NONE || operand == DTYPE_NONE)
         BUG("cast from %s to %s", dtype_info[operand].name, dtype_info[result].name);
-    const Dtype to = result == DTYPE_INDEX ? DTYPE_I64 : result;
-    Dtype from = operand == DTYPE_INDEX ? DTYPE_I64 : operand;
+    const Dtype to = result == DTYPE_INDEX ? DTYPE_I64 : result == DTYPE_STRING ? DTYPE_U64 : result;
+    Dtype from = operand == DTYPE_INDEX ? DTYPE_I64 : operand == DTYPE_STRING ? DTYPE_U64 : operand;
     if (from == to && row_bytes(to) == 1) {
         push(&cast, copy_8, result);
         return cast;

@@ -52,6 +52,8 @@ Dtype dtype_compute(Dtype dtype)
         return DTYPE_I32;
     if (info->bits < 8 && info->kind == CLASS_UNSIGNED)
         return DTYPE_U32;
+    if (info->kind == CLASS_STRING) /* a handle, which nobody looks into */
+        return DTYPE_U64;
     return dtype;
 }
 

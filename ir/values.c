@@ -83,8 +83,7 @@ uint32_t value_of(const Translator *translator, const Node *node)
 
 int value_bytes(const Node *node)
 {
-    if (node->type.lanes < 1 || node->type.lanes > ROW_LANES || node->type.dtype == DTYPE_NONE ||
-        node->type.dtype == DTYPE_STRING)
+    if (node->type.lanes < 1 || node->type.lanes > ROW_LANES || node->type.dtype == DTYPE_NONE)
         BUG("%s of %d lanes of %s has no register", op_name(node->op), node->type.lanes,
             dtype_info[node->type.dtype].name);
     return node->type.lanes * row_bytes(node->type.dtype);

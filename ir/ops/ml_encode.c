@@ -6,6 +6,11 @@
 
 #include <string.h>
 
+static Node *equal(Ir *ir, Node *x, Node *y)
+{
+    return x && y ? build2(ir, x->type.dtype == DTYPE_STRING ? OP_lathe_StringEqual : OP_Equal, x, y) : NULL;
+}
+
 Node *ml_positions(Ir *ir, Node *x, Node *keys, int64_t count)
 {
     static const int64_t last = -1;
@@ -13,7 +18,7 @@ Node *ml_positions(Ir *ir, Node *x, Node *keys, int64_t count)
     for (int64_t i = 0; i < count; i++)
         numbers[i] = i;
     Node *const wide = build_unsqueeze(ir, x, (int64_t[]){x->type.rank}, 1);
-    Node *same = build2(ir, OP_Equal, wide, keys);
+    Node *same = equal(ir, wide, keys);
     if (same && dtype_is_float(x->type.dtype)) { /* a key that is no number stands for all that are none */
         Node *const none = build2(ir, OP_And, build1(ir, OP_IsNaN, wide), build1(ir, OP_IsNaN, keys));
         same = build2(ir, OP_Or, same, none);
@@ -42,7 +47,7 @@ bool one_hot_encoder_expand(Ir *ir, const Node *node, Node **outputs)
     Node *const keys = texts ? constant_strings(ir, strings->strings, count) : constant_ints(ir, numbers, count);
     Node *const from = texts ? x : build_cast(ir, x, DTYPE_I64);
     Node *const wide = from ? build_unsqueeze(ir, from, (int64_t[]){x->type.rank}, 1) : NULL;
-    Node *y = wide ? build_cast(ir, build2(ir, OP_Equal, wide, keys), DTYPE_F32) : NULL;
+    Node *y = wide ? build_cast(ir, equal(ir, wide, keys), DTYPE_F32) : NULL;
     if (attribute_int(node, "zeros", 1) == 0 && y) {
         Node *const places = ml_positions(ir, from, keys, count);
         Node *const ones = constant_reals(ir, DTYPE_F32, (double[]){1}, (int64_t[]){1}, 1);

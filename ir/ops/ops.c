@@ -357,7 +357,7 @@ static bool arity_check(Ir *ir, const OpRow *row, Node *const *inputs, int input
         if (type.rank == RANK_UNKNOWN && type.form == FORM_TENSOR && !takes_any_rank(row))
             return make_error(ir, row, EXIT_UNSUPPORTED, "the rank of input %d of %s is not known: %s", i, row->name,
                               rank_story(ir, inputs[i]));
-        if (type.dtype == DTYPE_STRING && row->types != ANY_VALUE)
+        if (type.dtype == DTYPE_STRING && row->types != ANY_VALUE && row != &op_rows[OP_ROW_Where])
             return make_error(ir, row, EXIT_UNSUPPORTED, "%s of strings is not supported", row->name);
     }
     if (input_count && !is_omitted(inputs[0]) && !in_set(inputs[0]->type.dtype, row->types))

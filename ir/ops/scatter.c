@@ -16,6 +16,8 @@ static bool combine_read(const Infer *infer, Combine *combine)
     for (int i = 0; i < 5; i++)
         if (strcmp(given, combine_names[i]) == 0) {
             *combine = (Combine)i;
+            if (i && infer_type(infer, 0).dtype == DTYPE_STRING)
+                return infer_error(infer, "strings have no reduction '%s'", given);
             return i == 0 || infer_type(infer, 0).dtype != DTYPE_BOOL ||
                    refused(infer->ir, REFUSED_SCATTER_BOOL);
         }
