@@ -335,3 +335,30 @@ bool ms_grid_sample_expand(Ir *ir, const Node *node, Node **outputs)
     outputs[0] = build(ir, OP_GridSample, node->inputs, 2, attributes, 3);
     return outputs[0];
 }
+
+/* ---- dropped by ONNX ---- */
+
+/* border: what goes at the left, top, right and bottom; scale: instead of the last two the height and width that stay.
+ */
+bool crop_expand(Ir *ir, const Node *node, Node **outputs)
+{
+    int count, sizes;
+    Node *const x = node->inputs[0];
+    const int64_t *const border = attribute_ints(node, "border", &count), *const scale =
+                                                                              attribute_ints(node, "scale", &sizes);
+    const int64_t most = INT32_MAX;
+    if (x->type.rank != 4 || count != 4 || (sizes != 0 && sizes != 2))
+        return compose_error(ir, "Crop of %s has a border of %d numbers and a scale of %d", type_text(ir, x->type),
+                             count, sizes);
+    for (int i = 0; i < 4; i++)
+        if (border[i] < 0 || border[i] > most || (scale && (scale[i % 2] < 0 || scale[i % 2] > most)))
+            return compose_error(ir, "element %d of the border or the scale is outside 0..%lld", i, (long long)most);
+    const int64_t starts[2] = {border[1], border[0]}, ends[2] = {border[3], border[2]};
+    Node *y = x;
+    for (int d = 0; d < 2; d++) {
+        const int64_t end = scale ? starts[d] + scale[d] : ends[d] ? -ends[d] : INT64_MAX;
+        y = y ? build_slice(ir, y, 2 + d, starts[d], end) : NULL;
+    }
+    outputs[0] = y;
+    return y;
+}

@@ -36,6 +36,7 @@
 #define DOMAIN_com_microsoft   "com.microsoft"
 #define DOMAIN_mmdeploy        "mmdeploy"
 #define DOMAIN_mmcv            "mmcv"
+#define DOMAIN_TRT             "TRT"
 #define DOMAIN_lathe           "lathe"
 const OpRow op_rows[] = {
 #define OP(name, since, in, out, types, attributes, shape, meaning) {#name, DEFAULT_DOMAIN, #name, since, in, out, types, attributes, shape, meaning},
