@@ -6,27 +6,13 @@
 #include <stdarg.h>
 #include <string.h>
 
-static bool report(Ir *ir, int code, const char *format, va_list arguments)
-{
-    return diag_error(ir->diagnostics, code, ir->where, "%s", arena_vformat(ir->arena, format, arguments));
-}
-
 bool compose_error(Ir *ir, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    report(ir, EXIT_MALFORMED, format, arguments);
+    const char *const text = arena_vformat(ir->arena, format, arguments);
     va_end(arguments);
-    return false;
-}
-
-bool compose_unsupported(Ir *ir, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    report(ir, EXIT_UNSUPPORTED, format, arguments);
-    va_end(arguments);
-    return false;
+    return diag_error(ir->diagnostics, EXIT_MALFORMED, ir->where, "%s", text);
 }
 
 /* The shape rule of an operator that is nothing but others: what they say. Nodes are made once, however often asked
@@ -230,6 +216,6 @@ Node *build_activation(Ir *ir, Node *x, const char *name, const double *paramete
                           constant_scalar(ir, x->type.dtype, values[1]));
         return build(ir, row->op, &x, 1, attributes, row->count);
     }
-    compose_unsupported(ir, "the activation '%s' is not supported", diag_quote(ir->arena, name, 40));
+    refused(ir, REFUSED_ACTIVATION);
     return NULL;
 }

@@ -7,7 +7,6 @@
 
 /* Reports against the node at hand; returns false. */
 bool compose_error(Ir *ir, const char *format, ...) __attribute__((format(printf, 2, 3)));
-bool compose_unsupported(Ir *ir, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Is input i given? NULL when it is not. */
 Node *compose_input(const Node *node, int i);

@@ -47,7 +47,7 @@ bool nhwc_conv_expand(Ir *ir, const Node *node, Node **outputs)
 {
     Node draft = *node;
     if (compose_input(node, 3))
-        return compose_unsupported(ir, "NhwcFusedConv with Z is not supported");
+        return refused(ir, REFUSED_NHWC_SUM);
     Node *const x = build_channels_first(ir, node->inputs[0]), *const w = build_channels_first(ir, node->inputs[1]);
     outputs[0] = build_channels_last(ir, x && w ? fused_conv(ir, &draft, x, w) : NULL);
     return outputs[0];
@@ -142,7 +142,7 @@ bool bias_softmax_expand(Ir *ir, const Node *node, Node **outputs)
     Node *bias = node->inputs[1];
     const int64_t given = attribute_int(node, "axis", 1), axis = given < 0 ? given + x->type.rank : given;
     if (axis < 0 || axis != x->type.rank - 1 || attribute_int(node, "is_inner_broadcast", 0) != 0)
-        return compose_unsupported(ir, "BiasSoftmax is supported along the last axis and with an outer bias");
+        return refused(ir, REFUSED_BIAS_SOFTMAX);
     Node *const sum = build2(ir, OP_Add, x, bias);
     outputs[0] = build1_with(ir, OP_Softmax, sum, attr_int(ir, "axis", -1));
     return outputs[0];

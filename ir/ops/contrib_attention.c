@@ -26,8 +26,7 @@ static Node *mask_of_lengths(Ir *ir, Node *lengths, Node *batch_like, Node *tota
     if (same)
         return build2(ir, OP_Less, keys, build_unsqueeze(ir, wide, apart, 3));
     if (!known || elements != 2 * batch) {
-        compose_unsupported(ir, "a mask %s of the keys is supported with one or two elements for each sample",
-                            type_text(ir, lengths->type));
+        refused(ir, REFUSED_ATTENTION_MASK);
         return NULL;
     }
     Node *parts[2];
@@ -112,14 +111,12 @@ static bool heads_read(Ir *ir, const Node *node, const char *name, int64_t *head
 
 static bool refused_of(Ir *ir, const Node *node, const char *name, int64_t plain)
 {
-    return attribute_int(node, name, plain) == plain ||
-           compose_unsupported(ir, "%s with %s = %lld is not supported", op_row(node)->name, name,
-                               (long long)attribute_int(node, name, plain));
+    return attribute_int(node, name, plain) == plain || refused(ir, REFUSED_ATTENTION_CACHE);
 }
 
-static bool input_refused(Ir *ir, const Node *node, int i, const char *name)
+static bool input_refused(Ir *ir, const Node *node, int i)
 {
-    return !compose_input(node, i) || compose_unsupported(ir, "%s with %s is not supported", op_row(node)->name, name);
+    return !compose_input(node, i) || refused(ir, REFUSED_ATTENTION_CACHE);
 }
 
 /* ---- Attention and QAttention: the projection is part of it ---- */
@@ -176,7 +173,7 @@ static bool input_rank(Ir *ir, Node *x, int rank)
 bool ms_attention_expand(Ir *ir, const Node *node, Node **outputs)
 {
     Node *const bias = compose_input(node, 2);
-    if (!input_rank(ir, node->inputs[0], 3) || !input_refused(ir, node, 6, "past_sequence_length"))
+    if (!input_rank(ir, node->inputs[0], 3) || !input_refused(ir, node, 6))
         return false;
     Node *projection = build2(ir, OP_MatMul, node->inputs[0], node->inputs[1]);
     if (bias)
@@ -217,7 +214,7 @@ static bool bias_added(Ir *ir, Node *bias, Core *core, bool apart)
         return false;
     for (int i = 0; i < 3; i++)
         if (!const_is_int((*places[apart ? 0 : i])->type.dims[2], &width[i]))
-            return compose_unsupported(ir, "MultiHeadAttention with a bias and unknown hidden sizes is not supported");
+            return refused(ir, REFUSED_ATTENTION_BIAS);
     for (int i = 0; i < 3; start += width[i], i++) {
         Node *const part = build_slice(ir, bias, 0, start, start + width[i]);
         if ((i == 0 || !apart) && !(*places[i] = build2(ir, OP_Add, *places[i], part)))
@@ -232,11 +229,10 @@ bool multi_head_attention_expand(Ir *ir, const Node *node, Node **outputs)
     Node *const query = node->inputs[0], *const key = compose_input(node, 1), *const value = compose_input(node, 2),
                 *const bias = compose_input(node, 3);
     Node *mask = compose_input(node, 4);
-    if (!heads_read(ir, node, "num_heads", &core.q_heads) || !input_refused(ir, node, 8, "past_sequence_length") ||
-        !input_refused(ir, node, 9, "cache_indirection"))
+    if (!heads_read(ir, node, "num_heads", &core.q_heads) || !input_refused(ir, node, 8) || !input_refused(ir, node, 9))
         return false;
     if (node->result_count > 3)
-        return compose_unsupported(ir, "MultiHeadAttention with the output qk is not supported");
+        return refused(ir, REFUSED_ATTENTION_SCORES);
     core.kv_heads = core.q_heads;
     core.past_key = compose_input(node, 6);
     core.past_value = compose_input(node, 7);
@@ -316,7 +312,7 @@ static Node *rotated(Ir *ir, Node *x, Node *positions, Node *cosine, Node *sine,
 bool ms_rotary_expand(Ir *ir, const Node *node, Node **outputs)
 {
     if (attribute_float(node, "scale", 1) != 1 || attribute_int(node, "is_packed_batching", 0) != 0)
-        return compose_unsupported(ir, "RotaryEmbedding with a scale or packed batches is not supported");
+        return refused(ir, REFUSED_ROTARY_SCALE);
     outputs[0] = rotated(ir, node->inputs[0], node->inputs[1], node->inputs[2], node->inputs[3],
                          attribute_int(node, "num_heads", 0), attribute_int(node, "rotary_embedding_dim", 0),
                          attribute_int(node, "interleaved", 0) != 0);
@@ -338,20 +334,17 @@ enum {
     G_POSITIONS,
     G_BIAS,
     G_SINK,
-    G_OTHERS
+    G_OTHERS = G_SINK + 5 /* head_sink, scales of the cache, norms */
 };
 
 static bool group_check(Ir *ir, const Node *node)
 {
-    static const char *const names[] = {"head_sink", "k_scale", "v_scale", "q_norm_weight", "k_norm_weight"};
-    for (int i = 0; i < 5; i++)
-        if (!input_refused(ir, node, G_SINK + i, names[i]))
+    for (int i = G_SINK; i < G_OTHERS; i++)
+        if (!input_refused(ir, node, i))
             return false;
     if (attribute_int(node, "smooth_softmax", 0) > 0 || attribute_int(node, "sliding_window_cache", 0) != 0 ||
         attribute_int(node, "qk_output", 0) != 0 || attribute_int(node, "causal", 1) != 1 || node->result_count > 3)
-        return compose_unsupported(
-            ir,
-            "GroupQueryAttention with smooth_softmax, sliding_window_cache, causal = 0 or qk_output is not supported");
+        return refused(ir, REFUSED_ATTENTION_CACHE);
     return true;
 }
 

@@ -237,8 +237,7 @@ static Node *unpacked(Ir *ir, Node *bytes, int64_t bits, int64_t rows, int64_t r
     const Dtype dtype = bits == 2 ? DTYPE_U2 : bits == 4 ? DTYPE_U4 : DTYPE_U8;
     Node *const dims[2] = {index_const(ir, rows), index_const(ir, row_bytes * (8 / bits))};
     if (bytes->op != OP_constant || bytes->type.dtype != DTYPE_U8) {
-        compose_unsupported(ir, "weights of %lld bits that are no constant of bytes are not supported",
-                            (long long)bits);
+        refused(ir, REFUSED_BITS_COMPUTED);
         return NULL;
     }
     Constant *const constant = NEW(ir->arena, Constant);
@@ -277,9 +276,9 @@ static bool nbits_read(Ir *ir, const Node *node, NBits *of)
         return compose_error(ir, "K, N and block_size are %lld, %lld and %lld", (long long)of->k, (long long)of->n,
                              (long long)of->block);
     if (of->bits != 2 && of->bits != 4 && of->bits != 8)
-        return compose_unsupported(ir, "MatMulNBits with %lld bits is not supported", (long long)of->bits);
+        return refused(ir, REFUSED_BITS_OTHER);
     if (attribute_int(node, "weight_prepacked", 0) != 0)
-        return compose_unsupported(ir, "MatMulNBits with weights packed for a device is not supported");
+        return refused(ir, REFUSED_BITS_OTHER);
     of->blocks = (of->k + of->block - 1) / of->block;
     return true;
 }
@@ -321,7 +320,7 @@ bool matmul_nbits_expand(Ir *ir, const Node *node, Node **outputs)
         !elements_are(ir, node->inputs[2], of.n * of.blocks, "scales"))
         return false;
     if (of.block * of.bits % 8 != 0)
-        return compose_unsupported(ir, "MatMulNBits with blocks that end within a byte is not supported");
+        return refused(ir, REFUSED_BITS_OTHER);
     Node *const zero = nbits_zero(ir, compose_input(node, 3), &of);
     Node *const scales = build_reshape(ir, node->inputs[2], (int64_t[]){of.n, of.blocks}, 2);
     Node *const b = unpacked(ir, node->inputs[1], of.bits, of.n, of.blocks * bytes);
@@ -395,8 +394,7 @@ bool gather_block_quantized_expand(Ir *ir, const Node *node, Node **outputs)
     if (axis != 0 || (given != 1 && given != -1) || data->type.rank != 2 || scales->type.rank != 2 ||
         !const_is_int(data->type.dims[0], &rows) || !const_is_int(data->type.dims[1], &bytes) ||
         !const_is_int(scales->type.dims[1], &blocks))
-        return compose_unsupported(
-            ir, "GatherBlockQuantized is supported for matrices, gathered along axis 0 and quantised along 1");
+        return refused(ir, REFUSED_BLOCK_GATHER);
     if (data->type.dtype == DTYPE_U8 && (bits == 2 || bits == 4 || bits == 8)) {
         const int64_t per = 8 / bits;
         if (!(data = unpacked(ir, data, bits, rows, bytes)))

@@ -216,7 +216,7 @@ bool svm_classifier_expand(Ir *ir, const Node *node, Node **outputs)
     }
     Node *const decided = decisions(ir, &of, kernels_of(ir, node, x, of.supports));
     if (of.a_count && of.classes > 2)
-        return compose_unsupported(ir, "SVMClassifier with probabilities of more than two classes is not supported");
+        return refused(ir, REFUSED_SVM_CHANCES);
     Node *const numbers = top(ir, votes_of(ir, &of, decided));
     if (of.a_count) {
         Node *const first = chances(ir, &of, decided);

@@ -49,8 +49,7 @@ static bool depth_find(Forest *forest)
     }
     if (listed < count)
         return compose_error(forest->ir, "a node of the trees is its own ancestor");
-    return forest->depth <= DEPTH_MOST ||
-           compose_unsupported(forest->ir, "trees of depth %d are not supported", forest->depth);
+    return forest->depth <= DEPTH_MOST || refused(forest->ir, REFUSED_TREE_DEPTH);
 }
 
 /* Leaves come first. */

@@ -92,7 +92,7 @@ bool mm_roi_align_expand(Ir *ir, const Node *node, Node **outputs)
     if (rois->type.rank != 2)
         return compose_error(ir, "regions must be [R, 5], not %s", type_text(ir, rois->type));
     if (strcmp(mode, "avg") != 0)
-        return compose_unsupported(ir, "MMCVRoIAlign with mode '%s' is not supported", diag_quote(ir->arena, mode, 40));
+        return refused(ir, REFUSED_MMCV_ALIGN);
     const Attribute attributes[5] = {
         attr_string(ir, "coordinate_transformation_mode",
                     attribute_int(node, "aligned", 1) ? "half_pixel" : "output_half_pixel"),

@@ -360,7 +360,7 @@ bool efficient_nms_expand(Ir *ir, const Node *node, Node **outputs)
                  .iou = attribute_float(node, "iou_threshold", 0.5),
                  .score = attribute_float(node, "score_threshold", 0.25)};
     if (attribute_int(node, "class_agnostic", 0) != 0)
-        return compose_unsupported(ir, "EfficientNMS_TRT with class_agnostic is not supported");
+        return refused(ir, REFUSED_NMS_AGNOSTIC);
     if (!operands_read(ir, node, &by))
         return false;
     if (attribute_int(node, "box_coding", 0) == 1 && !(by.boxes = corners(ir, by.boxes)))
