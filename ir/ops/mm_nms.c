@@ -339,6 +339,19 @@ bool trt_batched_rotated_nms_expand(Ir *ir, const Node *node, Node **outputs)
     return batched(ir, node, true, outputs);
 }
 
+/* Turned boxes [N, 5] with scores [N]: the places of those that stay, best first. */
+bool nms_rotated_expand(Ir *ir, const Node *node, Node **outputs)
+{
+    Node *const boxes = node->inputs[0], *const scores = node->inputs[1], *places;
+    const Attribute attributes[2] = {attr_float(ir, "iou_threshold", attribute_float(node, "iou_threshold", 0.5)), attr_int(ir, "rotated", 1)};
+    if (boxes->type.rank != 2 || scores->type.rank != 1)
+        return compose_error(ir, "boxes must be [N, 5] and scores [N], not %s and %s", type_text(ir, boxes->type), type_text(ir, scores->type));
+    Node *const best = top(ir, scores, at_most(ir, 0, scores, 0), &places), *const sorted = places ? build2(ir, OP_Gather, boxes, places) : NULL;
+    Node *const keep = sorted ? build(ir, OP_lathe_KeepBoxes, (Node *[]){sorted, best}, 2, attributes, 2) : NULL;
+    outputs[0] = keep ? build2(ir, OP_Compress, places, keep) : NULL;
+    return outputs[0];
+}
+
 /* Centre and size to corners. */
 static Node *corners(Ir *ir, Node *boxes)
 {

@@ -1,9 +1,10 @@
 /* TfIdfVectorizer: how often each n-gram of a pool occurs in a row, over positions and skips. Strings become numbers
  * before. */
-#include "ir/ops/compose.h"
 #include "ir/ops/lower.h"
+#include "ir/ops/ml.h"
 #include "ir/ops/rules.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { GRAM_MOST = 64 };
@@ -135,21 +136,56 @@ static Node *placed(Ir *ir, const Pool *pool, Node *counts)
     return build(ir, OP_ScatterElements, (Node *[]){zeros, indexes, counts}, 3, attributes, 2);
 }
 
+/* A word of the pool. Names are kept once: equal is pointer-equal. */
+typedef struct Word {
+    Name name;
+    int place;
+} Word;
+
+static int word_order(const void *a, const void *b)
+{
+    const Word *const left = a, *const right = b;
+    const uintptr_t names[2] = {(uintptr_t)left->name, (uintptr_t)right->name};
+    return names[0] != names[1] ? (names[0] < names[1] ? -1 : 1) : left->place - right->place;
+}
+
+/* Words become numbers: the pool's by their first place in it, those of x by looking them up among the pool's. */
+static Node *words_numbered(Ir *ir, const Node *node, Pool *pool, Node *x)
+{
+    const Attribute *const words = attribute_find(node, "pool_strings");
+    const int count = words ? words->count : 0;
+    int64_t *const numbers = NEW_ARRAY(ir->arena, int64_t, (size_t)count + 1);
+    Word *const sorted = NEW_ARRAY(ir->arena, Word, (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        sorted[i] = (Word){words->strings[i], i};
+    qsort(sorted, (size_t)count, sizeof *sorted, word_order);
+    for (int i = 0, first = 0; i < count; i++) {
+        first = i && sorted[i].name == sorted[i - 1].name ? first : sorted[i].place;
+        numbers[sorted[i].place] = first;
+    }
+    pool->numbers = numbers;
+    pool->number_count = count;
+    return count ? ml_positions(ir, x, constant_strings(ir, words->strings, count), count) : NULL;
+}
+
 bool tfidf_expand(Ir *ir, const Node *node, Node **outputs)
 {
     Pool pool = {0};
-    Node *const x = node->inputs[0];
+    Node *x = node->inputs[0];
     const char *const mode = attribute_string(node, "mode", "TF");
     int weight_count;
     const double *const weights = attribute_reals(node, "weights", &weight_count);
     if (!pool_read(ir, node, &pool))
         return false;
-    if (x->type.rank < 1 || x->type.rank > 2)
-        return compose_error(ir, "TfIdfVectorizer takes 1 or 2 dimensions, not %s", type_text(ir, x->type));
+    if (x->type.rank < 1 || x->type.rank > 2 || (x->type.dtype != DTYPE_STRING && !dtype_is_integer(x->type.dtype)))
+        return compose_error(ir, "TfIdfVectorizer takes integers or strings of 1 or 2 dimensions, not %s",
+                             type_text(ir, x->type));
     if (strcmp(mode, "TF") != 0 && strcmp(mode, "IDF") != 0 && strcmp(mode, "TFIDF") != 0)
         return compose_error(ir, "mode is '%s', none of TF, IDF, TFIDF", diag_quote(ir->arena, mode, 40));
     if (weights && weight_count != pool.gram_count)
         return compose_error(ir, "%d weights for %d n-grams", weight_count, pool.gram_count);
+    if (x->type.dtype == DTYPE_STRING && !(x = words_numbered(ir, node, &pool, x)))
+        return compose_error(ir, "there are no pool_strings");
     Node *y = counts_of(ir, &pool, x);
     if (mode[0] == 'I' && y)
         y = build_cast(ir, build2(ir, OP_Greater, y, constant_scalar(ir, DTYPE_F32, 0)), DTYPE_F32);
