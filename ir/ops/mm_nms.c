@@ -340,7 +340,7 @@ bool trt_batched_rotated_nms_expand(Ir *ir, const Node *node, Node **outputs)
 }
 
 /* Turned boxes [N, 5] with scores [N]: the places of those that stay, best first. */
-bool nms_rotated_expand(Ir *ir, const Node *node, Node **outputs)
+bool nms_rotated_make(Ir *ir, const Node *node, Node **outputs)
 {
     Node *const boxes = node->inputs[0], *const scores = node->inputs[1], *places;
     const Attribute attributes[2] = {attr_float(ir, "iou_threshold", attribute_float(node, "iou_threshold", 0.5)), attr_int(ir, "rotated", 1)};
