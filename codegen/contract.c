@@ -49,7 +49,7 @@ static Node *load_a(Contract *c, Block *block, const Corner *corner, int row, No
     Ir *const ir = c->ir;
     Node *const r = index_add(ir, corner->a_row, index_const(ir, row));
     Node *offset, *buffer = c->a_buffer;
-    Op op = OP_load;
+    Op op = c->a_written ? OP_read : OP_load;
     if (c->read_a == READ_PACKED) {
         buffer = c->a_local;
         offset = index_add(ir, index_mul(ir, r, c->depth), k);
@@ -412,6 +412,16 @@ static Node *emit_units(Contract *c, Block *body)
         emit_pack_rows(c, block, &unit);
     emit_groups(c, block, &unit);
     return units;
+}
+
+void contract_emit_step(Contract *c, Block *block, Node *tile)
+{
+    Ir *const ir = c->ir;
+    const Unit unit = {.first_group = index_const(ir, 0),
+                       .last_group = index_ceildiv(ir, c->roles.columns, index_const(ir, c->tile.vectors * PANEL)),
+                       .first_tile = tile,
+                       .last_tile = index_add(ir, tile, index_const(ir, 1))};
+    emit_groups(c, block, &unit);
 }
 
 /* What the cost model alone would not have chosen is said only where it was. */

@@ -273,6 +273,41 @@ bool contract_plan(Contract *c)
     return c->scratch <= SCRATCH_MAX;
 }
 
+/* ---- steps ---- */
+
+/* Columns in groups of equal width, as wide as registers allow: a row alone needs many sums under way. */
+static int step_vectors(const Contract *c, int64_t columns)
+{
+    const int64_t panels = ceil_divide(columns, PANEL);
+    int64_t vectors = 1;
+    while (vectors < VECTORS_MAX && vectors < panels && tile_fits(c->target, c->tile.rows, (int)vectors + 1))
+        vectors++;
+    return (int)ceil_divide(panels, ceil_divide(panels, vectors));
+}
+
+bool contract_plan_step(Contract *c, Node *stage)
+{
+    Ir *const ir = c->ir;
+    int64_t depth, columns;
+    if (!contract_match_stage(ir, stage, &c->roles) || c->roles.batch_count || c->roles.m_count != 1 ||
+        c->roles.m[0] != stage->axes[0] || !const_is_int(c->roles.depth, &depth) ||
+        !const_is_int(c->roles.columns, &columns) || depth < 1 || columns < 1 || !tile_fits(c->target, c->tile.rows, 1))
+        return false;
+    c->m = axis_make(ir, "m", c->roles.rows);
+    c->k = axis_make(ir, "k", c->roles.depth);
+    c->depth = c->roles.depth;
+    plan_reading(c, false);
+    if (c->read_a != READ_STRIDED || c->read_b == READ_PACKED || kernel_writes(c->kernel, c->b_buffer))
+        return false;
+    c->a_written = kernel_writes(c->kernel, c->a_buffer);
+    c->tile.vectors = step_vectors(c, columns);
+    c->block_tiles = 1;
+    c->block_groups = ceil_divide(columns, c->tile.vectors * PANEL);
+    c->unroll = UNROLL;
+    c->fetch = c->read_b == READ_PANELS ? PREFETCH_ROWS : 0;
+    return true;
+}
+
 /* ---- cost ---- */
 
 /* Cycles of one element that is copied to scratch, of one byte that comes from behind L2, and of one round of the loop

@@ -29,6 +29,7 @@ typedef struct Contract {
     ContractRoles roles;
     Node *m, *k, *depth; /* flattened axes */
     Reading read_a, read_b;
+    bool a_written;                             /* by the kernel itself */
     Node *a_buffer, *a_rest, *a_pitch, *a_step; /* READ_STRIDED: a_rest holds batch axes */
     Node *b_buffer, *b_rest, *b_step;
     Node *a_local, *b_local; /* READ_PACKED */
@@ -44,6 +45,11 @@ typedef struct Contract {
 
 /* Fills everything but ir, kernel, target and trial. False when the template cannot do the kernel. */
 bool contract_plan(Contract *contract);
+/* Plans the product of one stage of steps for tiles of contract->tile.rows rows. False when it has none with a weight
+ * of known size, or reads its rows anywhere but in place. */
+bool contract_plan_step(Contract *contract, Node *stage);
+/* All columns of the tile of rows number `tile` for a planned step. */
+void contract_emit_step(Contract *contract, Block *block, Node *tile);
 /* Cycles of the planned kernel on `threads` cores, roughly. */
 double contract_plan_cycles(const Contract *contract, int threads);
 /* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */

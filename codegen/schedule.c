@@ -3,6 +3,7 @@
 
 #include "codegen/contract.h"
 #include "codegen/gpu.h"
+#include "codegen/recurrent.h"
 #include "codegen/window.h"
 #include "ir/loops.h"
 #include "ir/procedure.h"
@@ -84,11 +85,20 @@ typedef struct Template {
 
 /* In order of preference; the last does everything. */
 static const Template templates[] = {
+    {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
     {"window", WINDOW_SPACE, window_schedule, window_cost},
     {"loops", LOOPS_SPACE, loops_template, loops_cost},
 };
 enum { TEMPLATES = sizeof templates / sizeof *templates, LOOPS = TEMPLATES - 1 };
+
+/* May the template be asked? Those that choose an order of their own take nothing that runs in order. */
+static bool template_suits(int number, const Node *kernel)
+{
+    if (number == LOOPS || kernel_is_procedure(kernel))
+        return number == LOOPS;
+    return !kernel_has_order(kernel) || templates[number].schedule == recurrent_schedule;
+}
 
 int template_space(const char *name)
 {
@@ -104,7 +114,9 @@ static const Template *suggest_template(Ir *ir, Node *kernel, const TargetMachin
     const Template *rows[TEMPLATES];
     int count = 0;
     double cycles;
-    for (int i = kernel_has_order(kernel) || kernel_is_procedure(kernel) ? LOOPS : 0; i < TEMPLATES; i++) {
+    for (int i = 0; i < TEMPLATES; i++) {
+        if (!template_suits(i, kernel))
+            continue;
         if (i < LOOPS && !templates[i].cost(ir, kernel, target, NULL, 1, &cycles))
             continue;
         rows[count] = &templates[i];
@@ -188,7 +200,8 @@ Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineIn
         return schedule_bare(ir, kernel, target, options);
     if (options->level > 0 && options->tuning)
         scheduled = recorded(options->tuning, ir, kernel, target);
-    for (int i = options->level > 0 && !kernel_has_order(kernel) ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)
-        scheduled = templates[i].schedule(ir, kernel, target, NULL);
+    for (int i = options->level > 0 ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)
+        if (template_suits(i, kernel))
+            scheduled = templates[i].schedule(ir, kernel, target, NULL);
     return scheduled;
 }

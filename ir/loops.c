@@ -179,6 +179,12 @@ void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, con
     emit_stage(ir, kernel, block, stage, schedule, 0, NULL);
 }
 
+void loops_emit_within(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule,
+                       int shared)
+{
+    emit_stage(ir, kernel, block, stage, schedule, shared, NULL);
+}
+
 /* How many leading axes all stages have in common: rows that the stages walk together. */
 static int shared_axes(const Block *stages)
 {

@@ -17,6 +17,10 @@ Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule);
 /* All loops of one stage, appended to `block`; for stages that other templates need along the way (packing). */
 void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule);
 
+/* The same inside of loops over the first `shared` axes of the stage. */
+void loops_emit_within(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule,
+                       int shared);
+
 /* Emission of stage expressions into a block of a scheduled kernel; other templates use it for their expressions too.
  */
 typedef struct StageEmitter {

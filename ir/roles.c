@@ -66,6 +66,13 @@ static Node *panel_weight(const ContractRoles *roles)
     return has_n ? at->inputs[0] : NULL;
 }
 
+/* Does the step run in order along axis i? It is then a number like any other to the product. */
+static bool in_order(const Node *stage, int i)
+{
+    const int last = stage_is_step(stage) ? stage_step_axes(stage) : 0;
+    return i < last && i >= last - stage_ordered(stage);
+}
+
 /* Sorts the output axes; n is the last (or, for weights, the only plain) axis that b alone depends on. */
 static bool assign(Ir *ir, ContractRoles *roles)
 {
@@ -73,14 +80,14 @@ static bool assign(Ir *ir, ContractRoles *roles)
     roles->n = NULL;
     roles->m_count = roles->batch_count = 0;
     for (int i = 0; i < stage->axis_count; i++)
-        if (node_depends(ir, roles->b, stage->axes[i]) && !node_depends(ir, roles->a, stage->axes[i]) &&
-            !index_is(stage->axes[i]->inputs[0], 1))
+        if (!in_order(stage, i) && node_depends(ir, roles->b, stage->axes[i]) &&
+            !node_depends(ir, roles->a, stage->axes[i]) && !index_is(stage->axes[i]->inputs[0], 1))
             roles->n = stage->axes[i];
     if (!roles->n)
         return false;
     for (int i = 0; i < stage->axis_count; i++) {
         Node *const axis = stage->axes[i];
-        if (axis == roles->n)
+        if (axis == roles->n || in_order(stage, i))
             continue;
         if (node_depends(ir, roles->b, axis))
             roles->batch[roles->batch_count++] = axis;
@@ -97,9 +104,13 @@ static bool assign(Ir *ir, ContractRoles *roles)
 bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles)
 {
     *roles = (ContractRoles){0};
-    if (kernel_stages(kernel)->count != 1)
-        return false;
-    roles->stage = kernel_stages(kernel)->nodes[0];
+    return kernel_stages(kernel)->count == 1 && !kernel_has_steps(kernel) &&
+           contract_match_stage(ir, kernel_stages(kernel)->nodes[0], roles);
+}
+
+bool contract_match_stage(Ir *ir, Node *stage, ContractRoles *roles)
+{
+    *roles = (ContractRoles){.stage = stage};
     roles->contract = only_contract(ir, roles->stage);
     if (!roles->contract || roles->contract->type.dtype != DTYPE_F32)
         return false;

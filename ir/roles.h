@@ -21,6 +21,8 @@ typedef struct ContractRoles {
 /* Does the kernel consist of one stage around one contraction of floats (f32 accumulator), with an output axis for
  * vectors? */
 bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles);
+/* The same of one stage; axes that a step runs in order along have no role. */
+bool contract_match_stage(Ir *ir, Node *stage, ContractRoles *roles);
 /* The panel layout of roles->weight: columns in blocks of PANEL, then the reduced axes in order, then the column within
  * its block. */
 Layout panel_layout(const ContractRoles *roles);

@@ -304,6 +304,19 @@ static Layout weight_layout(const Compilation *compilation, const ContractRoles 
     return bare ? columns_layout(roles) : panel_layout(roles);
 }
 
+/* Weights that steps multiply with. */
+static Node *lay_out_steps(Chooser *chooser, Node *kernel)
+{
+    for (int i = 0; i < kernel_stages(kernel)->count; i++) {
+        ContractRoles roles;
+        if (!contract_match_stage(chooser->ir, kernel_stages(kernel)->nodes[i], &roles) || !roles.weight)
+            continue;
+        const Layout layout = weight_layout(chooser->context->compilation, &roles);
+        kernel = lay_out_weight(chooser, kernel, roles.weight, &layout);
+    }
+    return kernel;
+}
+
 bool pass_layout(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
@@ -330,6 +343,8 @@ bool pass_layout(PassContext *context)
             const Layout layout = roles.weight ? weight_layout(context->compilation, &roles) : (Layout){0};
             if (roles.weight)
                 kernel = lay_out_weight(&chooser, kernel, roles.weight, &layout);
+        } else if (kernel_has_steps(kernel)) {
+            kernel = lay_out_steps(&chooser, kernel);
         } else {
             kernel = lay_out_other_weights(&chooser, kernel);
         }
