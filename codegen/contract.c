@@ -286,11 +286,17 @@ static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner
         emit_group(c, low, &corner, (int)(rows % c->tile.rows), narrow);
         return;
     }
-    Node *const row = axis_make(ir, "row", NULL);
-    Block *const single = body_for(ir, low, row, corner.row, c->roles.rows, 1);
-    corner.row = row;
-    corner.a_row = index_sub(ir, row, base);
-    emit_group(c, single, &corner, 1, narrow);
+    /* Unknown rows are left: tiles of half, a quarter ... of the height, so that B is not read once per row. */
+    Node *from = corner.row;
+    for (int part = c->tile.rows > 1 ? c->tile.rows / 2 : 1; part > 0; part /= 2) {
+        Node *const row = axis_make(ir, "row", NULL), *const pitch = index_const(ir, part);
+        Node *const left = index_floordiv(ir, index_sub(ir, c->roles.rows, from), pitch);
+        Node *const to = part == 1 ? c->roles.rows : index_add(ir, from, index_mul(ir, left, pitch));
+        corner.row = row;
+        corner.a_row = index_sub(ir, row, base);
+        emit_group(c, body_for(ir, low, row, from, to, part), &corner, part, narrow);
+        from = to;
+    }
 }
 
 /* The groups of columns of the unit; the last group of the matrix may be narrower and masked. */
