@@ -28,7 +28,7 @@ Node *case_make(Random *random, Op op, Node *const *inputs, int count, const Att
                 int attribute_count);
 /* What fusion may put behind an operator. */
 Node *case_after(Random *random, Node *node);
-Maker case_matmul, case_gemm, case_conv;
+Maker case_matmul, case_gemm, case_conv, case_recurrent;
 /* proof->compilation.graph becomes what `maker` makes of the seed. */
 void case_build(Random *random, Proof *proof, Maker *maker, Dtype dtype, int symbolic, uint64_t seed);
 

@@ -197,6 +197,59 @@ Node *case_conv(Random *random, int symbolic)
     return case_make(random, OP_Conv, (Node *[]){before(random, in), weights, bias}, 3, attributes, 4);
 }
 
+/* ---- steps ---- */
+
+/* How long each sequence is, from 0 to all steps. */
+static Node *lengths(Random *random, int64_t batch, int64_t steps)
+{
+    Ir *const ir = random->ir;
+    int32_t *const given = NEW_ARRAY(ir->arena, int32_t, (size_t)batch);
+    for (int64_t i = 0; i < batch; i++)
+        given[i] = (int32_t)case_between(random, 0, steps);
+    Constant *const constant = NEW(ir->arena, Constant);
+    *constant = (Constant){.data = given, .bytes = (uint64_t)batch * sizeof *given};
+    Node *const dim = index_const(ir, batch);
+    return constant_make(ir, type_tensor(ir, DTYPE_I32, 1, &dim), constant);
+}
+
+/* RNN, GRU or LSTM, with any of the optional inputs. */
+Node *case_recurrent(Random *random, int symbolic)
+{
+    static const struct {
+        Op op;
+        int gates;
+    } cells[] = {{OP_RNN, 1}, {OP_GRU, 3}, {OP_LSTM, 4}};
+    static const char *const directions[] = {"forward", "reverse", "bidirectional"};
+    Ir *const ir = random->ir;
+    const int cell = (int)random_below(&random->state, 3), way = (int)random_below(&random->state, 3);
+    const bool constant = case_chance(random, 80), dynamic = case_chance(random, symbolic);
+    const int64_t many = case_between(random, 1, 7), steps = case_between(random, 1, 6);
+    Node *const batch = case_chance(random, symbolic) ? case_extent(random, 7, 100) : index_const(ir, many);
+    Node *const hidden = case_extent(random, 40, 0), *const features = case_extent(random, 10, 0);
+    Node *const one = index_const(ir, way == 2 ? 2 : 1);
+    Node *const rows = index_mul(ir, index_const(ir, cells[cell].gates), hidden);
+    Node *const x = case_given(
+        random, 3, (Node *[]){dynamic ? case_extent(random, 6, 100) : index_const(ir, steps), batch, features});
+    Node *inputs[8] = {x, value(random, constant, 3, (Node *[]){one, rows, features}),
+                       value(random, constant, 3, (Node *[]){one, rows, hidden})};
+    for (int i = 3; i < 8; i++)
+        inputs[i] = omitted_make(ir);
+    if (case_chance(random, 70))
+        inputs[3] = case_weight(random, 2, (Node *[]){one, index_mul(ir, index_const(ir, 2), rows)});
+    if (batch->op == OP_const && !dynamic && case_chance(random, 30))
+        inputs[4] = lengths(random, many, steps);
+    if (case_chance(random, 60))
+        inputs[5] = case_given(random, 3, (Node *[]){one, batch, hidden});
+    if (cell == 2 && case_chance(random, 30))
+        inputs[7] = case_weight(random, 2, (Node *[]){one, index_mul(ir, index_const(ir, 3), hidden)});
+    const Attribute attributes[2] = {attr_string(ir, "direction", directions[way]),
+                                     attr_int(ir, "linear_before_reset", case_chance(random, 50))};
+    random->text = arena_format(ir->arena, "%s %s %s", random->text, op_name(cells[cell].op), directions[way]);
+    case_tell(random, "of", x);
+    case_tell(random, "state", inputs[2]);
+    return case_make(random, cells[cell].op, inputs, cell == 2 ? 8 : 6, attributes, cell == 1 ? 2 : 1);
+}
+
 void case_build(Random *random, Proof *proof, Maker *maker, Dtype dtype, int symbolic, uint64_t seed)
 {
     *random = (Random){.proof = proof, .ir = proof->ir, .dtype = dtype, .state = seed, .text = ""};

@@ -155,6 +155,16 @@ Test(contract, convolutions_compiled)
     check(&(Plan){case_conv, 10, 20, true, 20});
 }
 
+Test(contract, recurrences_interpreted)
+{
+    check(&(Plan){case_recurrent, 25, 60, false, 60, false, "recurrent"});
+}
+
+Test(contract, recurrences_compiled)
+{
+    check(&(Plan){case_recurrent, 25, 12, true, 12, false, "recurrent"});
+}
+
 /* ---- machines that this one is not, in emulators ---- */
 
 static void check_elsewhere(const char *name, Maker *maker, bool anyhow)
@@ -184,6 +194,7 @@ Test(contract, compiled_for_aarch64)
     check_elsewhere("aarch64", case_gemm, false);
     check_elsewhere("aarch64", case_conv, false);
     check_elsewhere("aarch64", case_conv, true);
+    check_elsewhere("aarch64", case_recurrent, false);
 }
 
 Test(contract, compiled_for_32_bit_arm)
@@ -191,6 +202,7 @@ Test(contract, compiled_for_32_bit_arm)
     check_elsewhere("armv7-neon", case_matmul, false);
     check_elsewhere("armv7-neon", case_conv, false);
     check_elsewhere("armv7-neon", case_conv, true);
+    check_elsewhere("armv7-neon", case_recurrent, false);
 }
 
 /* ---- every candidate that a tuner can make ---- */
@@ -208,6 +220,11 @@ Test(contract, spaces_of_gemm_interpreted)
 Test(contract, spaces_of_convolutions_interpreted)
 {
     check(&(Plan){case_conv, 10, 150, false, 60, true});
+}
+
+Test(contract, spaces_of_recurrences_interpreted)
+{
+    check(&(Plan){case_recurrent, 25, 60, false, 20, true, "recurrent"});
 }
 
 /* Windows between convolutions, where channels lie last: depthwise ones and pooling. */
