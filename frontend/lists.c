@@ -1,9 +1,9 @@
 /* Lists of axes, sizes and bounds whose length is a symbolic dim.
  *
- * The newest operators take shapes, axes and bounds as tensors, and a model may leave the length of such a tensor open. The rank
- * of a result depends on it, so it must be known here: from the rank of the data, from the rank that the model declares for the
- * result, from the number of outputs. Where none of these tells, the list is spread: a bound or a mark for every axis, written at
- * the places that the list names, which has the rank's length whatever the list's is. */
+ * The newest operators take shapes, axes and bounds as tensors, and a model may leave the length of such a tensor open.
+ * The rank of a result depends on it, so it must be known here: from the rank of the data, from the rank that the model
+ * declares for the result, from the number of outputs. Where none of these tells, the list is spread: a bound or a mark
+ * for every axis, written at the places that the list names, which has the rank's length whatever the list's is. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 
@@ -24,7 +24,8 @@ typedef struct ListRow {
     int input;
     Length length;
     bool (*spread)(Draft *draft); /* when the length is not to be known; NULL: then it stays as it is */
-    int axes; /* an input or attribute `axes` gives the length instead of the rank: its input, 0 for the attribute, -1: none */
+    int axes; /* an input or attribute `axes` gives the length instead of the rank: its input, 0 for the attribute, -1:
+                 none */
 } ListRow;
 
 /* ---- nodes ---- */
@@ -149,16 +150,18 @@ static bool pad_spread(Draft *draft)
     return true;
 }
 
-/* A reduction along axes that only a run knows, all of them kept: every axis becomes two, one that stays and one that is reduced,
- * and one of both is 1. */
+/* A reduction along axes that only a run knows, all of them kept: every axis becomes two, one that stays and one that
+ * is reduced, and one of both is 1. */
 static bool reduce_spread(Draft *draft)
 {
     Ir *const ir = draft->importer->ir;
     const int rank = draft->inputs[0]->type.rank;
-    const Attribute *const keep = attribute_of(draft, "keepdims"), *const noop = attribute_of(draft, "noop_with_empty_axes");
+    const Attribute *const keep = attribute_of(draft, "keepdims"), *const noop =
+                                                                       attribute_of(draft, "noop_with_empty_axes");
     if (keep && keep->integer == 0)
         return true;
-    Node *const axes = as_i64(draft, draft->inputs[1]), *const zero = filled(draft, 1, 0), *const one = filled(draft, 1, 1);
+    Node *const axes = as_i64(draft, draft->inputs[1]), *const zero = filled(draft, 1, 0),
+                *const one = filled(draft, 1, 1);
     Node *const shape = make(draft, OP_Shape, draft->inputs[0], NULL, NULL, NULL);
     Node *const length = axes ? make(draft, OP_Shape, axes, NULL, NULL, NULL) : NULL;
     Node *const ones = length ? make(draft, OP_Expand, one, length, NULL, NULL) : NULL;
@@ -172,7 +175,8 @@ static bool reduce_spread(Draft *draft)
         return false;
     const int64_t column = 1, flat = -1;
     const Attribute axis = attr_int(ir, "axis", 1);
-    Node *const stays = make(draft, OP_Where, reduced, one, shape, NULL), *const goes = make(draft, OP_Where, reduced, shape, one, NULL);
+    Node *const stays = make(draft, OP_Where, reduced, one, shape, NULL), *const goes = make(draft, OP_Where, reduced,
+                                                                                             shape, one, NULL);
     Node *const left = stays ? make(draft, OP_Unsqueeze, stays, constant_ints(ir, &column, 1), NULL, NULL) : NULL;
     Node *const right = goes ? make(draft, OP_Unsqueeze, goes, constant_ints(ir, &column, 1), NULL, NULL) : NULL;
     Node *const pairs = left && right ? make(draft, OP_Concat, left, right, NULL, &axis) : NULL;
@@ -193,7 +197,46 @@ static bool reduce_spread(Draft *draft)
     return true;
 }
 
-#define REDUCTION(name) {name, 1, LENGTH_REMOVED, reduce_spread, -1}
+/* ---- tuples ---- */
+
+/* Index tuples in the last axis of GatherND and ScatterND: how long they are follows from the ranks around them. */
+static bool is_open_tuples(const Draft *draft, int *length, int result_rank)
+{
+    const bool gathers = strcmp(draft->op, "GatherND") == 0;
+    if ((!gathers && strcmp(draft->op, "ScatterND") != 0) || !input_of(draft, 1) || (!gathers && !input_of(draft, 2)))
+        return false;
+    const Type data = draft->inputs[0]->type, indices = draft->inputs[1]->type;
+    const Attribute *const batch = attribute_of(draft, "batch_dims");
+    int64_t known;
+    if (indices.rank < 1 || const_is_int(indices.dims[indices.rank - 1], &known))
+        return false;
+    const int slices = gathers ? result_rank : draft->inputs[2]->type.rank;
+    *length = slices < 0 ? -1 : data.rank + indices.rank - 1 - slices - (gathers && batch ? (int)batch->integer : 0);
+    return true;
+}
+
+/* The indices with the length of their tuples as a constant, which a run checks. */
+static bool tuples_settle(Draft *draft, int length)
+{
+    Ir *const ir = draft->importer->ir;
+    Node *const indices = draft->inputs[1];
+    Node *const last = indices->type.dims[indices->type.rank - 1];
+    const char *const text = arena_format(ir->arena, "the index tuples of %s must have %d entries", draft->op, length);
+    if (!run_check(ir, scalar2(ir, OP_eq, last, index_const(ir, length)), text))
+        return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s", text);
+    const Attribute end = attr_int(ir, "end", -1), axis = attr_int(ir, "axis", 0), allow = attr_int(ir, "allowzero", 1);
+    const int64_t entries = length;
+    Node *const before = make(draft, OP_Shape, indices, NULL, NULL, &end);
+    Node *const dims = before ? make(draft, OP_Concat, before, constant_ints(ir, &entries, 1), NULL, &axis) : NULL;
+    Node *const settled = dims ? make(draft, OP_Reshape, indices, dims, NULL, &allow) : NULL;
+    draft->inputs[1] = settled ? settled : indices;
+    return settled;
+}
+
+#define REDUCTION(name)                                                                                                \
+    {                                                                                                                  \
+        name, 1, LENGTH_REMOVED, reduce_spread, -1                                                                     \
+    }
 static const ListRow rows[] = {
     {"Reshape", 1, LENGTH_RESULT, NULL, -1},
     {"Expand", 1, LENGTH_RESULT, NULL, -1},
@@ -276,7 +319,8 @@ bool lists_are_open(const Draft *draft)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].op, draft->op) == 0 && is_open(input_of(draft, rows[i].input)))
             return true;
-    return false;
+    int length;
+    return is_open_tuples(draft, &length, 0);
 }
 
 bool lists_settle(Draft *draft, int result_rank)
@@ -296,5 +340,7 @@ bool lists_settle(Draft *draft, int result_rank)
             return false;
         }
     }
-    return true;
+    int length;
+    return !is_open_tuples(draft, &length, result_rank) || length < 0 || length > draft->inputs[0]->type.rank ||
+           tuples_settle(draft, length);
 }

@@ -283,8 +283,9 @@ static Node *biased(Lower *lower, const Heads *heads, const HeadAxes *axes, Node
         Node *const extents[4] = {heads->batch, heads->q_heads, heads->queries, heads->total};
         Node *at[4];
         for (int i = 0; i < rank; i++)
-            at[i] = i < rank - 1 ? broadcast_index(ir, mask->type.dims[i], extents[4 - rank + i], axes->at[4 - rank + i])
-                                 : axes->at[3];
+            at[i] = i < rank - 1
+                        ? broadcast_index(ir, mask->type.dims[i], extents[4 - rank + i], axes->at[4 - rank + i])
+                        : axes->at[3];
         Node *const inside = scalar2(ir, OP_lt, axes->last, mask->type.dims[rank - 1]);
         Node *const element = lower_at(lower, mask, at);
         if (mask->type.dtype == DTYPE_BOOL) {

@@ -181,7 +181,8 @@ static Node *operand_at(Lower *lower, const Operand *operand, Node *const *axes)
 {
     Node *at[RANK_MAX];
     for (int d = 0; d < operand->term.count; d++)
-        at[d] = broadcast_index(lower->ir, operand->buffer->type.dims[d], axes[operand->term.labels[d]]->inputs[0], axes[operand->term.labels[d]]);
+        at[d] = broadcast_index(lower->ir, operand->buffer->type.dims[d], axes[operand->term.labels[d]]->inputs[0],
+                                axes[operand->term.labels[d]]);
     return lower_at(lower, operand->buffer, at);
 }
 
