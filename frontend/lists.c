@@ -16,7 +16,9 @@ typedef enum Length {
     LENGTH_ADDED,   /* what output 0 has more than input 0 */
     LENGTH_REMOVED, /* what it has less */
     LENGTH_OUTPUTS, /* number of outputs */
-    LENGTH_ONE,     /* the list is a scalar */
+    LENGTH_ONE,
+    LENGTH_SCALAR,  /* no list: what input 1 is, when that is a scalar */
+    LENGTH_SPATIAL, /* rank of output 0 without batch and channels */
 } Length;
 
 typedef struct ListRow {
@@ -244,6 +246,7 @@ static const ListRow rows[] = {
     {"AffineGrid", 1, LENGTH_RESULT, NULL, -1},
     {"Tile", 1, LENGTH_RANK, NULL, -1},
     {"CenterCropPad", 1, LENGTH_RANK, NULL, 0},
+    {"Resize", 1, LENGTH_TWICE, NULL, 0},
     {"Resize", 2, LENGTH_RANK, NULL, 0},
     {"Resize", 3, LENGTH_RANK, NULL, 0},
     {"Unsqueeze", 1, LENGTH_ADDED, NULL, -1},
@@ -251,6 +254,12 @@ static const ListRow rows[] = {
     {"Split", 1, LENGTH_OUTPUTS, NULL, -1},
     {"Pad", 1, LENGTH_TWICE, pad_spread, PADS_AXES},
     {"Slice", 1, LENGTH_RANK, slice_spread, SLICE_AXES},
+    {"Upsample", 1, LENGTH_RANK, NULL, -1},
+    {"Col2Im", 1, LENGTH_SPATIAL, NULL, -1},
+    {"Col2Im", 2, LENGTH_SPATIAL, NULL, -1},
+    {"MaxUnpool", 2, LENGTH_RANK, NULL, -1},
+    {"DequantizeLinear", 2, LENGTH_SCALAR, NULL, -1},
+    {"QuantizeLinear", 2, LENGTH_SCALAR, NULL, -1},
     {"QLinearMatMul", 1, LENGTH_ONE, NULL, -1},
     {"QLinearMatMul", 2, LENGTH_ONE, NULL, -1},
     {"QLinearMatMul", 6, LENGTH_ONE, NULL, -1},
@@ -277,7 +286,7 @@ static int length_find(const Draft *draft, const ListRow *row, int result_rank)
     case LENGTH_RANK:
     case LENGTH_TWICE:
         if (row->axes == 0 && attribute_of(draft, "axes"))
-            return attribute_of(draft, "axes")->count;
+            return attribute_of(draft, "axes")->count * (row->length == LENGTH_TWICE ? 2 : 1);
         if (row->axes > 0 && input_of(draft, row->axes))
             return -1;
         if (row->spread == slice_spread) /* bounds may be given of the first axes only */
@@ -296,12 +305,17 @@ static int length_find(const Draft *draft, const ListRow *row, int result_rank)
         return draft->output_count;
     case LENGTH_ONE:
         return 1;
+    case LENGTH_SCALAR:
+        return draft->inputs[1]->type.rank == 0 ? 1 : -1;
+    case LENGTH_SPATIAL:
+        return result_rank < 2 ? -1 : result_rank - 2;
     }
     return -1;
 }
 
-/* The list with its length as a constant, which a run checks. */
-static Node *list_of(Draft *draft, Node *list, int length)
+/* The list with its length as a constant, which a run checks, and its entries as far as a run can tell them to shapes.
+ */
+static Node *list_of(Draft *draft, Node *list, int length, Length kind)
 {
     Ir *const ir = draft->importer->ir;
     Node *const wanted = index_const(ir, length);
@@ -311,7 +325,9 @@ static Node *list_of(Draft *draft, Node *list, int length)
         return NULL;
     }
     const int64_t dims = length;
-    return make(draft, OP_Reshape, list, constant_ints(ir, &dims, 1), NULL, NULL);
+    Node *const settled = make(draft, OP_Reshape, list, constant_ints(ir, &dims, kind != LENGTH_SCALAR), NULL, NULL);
+    const bool told = length > 0 && kind != LENGTH_SCALAR && kind != LENGTH_ONE;
+    return settled && told ? read_make(ir, settled) : settled;
 }
 
 bool lists_are_open(const Draft *draft)
@@ -331,7 +347,7 @@ bool lists_settle(Draft *draft, int result_rank)
             continue;
         const int length = length_find(draft, row, result_rank);
         if (length >= 0 && length <= 2 * RANK_MAX) {
-            Node *const list = list_of(draft, draft->inputs[row->input], length);
+            Node *const list = list_of(draft, draft->inputs[row->input], length, row->length);
             if (!list)
                 return false;
             draft->inputs[row->input] = list;

@@ -221,14 +221,8 @@ bool pow_shape(Infer *infer)
 /* PRelu: the slope broadcasts to x, never the other way. */
 bool slope_shape(Infer *infer)
 {
-    Type result;
-    const Type types[2] = {infer_type(infer, 0), infer_type(infer, 1)};
-    if (!same_dtypes(infer, 0) || !infer_broadcast(infer, types, 2, types[0].dtype, &result))
-        return false;
-    infer->types[0] = types[0];
-    return type_equal(result, types[0]) ||
-           infer_error(infer, "the slope %s does not broadcast to %s", type_text(infer->ir, types[1]),
-                       type_text(infer->ir, types[0]));
+    infer->types[0] = infer_type(infer, 0);
+    return same_dtypes(infer, 0) && infer_broadcasts_onto(infer, 1, infer_type(infer, 0));
 }
 
 bool clip_shape(Infer *infer)

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """The tests of the installed onnx package, through the lathe program.
 
-    conformance.py LATHE [--part N] [--match GLOB] [-j N] [--cache DIR] [-- OPTIONS OF lathe run]
+    conformance.py LATHE [--part N] [--symbolic] [--match GLOB] [-j N] [--cache DIR] [-- OPTIONS OF lathe run]
 
 Every test must pass, but for those that expected.tsv lists with the words of the refusal: a test that newly fails is an error, and one
 that is listed and passes too, so that the list stays true. (pending.txt, where there is one, lists what is still being written.) --part N takes every Nth test, chosen by a hash of its name, and of each
 operator that no chosen test has the first test that has it. Outputs are compared by the suite's own rule (rtol and atol of the test);
-those of random operators by shape and type. Exit status 77: the onnx package is not there, or it is too old."""
+those of random operators by shape and type. --symbolic makes every dim of the inputs a symbol: lengths of lists, ranks and broadcasts
+then come from what a run is given. Exit status 77: the onnx package is not there, or it is too old."""
 import argparse
 import collections
 import concurrent.futures
@@ -126,6 +127,18 @@ def value_load(data, kind):
     return numpy_helper.to_array(TensorProto.FromString(data))
 
 
+def symbolic(model):
+    """The same model with every dim of its inputs and outputs a symbol of its own, and nothing said of the values between."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for letter, values in (("i", model.graph.input), ("o", model.graph.output)):
+        for i, value in enumerate(values):
+            for j, dim in enumerate(value.type.tensor_type.shape.dim if value.name not in constants else ()):
+                dim.dim_param = f"{letter}{i}_{j}"
+    del model.graph.value_info[:]
+    return model
+
+
 def is_random(name):
     return any(fnmatch.fnmatch(name, glob_) for glob_ in RANDOM) and not any(fnmatch.fnmatch(name, glob_) for glob_ in RANDOM_BUT)
 
@@ -222,6 +235,8 @@ def run_set(arguments, case, model, path, inputs, outputs, folder):
 def run_case(arguments, case):
     with tempfile.TemporaryDirectory(prefix="lathe-conformance-") as folder:
         model, path = case_model(case), case_path(case)
+        if arguments.symbolic:
+            model, path = symbolic(model), None
         if not path:
             path = os.path.join(folder, "model.onnx")
             onnx.save(model, path)
@@ -274,6 +289,7 @@ def main():
     parser.add_argument("lathe")
     parser.add_argument("--part", type=int, default=1)
     parser.add_argument("--match", default="*")
+    parser.add_argument("--symbolic", action="store_true", help="make every dim of the inputs a symbol of its own")
     parser.add_argument("--cache")
     parser.add_argument("--json", help="write all answers into this file")
     parser.add_argument("-j", type=int, default=os.cpu_count())
@@ -285,7 +301,8 @@ def main():
     arguments.command = [arguments.lathe, "run", "--progress", "none", "-j", "1", "--threads", "1", *arguments.options]
     if arguments.cache:
         arguments.command += ["--cache-dir", arguments.cache]
-    everything = [case for case in cases_load() if fnmatch.fnmatch(case.name, arguments.match)]
+    everything = [case for case in cases_load() if fnmatch.fnmatch(case.name, arguments.match)
+                  and not (arguments.symbolic and case.kind == "real")]
     chosen, operators = choose(everything, arguments.part)
     CASES.extend(chosen)
     expected, pending = expected_read(), pending_read()
