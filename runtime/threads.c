@@ -127,12 +127,13 @@ static void *worker_main(void *argument)
     Worker *worker = argument;
     Pool *pool = worker->pool;
     float_mode_enter();
-    while (!atomic_load(&pool->stop)) {
-        const uint32_t epoch = atomic_load(&pool->epoch);
+    for (;;) {
+        const uint32_t epoch = atomic_load(&pool->epoch); /* before stop: who stops the pool changes it afterwards */
+        if (atomic_load(&pool->stop))
+            return NULL;
         if (!worker_help(worker))
             worker_wait(pool, epoch);
     }
-    return NULL;
 }
 
 static int pool_attach(lathe_pool *head, void *job, PoolWork *work)
