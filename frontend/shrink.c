@@ -3,7 +3,11 @@
 
 #include "frontend/importer.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { PREFIX_MOST = 10 };
 
@@ -31,14 +35,56 @@ static Text text_of(Name name)
 
 /* ---- reading ---- */
 
-/* The types of the values between the nodes, as far as the model can be imported. */
-static void types_read(Shrink *shrink, const char *path)
+/* May the model of these bytes be imported here? A model that fails may crash the importer, so another process tries it
+ * first. */
+static bool import_survives(const void *bytes, size_t size)
 {
     static const ImportOptions options = {.keep_values = true};
-    ImportedModel model;
+    int status = 0;
+    const pid_t process = fork();
+    if (process == 0) {
+        const int nothing = open("/dev/null", O_WRONLY);
+        dup2(nothing, STDOUT_FILENO);
+        dup2(nothing, STDERR_FILENO);
+        Arena *const arena = arena_open(0, NULL, NULL);
+        ImportedModel model;
+        onnx_import_memory(ir_open(arena, diagnostics_open(arena)), "model", bytes, size, &options, &model);
+        _exit(0);
+    }
+    while (process > 0 && waitpid(process, &status, 0) < 0 && errno == EINTR)
+        ;
+    return process > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* The types of the values between the nodes: of all that can be imported, or of as many of the first nodes as do not
+ * crash. */
+static void types_read(Shrink *shrink)
+{
+    static const ImportOptions options = {.keep_values = true};
     Arena *const arena = shrink->ir->arena;
+    ShrinkChoice choice = shrink_all(shrink, arena);
+    const int count = shrink_node_count(shrink);
+    const void *bytes = NULL;
+    size_t size = 0;
+    for (int low = 0, high = count, tried = count; low < high || tried == count;) {
+        for (int i = 0; i < count; i++)
+            choice.nodes[i] = i < tried;
+        size_t length;
+        const void *const part = shrink_pack(shrink, arena, &choice, &length);
+        if (part && import_survives(part, length)) {
+            bytes = part;
+            size = length;
+            low = tried;
+        } else {
+            high = tried - 1;
+        }
+        if (low >= high)
+            break;
+        tried = low + (high - low + 1) / 2;
+    }
+    ImportedModel model = {0};
     Ir *const ir = ir_open(arena, diagnostics_open(arena));
-    const bool good = onnx_import(ir, path, &options, &model);
+    const bool good = bytes && onnx_import_memory(ir, "model", bytes, size, &options, &model);
     for (int i = 0; i < model.value_count; i++)
         if (model.values[i].type.dtype != DTYPE_NONE)
             names_add(&shrink->types, name_intern(arena, model.values[i].name), (void *)(uintptr_t)&model.values[i]);
@@ -81,7 +127,7 @@ Shrink *shrink_open(Ir *ir, const char *path)
         names_add(&shrink->constants, name_of(shrink, &graph->initializer[i]->name), graph->initializer[i]);
     for (size_t i = 0; i < graph->n_node; i++)
         shrink->attribute_count += (int)graph->node[i]->n_attribute;
-    types_read(shrink, path);
+    types_read(shrink);
     return shrink;
 }
 

@@ -35,6 +35,15 @@ if(TARGET lathe)
   set_tests_properties(conformance/compiled conformance/level0 conformance/interpreter PROPERTIES LABELS nightly)
 endif()
 
+# Random models over the table of operators.
+if(TARGET lathe)
+  set(random_models ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/random/random_models.py $<TARGET_FILE:lathe> --cache ${CMAKE_BINARY_DIR}/conformance-cache)
+  add_test(NAME random/models COMMAND ${random_models} --count 60 --seed 1 -j 2)
+  add_test(NAME random/models_large COMMAND ${random_models} --count 2000 --seed 1000)
+  set_tests_properties(random/models random/models_large PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 7200 PROCESSORS 2)
+  set_tests_properties(random/models_large PROPERTIES LABELS nightly)
+endif()
+
 # Models that are wrong, greedy or odd, through the program.
 if(TARGET lathe)
   add_test(NAME tools/hostile COMMAND sh ${CMAKE_SOURCE_DIR}/tests/hostile.sh $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR}/tests/data/hostile)

@@ -262,8 +262,8 @@ bool affine_grid_lower(Lower *lower)
         Node *place = corners ? scalar2(ir, OP_div, twice, scalar2(ir, OP_sub, extent, one))
                               : scalar2(ir, OP_div, scalar2(ir, OP_add, twice, one), extent);
         place = scalar2(ir, OP_sub, place, one);
-        if (corners) /* a single pixel stands in the middle */
-            place = scalar3(ir, OP_select, scalar2(ir, OP_gt, extent, one), place, const_float(ir, dtype, 0));
+        if (corners) /* a single pixel stands where the others begin: the function of the specification has the step 0 for it */
+            place = scalar3(ir, OP_select, scalar2(ir, OP_gt, extent, one), place, const_float(ir, dtype, -1));
         Node *const factor = lower_at(lower, theta, (Node *[]){axes[0], axes[rank + 1], index_const(ir, k)});
         value = scalar2(ir, OP_add, value, scalar2(ir, OP_mul, factor, place));
     }
