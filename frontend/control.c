@@ -2,9 +2,10 @@
  *
  * If with a condition that is known now: the branch taken stands in its place, the other is not looked at. With a
  * condition that only a run knows both branches are computed and Where chooses, which is the same when they are little
- * work and cannot fail, and give values of the same types; other branches are refused by name. */
+ * work and cannot fail, and give tensors of the same types; else it is a step of a script, and the branches are bodies.
+ */
 #include "frontend/importer.h"
-#include "ir/ops/ops.h"
+#include "ir/ops/host.h"
 #include "ir/ops/speculate.h"
 
 #include <string.h>
@@ -12,14 +13,16 @@
 typedef struct ControlRow {
     const char *op;
     ControlImport *import;
-    const char *attributes[7];
+    const char *attributes[8];
 } ControlRow;
 static const ControlRow controls[] = {
     {"If", if_import, {"then_branch", "else_branch"}},
     {"Loop", loop_import, {"body"}},
+    {"Optional", optional_import, {"type"}},
+    {"SequenceMap", sequence_map_import, {"body"}},
     {"Scan",
      scan_import,
-     {"body", "num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes",
+     {"body", "directions", "num_scan_inputs", "scan_input_axes", "scan_input_directions", "scan_output_axes",
       "scan_output_directions"}},
 };
 
@@ -93,7 +96,8 @@ bool condition_read(const Control *control, const Node *condition, bool *known, 
 {
     Ir *ir = control->importer->ir;
     int64_t integer;
-    if (condition->type.dtype != DTYPE_BOOL || !index_is(type_elements(ir, condition->type), 1))
+    if (condition->type.dtype != DTYPE_BOOL || !type_is_tensor(condition->type) ||
+        !index_is(type_elements(ir, condition->type), 1))
         return diag_error(control->importer->diagnostics, EXIT_MALFORMED, control->where,
                           "the condition of %s is %s, not one bool", control->where->op,
                           type_text(ir, condition->type));
@@ -116,23 +120,25 @@ static Graph *branch_import(const Control *control, const Onnx__GraphProto *bran
                : NULL;
 }
 
-static bool refused(const Control *control, const char *why)
-{
-    return diag_error(control->importer->diagnostics, EXIT_UNSUPPORTED, control->where,
-                      "the condition of If is not known at compile time, and both branches cannot be computed: %s",
-                      why);
-}
-
-/* Does every output have one type, whichever branch is taken? */
-static bool types_agree(const Control *control, const Graph *taken, const Graph *other)
+/* As a body of its own. */
+static Graph *branch_import_scoped(const Control *control, const Onnx__GraphProto *branch)
 {
     Ir *ir = control->importer->ir;
+    const uint32_t scope = ir_scope_open(ir);
+    Graph *graph = branch_import(control, branch);
+    ir_scope_close(ir);
+    if (graph)
+        graph->scope = scope;
+    return graph;
+}
+
+/* Does every output have one type of tensor, whichever branch is taken? */
+static bool types_agree(const Control *control, const Graph *taken, const Graph *other)
+{
     for (size_t i = 0; i < control->node->n_output; i++) {
         const Type one = other->outputs[i]->type, two = taken->outputs[i]->type;
-        if (!type_equal(one, two) || one.dtype == DTYPE_STRING)
-            return refused(control,
-                           arena_format(control->importer->scratch, "output %zu is %s in one and %s in the other", i,
-                                        type_text(ir, two), type_text(ir, one)));
+        if (!type_equal(one, two) || one.dtype == DTYPE_STRING || !type_is_tensor(one))
+            return false;
     }
     return true;
 }
@@ -152,24 +158,46 @@ static bool select_outputs(const Control *control, Node *condition, const Graph 
     return condition;
 }
 
-static bool if_select(const Control *control, Node *condition, const Onnx__GraphProto *const branches[2])
+/* An If that a run decides: types hold for both branches, whose symbols are made since `since`. */
+static bool if_make(const Control *control, Node *condition, Graph *taken, Graph *other, uint32_t since)
+{
+    Ir *ir = control->importer->ir;
+    const size_t count = control->node->n_output;
+    Type *types = NEW_ARRAY(ir->arena, Type, count);
+    for (size_t i = 0; i < count; i++)
+        if (!type_join(ir, type_outside(ir, taken->outputs[i]->type, since, control->where->node),
+                       type_outside(ir, other->outputs[i]->type, since, control->where->node), control->where->node,
+                       &types[i]))
+            return diag_error(control->importer->diagnostics, EXIT_MALFORMED, control->where,
+                              "output %zu of If is %s in one branch and %s in the other", i,
+                              type_text(ir, taken->outputs[i]->type), type_text(ir, other->outputs[i]->type));
+    const Attribute branches[] = {
+        {.name = name_intern(ir->arena, "else_branch"), .kind = ATTRIBUTE_GRAPH, .graph = other},
+        {.name = name_intern(ir->arena, "then_branch"), .kind = ATTRIBUTE_GRAPH, .graph = taken},
+    };
+    ir->where = control->where;
+    Node *node = tensor_make_typed(ir, OP_If, &condition, 1, (int)count, branches, 2, types);
+    for (size_t i = 0; node && i < count; i++)
+        control->outputs[i] = node_result(node, (int)i);
+    return node;
+}
+
+/* Both branches are computed when that is little work and cannot fail; else the run takes one. */
+static bool if_choose(const Control *control, Node *condition, const Onnx__GraphProto *const branches[2])
 {
     Ir *ir = control->importer->ir;
     const uint32_t since = ir->next_id;
-    const RunCheck *checks = ir->checks;
-    while (checks && checks->next)
-        checks = checks->next;
-    const Graph *taken = branch_import(control, branches[1]);
-    const Graph *other = taken ? branch_import(control, branches[0]) : NULL;
+    RunCheck *const last = run_checks_last(ir);
+    Graph *taken = branch_import_scoped(control, branches[1]);
+    Graph *other = taken ? branch_import_scoped(control, branches[0]) : NULL;
     const char *why;
-    if (!other || !types_agree(control, taken, other))
+    if (!other)
         return false;
-    if (checks ? checks->next != NULL : ir->checks != NULL)
-        return refused(control, "a branch has a condition on symbolic dims of its own");
-    if (!speculation_harmless(ir, taken->outputs, taken->output_count, since, &why) ||
-        !speculation_harmless(ir, other->outputs, other->output_count, since, &why))
-        return refused(control, why);
-    return select_outputs(control, condition, taken, other);
+    if (types_agree(control, taken, other) && last == run_checks_last(ir) &&
+        speculation_harmless(ir, taken->outputs, taken->output_count, since, &why) &&
+        speculation_harmless(ir, other->outputs, other->output_count, since, &why))
+        return select_outputs(control, condition, taken, other);
+    return if_make(control, condition, taken, other, since);
 }
 
 bool if_import(const Control *control)
@@ -184,7 +212,7 @@ bool if_import(const Control *control)
         !condition_read(control, control->inputs[0], &known, &taken))
         return false;
     if (!known)
-        return if_select(control, control->inputs[0], branches);
+        return if_choose(control, control->inputs[0], branches);
     const Graph *graph = branch_import(control, branches[taken]);
     for (size_t i = 0; graph && i < control->node->n_output; i++)
         control->outputs[i] = graph->outputs[i];

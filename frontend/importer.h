@@ -148,6 +148,12 @@ bool nodes_order(Importer *importer, const Context *context, const Scope *scope,
 /* Where of a node: its name, or that of its first output. */
 const Where *node_where(Importer *importer, const Context *context, const Onnx__NodeProto *node);
 
+/* ---- type.c ---- */
+/* Type of a declared value; symbolic dims where model and option (which may be NULL) leave them open. */
+bool type_import(Importer *importer, const Onnx__TypeProto *declared, Name name, const ShapeOption *option, Type *type);
+/* What a value is declared to be, against what it is: types that contradict each other mean a wrong model. */
+bool declared_check(Importer *importer, const Onnx__ValueInfoProto *declared, const char *kind, Name name, Type type);
+
 /* ---- function.c ---- */
 typedef struct Function {
     const Onnx__FunctionProto *proto;
@@ -168,7 +174,12 @@ bool function_inline(Importer *importer, const Context *context, const Scope *sc
  */
 bool nodes_supported(Importer *importer, const Context *context, const Onnx__GraphProto *graph);
 
-/* ---- control.c, unroll.c ---- */
+/* ---- sequence.c ---- */
+/* As tensor_make; what is known of sequences and optionals is answered at once. */
+Node *operator_make(Importer *importer, Op op, Node *const *inputs, int input_count, int output_count,
+                    const Attribute *attributes, int attribute_count);
+
+/* ---- control.c, scan.c, sequence.c ---- */
 /* One node on its way in whose attributes hold bodies. */
 typedef struct Control {
     Importer *importer;
@@ -181,7 +192,7 @@ typedef struct Control {
     Node **outputs; /* node->n_output of them, to be filled in */
 } Control;
 typedef bool ControlImport(const Control *control);
-/* Is it one of the operators whose attributes hold bodies? */
+/* Is it one of the operators whose attributes hold bodies (or a type)? */
 bool is_control(const Onnx__NodeProto *node);
 bool control_import(const Control *control);
 bool is_if(const Onnx__NodeProto *node);
@@ -193,7 +204,7 @@ bool control_body(const Control *control, const char *name, size_t inputs, size_
                   const Onnx__GraphProto **graph);
 /* Is the value of this one bool known, and which? Reports what is no bool. */
 bool condition_read(const Control *control, const Node *condition, bool *known, bool *value);
-ControlImport if_import, loop_import, scan_import;
+ControlImport if_import, loop_import, scan_import, sequence_map_import, optional_import;
 
 /* ---- lists.c ---- */
 /* Is input i of the draft a list whose length is not a constant, and the operator one that must know it? */

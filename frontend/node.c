@@ -119,8 +119,8 @@ static bool operator_import(Importer *importer, const Context *context, const Sc
     seed_give(&draft, &op_rows[op - OP_TENSOR_FIRST]);
     if (!*draft.domain && lists_are_open(&draft) && !lists_settle(&draft, declared_rank(importer, context, node)))
         return false;
-    Node *made = tensor_make(importer->ir, op, draft.inputs, draft.input_count, draft.output_count, draft.attributes,
-                             draft.attribute_count);
+    Node *made = operator_make(importer, op, draft.inputs, draft.input_count, draft.output_count, draft.attributes,
+                               draft.attribute_count);
     for (int i = 0; made && i < output_count; i++)
         outputs[i] = node_result(made, i);
     return made;

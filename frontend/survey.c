@@ -31,8 +31,9 @@ static bool supported(const char *domain, const char *op, int version)
     if (*domain)
         return op_find(domain, op) != OP_NONE;
     const bool standard = operator_exists(op, version, &what, &since);
+    const Text name = {strlen(op), (uint8_t *)(uintptr_t)op};
     return op_find("", operator_newest(op)) != OP_NONE ||
-           (standard && (strcmp(op, "Constant") == 0 || strcmp(op, "If") == 0));
+           (standard && (strcmp(op, "Constant") == 0 || is_control(&(Onnx__NodeProto){.op_type = name})));
 }
 
 static SurveyedOperator *operator_add(Walk *walk, Name domain, Name op)

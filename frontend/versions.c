@@ -448,11 +448,6 @@ static bool group_channels(Draft *draft, const Raise *row)
     return true;
 }
 
-static bool refuse(Draft *draft, const Raise *row)
-{
-    return unsupported(draft, row->name);
-}
-
 /* clang-format off */
 /*    operator                below  function               name                number */
 static const Raise raises[] = {
@@ -501,7 +496,6 @@ static const Raise raises[] = {
     {"Reshape",               5,     required_to_input,     "shape",            1},
     {"Resize",                11,    resize_asymmetric,     NULL,               0},
     {"RoiAlign",              16,    roi_align_corners,     NULL,               0},
-    {"Scan",                  9,     refuse,                "Scan of opset 8",  0},
     {"Scatter",               11,    rename_it,             "ScatterElements",  0},
     {"Selu",                  6,     selu_defaults,         NULL,               0},
     {"Slice",                 10,    required_to_input,     "starts",           1},

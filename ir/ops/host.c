@@ -33,6 +33,25 @@ Type type_reform(Ir *ir, Type type, ValueForm form, const char *hint)
     return type;
 }
 
+bool dim_is_outside(Ir *ir, Node *dim, uint32_t first)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &dim, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_symbol && nodes[i]->id >= first)
+            return false;
+    return true;
+}
+
+Type type_outside(Ir *ir, Type type, uint32_t first, const char *hint)
+{
+    Node *dims[RANK_MAX];
+    for (int i = 0; i < type.rank; i++)
+        dims[i] = type.dims[i] && dim_is_outside(ir, type.dims[i], first) ? type.dims[i] : NULL;
+    type.dims = dims;
+    return type_reform(ir, type, type.form, hint);
+}
+
 bool type_join(Ir *ir, Type a, Type b, const char *hint, Type *joined)
 {
     if (a.dtype != b.dtype || form_inside(a.form) != form_inside(b.form))

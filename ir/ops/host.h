@@ -9,6 +9,9 @@
 bool type_join(Ir *ir, Type a, Type b, const char *hint, Type *joined);
 /* The type with another form; dims of a tensor that the form leaves open become fresh symbols. */
 Type type_reform(Ir *ir, Type type, ValueForm form, const char *hint);
+/* The type as it is outside of a body whose symbols have the id `first` or a later one: dims that depend on them are opened as above. */
+Type type_outside(Ir *ir, Type type, uint32_t first, const char *hint);
+bool dim_is_outside(Ir *ir, Node *dim, uint32_t first);
 /* The form that is inside an optional, or the form itself. */
 ValueForm form_inside(ValueForm form);
 bool form_is_optional(ValueForm form);

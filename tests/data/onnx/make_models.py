@@ -96,14 +96,51 @@ def good_bodies():
                                           [], [value("y", [], T.INT64), value("z", [3], T.INT64)], [tensor("o", np.int64(0)), tensor("x", np.array([1, 2, 3]), "i8")]))
 
 
+def run_bodies():
+    """What only a run decides: the test compares the imported graphs with the texts beside the models."""
+    relu_of_x, same = [N("Relu", ["x"], ["v"])], [N("Identity", ["c"], ["d"]), N("Identity", ["a"], ["b"])]
+    x, y, trips = value("x"), value("y"), value("n", [], T.INT64)
+    write("good", "if_shapes", choose(relu_of_x, [N("Concat", ["x", "x"], ["v"], axis=0)]))
+    write("good", "if_checked", choose(relu_of_x, [N("Gather", ["x", "at"], ["v"])], inputs=[value("at", [4], T.INT64)]))
+    write("good", "if_ranks", choose(relu_of_x, [N("Flatten", ["x"], ["f"]), N("ReduceSum", ["f"], ["v"], keepdims=0)]))
+    write("good", "if_sequences", choose([N("SequenceConstruct", ["x"], ["v"])], [N("SequenceEmpty", [], ["v"])],
+                                         outputs=[h.make_tensor_sequence_value_info("y", T.FLOAT, None)]))
+    write("good", "loop_unknown", loop(same, None, None, [y], inputs=[x, trips]))
+    write("good", "loop_condition", loop(same, 3, None, [y], False, inputs=[x, value("k", [], T.BOOL)]))
+    write("good", "loop_65", loop(same, 65, None, [y], inputs=[x]))
+    write("good", "loop_grows", loop([same[0], N("Concat", ["a", "x"], ["b"], axis=1), N("ReduceSum", ["b", "last"], ["s"], keepdims=0)], None, tensor("last", np.array([1])),
+                                     [value("y", [4, None]), value("z", [None, 4])], inputs=[x, trips], more=["s"]))
+    loops = loop([same[0], N("Loop", ["i", "", "a"], ["b"], body=h.make_graph([N("Add", ["q", "x"], ["r"]), N("Identity", ["p"], ["u"])], "inner",
+                 [value("j", [], T.INT64), value("p", [], T.BOOL), value("q")], [value("u", [], T.BOOL), value("r")]))], None, None, [y], inputs=[x, trips])
+    write("good", "loop_in_loop", loops)
+    open_scan = h.make_graph([N("Add", ["a", "p"], ["b"]), N("Neg", ["b"], ["s"])], "body", [value("a", [3]), value("p", [3])], [value("b", [3]), value("s", [3])])
+    write("good", "scan_open", model([N("Scan", ["o", "x"], ["y", "z"], body=open_scan, num_scan_inputs=1, scan_input_axes=[1], scan_input_directions=[1], scan_output_axes=[1], scan_output_directions=[1])],
+                                     [value("o", [3]), value("x", [3, "T"])], [value("y", [3]), value("z", [3, "T"])]))
+    write("good", "sequence_known", model([N("SplitToSequence", ["x"], ["s"], axis=0), N("SequenceErase", ["s", "one"], ["t"]), N("SequenceInsert", ["t", "x", "one"], ["u"]),
+                                           N("SequenceAt", ["u", "one"], ["v"]), N("ConcatFromSequence", ["u"], ["y"], axis=0), N("SequenceLength", ["u"], ["n"]), N("Optional", ["u"], ["p"]),
+                                           N("OptionalGetElement", ["p"], ["q"]), N("SequenceAt", ["q", "last"], ["w"]), N("OptionalHasElement", [""], ["none"])],
+                                          outputs=[value("v"), value("y", [7, 4]), value("n", [], T.INT64), value("w", [1, 4]), value("none", [], T.BOOL)],
+                                          inits=[tensor("one", np.int64(1)), tensor("last", np.int32(-1))], opset=18))
+    mapped = h.make_graph([N("Add", ["a", "e"], ["b"]), N("Shape", ["a"], ["s"])], "body", [value("a", [None]), value("e", ["N"])], [value("b", ["N"]), value("s", [1], T.INT64)])
+    write("good", "sequence_map", model([N("SequenceMap", ["q", "e"], ["y", "z"], body=mapped)], [h.make_tensor_sequence_value_info("q", T.FLOAT, ["N"]), value("e", ["N"])],
+                                        [h.make_tensor_sequence_value_info("y", T.FLOAT, ["N"]), h.make_tensor_sequence_value_info("z", T.INT64, [1])]))
+
+
+def after(made, node):
+    """The model with a node more, whose value is the output."""
+    made.graph.node.append(node)
+    made.graph.output[0].CopyFrom(h.make_empty_tensor_value_info(node.output[0]))
+    return made
+
+
 def bad_bodies():
     relu_of_x, same = [N("Relu", ["x"], ["v"])], [N("Identity", ["c"], ["d"]), N("Identity", ["a"], ["b"])]
     x, y = value("x"), value("y")
-    write("bad", "if_shapes", choose(relu_of_x, [N("Concat", ["x", "x"], ["v"], axis=0)]))
-    write("bad", "if_checked", choose(relu_of_x, [N("Gather", ["x", "at"], ["v"])], inputs=[value("at", [4], T.INT64)]))
-    write("bad", "loop_unknown", loop(same, None, None, [y], inputs=[x, value("n", [], T.INT64)]))
-    write("bad", "loop_condition", loop(same, 3, None, [y], False, inputs=[x, value("k", [], T.BOOL)]))
-    write("bad", "loop_65", loop(same, 65, None, [y], inputs=[x]))
+    write("bad", "if_types", choose(relu_of_x, [N("Shape", ["x"], ["v"])]))
+    write("bad", "if_rank_used", after(choose(relu_of_x, [N("ReduceSum", ["x"], ["v"], keepdims=0)]), N("Relu", ["y"], ["w"], name="user")))
+    write("bad", "loop_long", loop(same, 2**40, None, [y], inputs=[x]))
+    write("bad", "loop_stacks_sequence", loop(same + [N("SequenceConstruct", ["a"], ["s"])], None, None, [y, value("z")], inputs=[x, value("n", [], T.INT64)], more=["s"]))
+    write("bad", "sequence_mixed", model([N("Cast", ["x"], ["i"], to=T.INT32), N("SequenceConstruct", ["x", "i"], ["s"], name="n"), N("SequenceLength", ["s"], ["y"])]))
     write("bad", "loop_endless", loop(same, None, None, [y], inputs=[x]))
     write("bad", "loop_type", loop([same[0], N("Cast", ["a"], ["b"], to=T.INT32)], 3, None, [y], inputs=[x]))
     write("bad", "loop_inputs", loop(same, 3, None, [y, value("z")], inputs=[x]))
@@ -135,6 +172,7 @@ def good_procedures():
 def good():
     good_bodies()
     good_procedures()
+    run_bodies()
     w = np.arange(12, dtype="f4").reshape(3, 4)
     write("good", "dense", model(
         [N("MatMul", ["x", "w"], ["m"], name="product"), N("Add", ["m", "b"], ["s"]), N("Relu", ["s"], ["y"])],
