@@ -158,13 +158,59 @@ static bool select_outputs(const Control *control, Node *condition, const Graph 
     return condition;
 }
 
+static bool is_single(Ir *ir, Type type)
+{
+    return type_is_tensor(type) && index_is(type_elements(ir, type), 1);
+}
+
+/* A branch gives `value` without its dims too, which are all 1. */
+static bool branch_add_scalar(Ir *ir, Graph *branch, Node *value)
+{
+    const uint32_t scope = ir->scope;
+    ir->scope = branch->scope;
+    Node *scalar = value->type.rank ? tensor_make(ir, OP_Squeeze, &value, 1, 1, NULL, 0) : value;
+    ir->scope = scope;
+    const size_t count = (size_t)branch->output_count;
+    Node **outputs = NEW_ARRAY(ir->arena, Node *, count + 1);
+    Name *names = NEW_ARRAY(ir->arena, Name, count + 1);
+    memcpy(outputs, branch->outputs, count * sizeof *outputs);
+    memcpy(names, branch->output_names, count * sizeof *names);
+    outputs[count] = scalar;
+    names[count] = name_intern(ir->arena, arena_format(ir->arena, "scalar%zu", count));
+    branch->outputs = outputs;
+    branch->output_names = names;
+    branch->output_count++;
+    return scalar;
+}
+
+/* One element of a rank that differs from branch to branch: many operators that take it do not care about its rank.
+ * The If gets one more result for each such output; singles[k] is which. */
+static bool singles_add(const Control *control, Graph *taken, Graph *other, size_t *singles, size_t *count)
+{
+    Ir *ir = control->importer->ir;
+    *count = 0;
+    for (size_t i = 0; i < control->node->n_output; i++) {
+        Node *const one = taken->outputs[i], *const two = other->outputs[i];
+        if (!is_single(ir, one->type) || !is_single(ir, two->type) || one->type.rank == two->type.rank ||
+            one->type.dtype != two->type.dtype)
+            continue;
+        if (!branch_add_scalar(ir, taken, one) || !branch_add_scalar(ir, other, two))
+            return false;
+        singles[(*count)++] = i;
+    }
+    return true;
+}
+
 /* An If that a run decides: types hold for both branches, whose symbols are made since `since`. */
 static bool if_make(const Control *control, Node *condition, Graph *taken, Graph *other, uint32_t since)
 {
     Ir *ir = control->importer->ir;
     const size_t count = control->node->n_output;
-    Type *types = NEW_ARRAY(ir->arena, Type, count);
-    for (size_t i = 0; i < count; i++)
+    Type *types = NEW_ARRAY(ir->arena, Type, 2 * count);
+    size_t *singles = NEW_ARRAY(control->importer->scratch, size_t, count), single_count;
+    if (!singles_add(control, taken, other, singles, &single_count))
+        return false;
+    for (size_t i = 0; i < count + single_count; i++)
         if (!type_join(ir, type_outside(ir, taken->outputs[i]->type, since, control->where->node),
                        type_outside(ir, other->outputs[i]->type, since, control->where->node), control->where->node,
                        &types[i]))
@@ -176,9 +222,11 @@ static bool if_make(const Control *control, Node *condition, Graph *taken, Graph
         {.name = name_intern(ir->arena, "then_branch"), .kind = ATTRIBUTE_GRAPH, .graph = taken},
     };
     ir->where = control->where;
-    Node *node = tensor_make_typed(ir, OP_If, &condition, 1, (int)count, branches, 2, types);
+    Node *node = tensor_make_typed(ir, OP_If, &condition, 1, (int)(count + single_count), branches, 2, types);
     for (size_t i = 0; node && i < count; i++)
         control->outputs[i] = node_result(node, (int)i);
+    for (size_t k = 0; node && k < single_count; k++)
+        map_set(&control->importer->singles, node_result(node, (int)singles[k]), node_result(node, (int)(count + k)));
     return node;
 }
 

@@ -311,6 +311,7 @@ static bool files_import(Ir *ir, Files *files, const char *name, const ImportOpt
         .used = {.arena = scratch},
         .declared = {.arena = scratch},
     };
+    map_open(&importer->singles, scratch);
     const Where *before = ir->where;
     const bool good = model_import(importer, model);
     ir->where = before;

@@ -6,6 +6,7 @@
 #include "frontend/import.h"
 #include "frontend/names.h"
 #include "frontend/wire.h"
+#include "ir/map.h"
 
 #include "onnx.pb-c.h"
 
@@ -24,6 +25,7 @@ typedef struct Importer {
     NameMap symbols;   /* index node by the name of a dim */
     NameMap bound;     /* index node (constant) by the name of a dim that an option gives */
     NameMap used;      /* names of dims that the model has */
+    NodeMap singles;   /* by a node of one element whose rank nobody knows: the same as a scalar */
     NameMap declared;  /* names of dims that the model's inputs have: not to be invented */
     ImportedDim *dims; /* in the order in which they were met */
     int dim_count, dim_capacity;

@@ -243,9 +243,35 @@ static const struct {
     {OP_Equal, equal_resolve},
 };
 
+/* Inputs of one element whose rank nobody knows, in an operator for which it makes no difference: they become scalars. */
+static Node *const *inputs_settle(Importer *importer, Op op, Node *const *inputs, int count)
+{
+    const OpRow *row = &op_rows[op - OP_TENSOR_FIRST];
+    int rank = 0, most = 0;
+    for (int i = 0; i < count; i++)
+        rank = inputs[i]->type.rank > rank ? inputs[i]->type.rank : rank;
+    Node **settled = NULL;
+    for (int i = 0; i < count; i++) {
+        Node *const single = inputs[i]->type.rank == RANK_UNKNOWN ? map_get(&importer->singles, inputs[i]) : NULL;
+        if (!single)
+            continue;
+        for (int k = 0; k < 2; k++) { /* If: the ranks that the branches give */
+            const Graph *branch = single->inputs[0]->attributes[k].graph;
+            const int given = branch->outputs[inputs[i]->payload.integer]->type.rank;
+            most = given > most ? given : most;
+        }
+        settled = settled ? settled : arena_copy(importer->scratch, inputs, (size_t)count * sizeof *settled);
+        settled[i] = single;
+    }
+    const bool type_alone = op == OP_CastLike && count == 2 && settled && settled[0] == inputs[0];
+    const bool covered = (row->meaning.form == MEANING_SCALAR || op == OP_Pow || op == OP_Mod) && rank >= most;
+    return settled && (type_alone || covered) ? settled : inputs;
+}
+
 Node *operator_make(Importer *importer, Op op, Node *const *inputs, int input_count, int output_count,
                     const Attribute *attributes, int attribute_count)
 {
+    inputs = inputs_settle(importer, op, inputs, input_count);
     Step step = {importer, importer->ir, inputs, input_count, attributes, attribute_count, false};
     for (size_t i = 0; output_count == 1 && i < sizeof resolves / sizeof *resolves; i++) {
         Node *node = resolves[i].op == op ? resolves[i].resolve(&step) : NULL;
