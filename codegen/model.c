@@ -326,7 +326,11 @@ static void write_program(Writer *writer, const char *weights)
 
 static int value_form(Type type)
 {
-    return type.form == FORM_SEQUENCE || type.form == FORM_OPTIONAL_SEQUENCE ? LATHE_SEQUENCE : LATHE_TENSOR;
+    static const int forms[] = {[FORM_TENSOR] = LATHE_TENSOR,
+                                [FORM_SEQUENCE] = LATHE_SEQUENCE,
+                                [FORM_OPTIONAL] = LATHE_TENSOR | LATHE_OPTIONAL,
+                                [FORM_OPTIONAL_SEQUENCE] = LATHE_SEQUENCE | LATHE_OPTIONAL};
+    return forms[type.form];
 }
 
 static const char *write_forms(Writer *writer, Node *const *buffers, int count)

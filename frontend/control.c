@@ -224,7 +224,7 @@ static bool if_make(const Control *control, Node *condition, Graph *taken, Graph
     ir->where = control->where;
     Node *node = tensor_make_typed(ir, OP_If, &condition, 1, (int)(count + single_count), branches, 2, types);
     for (size_t i = 0; node && i < count; i++)
-        control->outputs[i] = node_result(node, (int)i);
+        assume_offer(control, condition, control->outputs[i] = node_result(node, (int)i));
     for (size_t k = 0; node && k < single_count; k++)
         map_set(&control->importer->singles, node_result(node, (int)singles[k]), node_result(node, (int)(count + k)));
     return node;
@@ -258,6 +258,8 @@ bool if_import(const Control *control)
     if (!control_body(control, "else_branch", 0, control->node->n_output, &branches[0]) ||
         !control_body(control, "then_branch", 0, control->node->n_output, &branches[1]) ||
         !condition_read(control, control->inputs[0], &known, &taken))
+        return false;
+    if (!known && !assume_known(control, control->inputs[0], &taken, &known))
         return false;
     if (!known)
         return if_choose(control, control->inputs[0], branches);

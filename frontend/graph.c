@@ -1,7 +1,7 @@
 /* Graphs: scopes, initialisers, declared types and symbolic dims, inputs and outputs. The same code serves the model
  * and its bodies. */
 #include "frontend/importer.h"
-#include "ir/ops/ops.h"
+#include "ir/ops/host.h"
 
 #include <string.h>
 
@@ -95,6 +95,16 @@ static bool inputs_bind(Importer *importer, const Onnx__GraphProto *proto, Node 
     return true;
 }
 
+/* The model's output is an optional if and only if it is declared as one. */
+static Node *output_form(Importer *importer, const Onnx__ValueInfoProto *declared, Node *output)
+{
+    const Onnx__TypeProto *type = declared->type;
+    const bool is = form_is_optional(output->type.form), wanted = type && type->optional_type;
+    if (!type || wanted == is || !(type->tensor_type || type->sequence_type || wanted))
+        return output;
+    return operator_make(importer, wanted ? OP_Optional : OP_OptionalGetElement, &output, 1, 1, NULL, 0);
+}
+
 static bool outputs_import(Importer *importer, const Onnx__GraphProto *proto, const Scope *scope, Graph *graph)
 {
     const Where *where = &importer->file;
@@ -117,7 +127,8 @@ static bool outputs_import(Importer *importer, const Onnx__GraphProto *proto, co
         if (!output)
             return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "the output \"%s\" is made by no node",
                               quoted);
-        if (!declared_check(importer, proto->output[i], "output", name, output->type))
+        if (!declared_check(importer, proto->output[i], "output", name, output->type) ||
+            (!scope->outer && !(output = output_form(importer, proto->output[i], output))))
             return false;
         names[i] = name;
         graph->outputs[i] = output;

@@ -266,7 +266,7 @@ static bool model_import(Importer *importer, ImportedModel *model)
     const bool supported = nodes_supported(importer, &context, importer->model->graph);
     if ((!supported && !importer->options->keep_values) || !metadata_import(importer, model))
         return false;
-    Graph *graph = graph_import(importer, &context, NULL, importer->model->graph);
+    Graph *graph = model_graph_import(importer, &context);
     model->values = importer->values;
     model->value_count = importer->value_count;
     if (!supported)
@@ -310,8 +310,10 @@ static bool files_import(Ir *ir, Files *files, const char *name, const ImportOpt
         .bound = {.arena = scratch},
         .used = {.arena = scratch},
         .declared = {.arena = scratch},
+        .settled = {.arena = scratch},
     };
     map_open(&importer->singles, scratch);
+    assume_open(importer);
     const Where *before = ir->where;
     const bool good = model_import(importer, model);
     ir->where = before;

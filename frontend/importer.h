@@ -25,6 +25,8 @@ typedef struct Importer {
     NameMap symbols;   /* index node by the name of a dim */
     NameMap bound;     /* index node (constant) by the name of a dim that an option gives */
     NameMap used;      /* names of dims that the model has */
+    NameMap settled;   /* by a node of the file: what is known of a loop that was imported before (loop.c) */
+    struct Assumptions *assumptions; /* assume.c */
     NodeMap singles;   /* by a node of one element whose rank nobody knows: the same as a scalar */
     NameMap declared;  /* names of dims that the model's inputs have: not to be invented */
     ImportedDim *dims; /* in the order in which they were met */
@@ -214,6 +216,17 @@ bool lists_are_open(const Draft *draft);
 /* Gives such lists a length: see lists.c. result_rank: that of the first output as the model declares it, -1 when it does
  * not. False after a diagnostic. */
 bool lists_settle(Draft *draft, int result_rank);
+
+/* ---- assume.c ---- */
+void assume_open(Importer *importer);
+/* The model's graph; what its import has to assume of symbolic dims becomes a check of the run. */
+Graph *model_graph_import(Importer *importer, const Context *context);
+/* Is it assumed which branch an If takes, and which? False after a diagnostic. */
+bool assume_known(const Control *control, Node *condition, bool *taken, bool *known);
+/* A result of an If that a run decides, and whose rank an assumption would tell. */
+void assume_offer(const Control *control, Node *condition, Node *result);
+/* An operator with these inputs could not be made. */
+void assume_want(Importer *importer, Node *const *inputs, int count);
 
 /* ---- versions.c ---- */
 /* The name that an operator of the default domain has in the newest opset. */

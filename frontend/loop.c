@@ -199,6 +199,67 @@ static bool body_first(Making *making)
     return false;
 }
 
+/* ---- what an earlier import of the same loop found ---- */
+
+/* A loop in a body is imported as often as the body. That its own tries do not multiply, the first import leaves behind
+ * what it had to open. */
+typedef struct Settled {
+    ValueForm form;
+    int rank;
+    uint32_t open;    /* bit d: dim d */
+    Node *const *dims; /* of sequences: constants or NULL */
+} Settled;
+
+static Settled *settled_of(const Making *making)
+{
+    const Control *control = making->draft->control;
+    return names_get(&control->importer->settled, (Name)(uintptr_t)control->node);
+}
+
+static void settled_keep(const Making *making)
+{
+    const Control *control = making->draft->control;
+    Arena *scratch = control->importer->scratch;
+    Settled *all = NEW_ARRAY(scratch, Settled, making->draft->carried + 1);
+    for (size_t i = 0; i < making->draft->carried; i++) {
+        const Type type = making->types[i];
+        Node **dims = NEW_ARRAY(scratch, Node *, RANK_MAX);
+        all[i] = (Settled){type.form, type.rank, 0, dims};
+        for (int d = 0; d < type.rank; d++) {
+            all[i].open |= dim_is_open(making, type.dims[d]) ? UINT32_C(1) << d : 0;
+            dims[d] = type.dims[d] && type.dims[d]->op == OP_const ? type.dims[d] : NULL;
+        }
+    }
+    names_set(&control->importer->settled, (Name)(uintptr_t)control->node, all);
+}
+
+static void settled_use(Making *making)
+{
+    const Settled *all = settled_of(making);
+    for (size_t i = 0; all && i < making->draft->carried; i++) {
+        Type *type = &making->types[i];
+        Node *dims[RANK_MAX];
+        if (form_is_optional(all[i].form))
+            type->form = all[i].form;
+        if (type->rank == RANK_NONE && all[i].rank != RANK_NONE) {
+            const ValueForm form = type->form;
+            *type = type_tensor(making->ir, type->dtype, all[i].rank < 0 ? 0 : all[i].rank, all[i].dims);
+            type->rank = all[i].rank;
+            type->form = form;
+            continue;
+        }
+        if (type->rank < 0 || all[i].rank != type->rank) {
+            type->rank = all[i].rank == RANK_UNKNOWN ? RANK_UNKNOWN : type->rank;
+            continue;
+        }
+        for (int d = 0; d < type->rank; d++)
+            dims[d] = all[i].open >> d & 1 ? dim_open(making, type->form, i, d) : type->dims[d];
+        const ValueForm form = type->form;
+        *type = type_tensor(making->ir, type->dtype, type->rank, dims);
+        type->form = form;
+    }
+}
+
 /* Imports the body until the types of the carried values stay as they are. */
 static bool body_settle(Making *making)
 {
@@ -382,8 +443,10 @@ static bool loop_make(const LoopDraft *draft)
     };
     for (size_t i = 0; i < draft->carried; i++)
         making.types[i] = draft->initial[i]->type;
+    settled_use(&making);
     if (!body_settle(&making))
         return false;
+    settled_keep(&making);
     importer->ir->where = draft->control->where;
     return node_fill(&making);
 }

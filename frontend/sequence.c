@@ -278,7 +278,10 @@ Node *operator_make(Importer *importer, Op op, Node *const *inputs, int input_co
         if (node || step.failed)
             return node;
     }
-    return tensor_make(importer->ir, op, inputs, input_count, output_count, attributes, attribute_count);
+    Node *node = tensor_make(importer->ir, op, inputs, input_count, output_count, attributes, attribute_count);
+    if (!node)
+        assume_want(importer, inputs, input_count);
+    return node;
 }
 
 /* ---- Optional ---- */

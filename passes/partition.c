@@ -397,10 +397,24 @@ static bool target_walks(const Compilation *compilation, const Cut *cut)
     const Node *first = NULL;
     for (int i = 0; i < count && !first; i++)
         first = is_host(nodes[i]) ? nodes[i] : NULL;
-    return diag_error(cut->ir->diagnostics, EXIT_UNSUPPORTED, first->where,
+    return diag_error(cut->ir->diagnostics, EXIT_UNSUPPORTED, first ? first->where : NULL,
                       "%s needs a system under it: sizes and steps that only a run knows are not supported for %s",
-                      first->op == OP_lathe_Read ? "a size that the model computes" : op_name(first->op),
+                      !first                       ? "a value that is no tensor"
+                      : first->op == OP_lathe_Read ? "a size that the model computes"
+                                                   : op_name(first->op),
                       target->family->name);
+}
+
+/* Values that are no tensors pass through scripts alone. */
+static bool hands_other_forms(const Graph *graph)
+{
+    for (int i = 0; i < graph->input_count; i++)
+        if (!type_is_tensor(graph->inputs[i]->type))
+            return true;
+    for (int i = 0; i < graph->output_count; i++)
+        if (!type_is_tensor(graph->outputs[i]->type))
+            return true;
+    return false;
 }
 
 bool pass_partition(PassContext *context)
@@ -408,7 +422,7 @@ bool pass_partition(PassContext *context)
     Compilation *const compilation = context->compilation;
     Ir *const ir = compilation->ir;
     Cut cut = {.ir = ir, .graph = compilation->graph, .constants.arena = ir->arena};
-    if (!find_known(&cut))
+    if (!find_known(&cut) && !hands_other_forms(compilation->graph))
         return true;
     if (!target_walks(compilation, &cut))
         return false;

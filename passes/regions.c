@@ -316,9 +316,9 @@ static void write_step(StepWriter *writer, Node *node)
     *step = (Step){.kind = node->op == OP_If     ? STEP_IF
                            : node->op == OP_Loop ? STEP_LOOP
                                                  : STEP_HOST,
-                   .target = inner ? inner[0]->number : -1,
+                   .target = inner && inner[0] ? inner[0]->number : -1,
                    .host = node->op == OP_constant ? "Constant"
-                           : inner                 ? NULL
+                           : inner && inner[0]     ? NULL
                                                    : op_row(node)->meaning.text,
                    .input_count = (int)node->input_count,
                    .output_count = results,

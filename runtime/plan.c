@@ -66,7 +66,8 @@ static int values_check(Context *context, const int64_t *values)
     for (uint32_t i = 0; i < program->input_count + program->output_count; i++) {
         const bool input = i < program->input_count;
         const lathe_tensor_info *info = input ? &program->inputs[i] : &program->outputs[i - program->input_count];
-        const bool known = input || program->script == NULL;
+        /* A script's outputs, and values that are no tensors, have the size -1: only a run knows it. */
+        const bool known = program->script == NULL || (input && values[info->bytes_value] != -1);
         if (known && values[info->bytes_value] < 0)
             return context_fail(context, LATHE_E_SHAPE, "%s '%s' is too large: its size does not fit into 63 bits",
                                 input ? "input" : "output", info->name);
