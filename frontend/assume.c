@@ -1,6 +1,6 @@
-/* If whose branches give tensors of different ranks, with a condition over symbolic dims: exporters write it for a squeeze
- * of a dim that may be 1. What comes after it is right for one of the ranks. When the model cannot be imported without
- * the rank, it is imported again as if the condition were false, then true, and the run checks that it is. */
+/* If whose branches give tensors of different ranks, with a condition over symbolic dims: exporters write it for a
+ * squeeze of a dim that may be 1. What comes after it is right for one of the ranks. When the model cannot be imported
+ * without the rank, it is imported again as if the condition were false, then true, and the run checks that it is. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 
@@ -38,11 +38,13 @@ bool assume_known(const Control *control, Node *condition, bool *taken, bool *kn
     if (!*known)
         return true;
     Node *holds = *taken ? condition->contents[0] : scalar1(ir, OP_not, condition->contents[0]);
-    const char *text = arena_format(ir->arena,
-                                    "%s: the model was compiled for dims with which the condition is %s: the branches "
-                                    "give tensors of different ranks; fix the dims when compiling",
-                                    diag_quote(importer->scratch, control->where->node, 100), *taken ? "true" : "false");
-    return run_check(ir, holds, text) || diag_error(importer->diagnostics, EXIT_UNSUPPORTED, control->where, "%s", text);
+    const char *text =
+        arena_format(ir->arena,
+                     "%s: the model was compiled for dims with which the condition is %s: the branches "
+                     "give tensors of different ranks; fix the dims when compiling",
+                     diag_quote(importer->scratch, control->where->node, 100), *taken ? "true" : "false");
+    return run_check(ir, holds, text) ||
+           diag_error(importer->diagnostics, EXIT_UNSUPPORTED, control->where, "%s", text);
 }
 
 void assume_offer(const Control *control, Node *condition, Node *result)

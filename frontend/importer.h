@@ -27,9 +27,9 @@ typedef struct Importer {
     NameMap used;      /* names of dims that the model has */
     NameMap settled;   /* by a node of the file: what is known of a loop that was imported before (loop.c) */
     struct Assumptions *assumptions; /* assume.c */
-    NodeMap singles;   /* by a node of one element whose rank nobody knows: the same as a scalar */
-    NameMap declared;  /* names of dims that the model's inputs have: not to be invented */
-    ImportedDim *dims; /* in the order in which they were met */
+    NodeMap singles;                 /* by a node of one element whose rank nobody knows: the same as a scalar */
+    NameMap declared;                /* names of dims that the model's inputs have: not to be invented */
+    ImportedDim *dims;               /* in the order in which they were met */
     int dim_count, dim_capacity;
     uint64_t nodes; /* imported so far */
     int kept_count; /* with options->keep_values */
@@ -213,8 +213,8 @@ ControlImport if_import, loop_import, scan_import, sequence_map_import, optional
 /* ---- lists.c ---- */
 /* Is input i of the draft a list whose length is not a constant, and the operator one that must know it? */
 bool lists_are_open(const Draft *draft);
-/* Gives such lists a length: see lists.c. result_rank: that of the first output as the model declares it, -1 when it does
- * not. False after a diagnostic. */
+/* Gives such lists a length: see lists.c. result_rank: that of the first output as the model declares it, -1 when it
+ * does not. False after a diagnostic. */
 bool lists_settle(Draft *draft, int result_rank);
 
 /* ---- assume.c ---- */

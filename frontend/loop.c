@@ -206,7 +206,7 @@ static bool body_first(Making *making)
 typedef struct Settled {
     ValueForm form;
     int rank;
-    uint32_t open;    /* bit d: dim d */
+    uint32_t open;     /* bit d: dim d */
     Node *const *dims; /* of sequences: constants or NULL */
 } Settled;
 

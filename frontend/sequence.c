@@ -243,7 +243,8 @@ static const struct {
     {OP_Equal, equal_resolve},
 };
 
-/* Inputs of one element whose rank nobody knows, in an operator for which it makes no difference: they become scalars. */
+/* Inputs of one element whose rank nobody knows, in an operator for which it makes no difference: they become scalars.
+ */
 static Node *const *inputs_settle(Importer *importer, Op op, Node *const *inputs, int count)
 {
     const OpRow *row = &op_rows[op - OP_TENSOR_FIRST];

@@ -34,9 +34,9 @@ static char *read_text(const char *path)
 
 Test(control, graphs_are_those_of_the_texts)
 {
-    static const char *const names[] = {"if_shapes",    "if_ranks",       "if_checked",     "if_sequences",
-                                        "loop_unknown", "loop_condition", "loop_65",        "loop_grows",
-                                        "loop_in_loop", "scan_open",      "sequence_known", "sequence_map"};
+    static const char *const names[] = {"if_shapes",    "if_squeeze",     "if_ranks",    "if_checked", "if_sequences",
+                                        "loop_unknown", "loop_condition", "loop_65",     "loop_grows", "loop_in_loop",
+                                        "scan_open",    "sequence_known", "sequence_map"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char name[64], path[4096];
         snprintf(name, sizeof name, "good/%s", names[i]);
@@ -66,5 +66,21 @@ Test(control, symbols_of_a_body_stay_inside)
     cr_assert_eq(outside->op, OP_symbol);
     cr_assert_neq(inside, outside);
     cr_assert_neq(body->scope, 0);
+    imported_close(&imported);
+}
+
+/* Only the branch without the dim fits what follows: it is taken, and the run checks that the dim is 1. */
+Test(control, ranks_are_assumed_where_the_model_needs_them)
+{
+    Imported imported = import_file("good/if_squeeze", NULL);
+    cr_assert(imported.good, "%s", imported.text);
+    const Node *concat = output_of(&imported, 0);
+    cr_assert_eq(concat->inputs[0]->op, OP_Squeeze);
+    const Node *m = imported.model.graph->inputs[0]->type.dims[1];
+    const RunCheck *check = imported.ir->checks;
+    while (check && !strstr(check->text, "the condition is true"))
+        check = check->next;
+    cr_assert_not_null(check, "nothing holds the run to the assumption");
+    cr_expect(node_depends(imported.ir, check->condition, m));
     imported_close(&imported);
 }

@@ -103,6 +103,11 @@ def run_bodies():
     write("good", "if_shapes", choose(relu_of_x, [N("Concat", ["x", "x"], ["v"], axis=0)]))
     write("good", "if_checked", choose(relu_of_x, [N("Gather", ["x", "at"], ["v"])], inputs=[value("at", [4], T.INT64)]))
     write("good", "if_ranks", choose(relu_of_x, [N("Flatten", ["x"], ["f"]), N("ReduceSum", ["f"], ["v"], keepdims=0)]))
+    squeezed = [N("Shape", ["x"], ["s"], start=1), N("Equal", ["s", "one"], ["c"]),
+                N("If", ["c"], ["v"], name="n", then_branch=h.make_graph([N("Squeeze", ["x", "one"], ["a"])], "narrow", [], [h.make_empty_tensor_value_info("a")]),
+                  else_branch=h.make_graph([N("Identity", ["x"], ["a"])], "wide", [], [h.make_empty_tensor_value_info("a")])),
+                N("Concat", ["v", "w"], ["y"], axis=0)]
+    write("good", "if_squeeze", model(squeezed, [value("x", ["N", "M"]), value("w", [3])], [value("y", [None])], [tensor("one", np.array([1]))]))
     write("good", "if_sequences", choose([N("SequenceConstruct", ["x"], ["v"])], [N("SequenceEmpty", [], ["v"])],
                                          outputs=[h.make_tensor_sequence_value_info("y", T.FLOAT, None)]))
     write("good", "loop_unknown", loop(same, None, None, [y], inputs=[x, trips]))
