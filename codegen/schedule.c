@@ -182,8 +182,10 @@ static Node *schedule_bare(Ir *ir, Node *kernel, const TargetMachineInfo *target
 {
     ContractRoles roles;
     const bool calls = target->lacks & TARGET_LACKS_F32; /* they outweigh everything else */
-    const bool columns = options->level > 0 && !calls && contract_match(ir, kernel, &roles);
+    const bool steps = kernel_has_steps(kernel);
+    const bool columns = options->level > 0 && !calls && (steps || contract_match(ir, kernel, &roles));
     const LoopsSchedule schedule = {.lanes = columns ? target->vector_registers / 4 : 1,
+                                    .products = steps,
                                     .apart = schedule_apart(target, options->math)};
     return loops_schedule(ir, kernel, &schedule);
 }
