@@ -2,7 +2,7 @@
 #include "runtime/internal.h"
 #include "runtime/libc.h"
 
-enum { DEVICE_HOST = 1, DEVICE_HOST_PINNED = 3, ITEM_RANK_MOST = 64 };
+enum { ITEM_RANK_MOST = 64 };
 
 /* ONNX element type, DLPack's type code and bits. */
 static const struct {
@@ -293,6 +293,8 @@ int check_dl_shapes(Context *context, const Plan *plan, lathe_tensor *const *inp
         const lathe_tensor *tensor = i < program->input_count ? inputs[i] : outputs[i - program->input_count];
         for (int32_t d = 0; tensor != NULL && check_form(context, i) && d < role.info->rank; d++) {
             const int64_t expected = plan->values[program->value_refs[role.info->dims_first + (uint32_t)d]];
+            if (program->script != NULL && expected < 0) /* only regions tell (interpreted models) */
+                continue;
             if (tensor->shape[d] != expected)
                 return context_fail(context, LATHE_E_SHAPE, "%s '%s': dim %i is %i but must be %i", role.kind, role.info->name,
                                     (int64_t)d, tensor->shape[d], expected);

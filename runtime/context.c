@@ -166,7 +166,7 @@ static int context_memory(Context *context)
     block = (Block){context->memory, 0};
     context_layout(context, &block);
     patches_fill(context);
-    return plan_open(context, &context->plans[0]);
+    return plan_make(context, &context->plans[0]);
 }
 
 /* Memory for intermediate results. It grows in leaps, because sequences that grow by one come with every call. */
@@ -226,7 +226,7 @@ int context_plan(Context *context, Plan **result)
     plan->last_use = ++context->uses;
     if (!plan->valid || !same_symbols(context, plan)) {
         context_settle(context);
-        int code = plan->memory != NULL ? LATHE_OK : plan_open(context, plan);
+        int code = plan->memory != NULL ? LATHE_OK : plan_make(context, plan);
         if (code == LATHE_OK)
             code = plan_instantiate(context, plan, context->symbols);
         if (code != LATHE_OK)

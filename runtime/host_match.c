@@ -1,9 +1,8 @@
 /* RegexFullMatch: runs the program of a pattern (host_regex.c), in time proportional to text times pattern. */
+#include "runtime/host.h"
 #include "runtime/host_regex.h"
 #include "runtime/host_text.h"
 #include "runtime/libc.h"
-
-int lathe_host_RegexFullMatch(Run *run, const lathe_step *step);
 
 /* --- matching --------------------------------------------------------------------------------------------------------------- */
 
@@ -135,7 +134,7 @@ static int tensor_match(Run *run, const lathe_step *step, const Regex *regex, co
 
 int lathe_host_RegexFullMatch(Run *run, const lathe_step *step)
 {
-    const lathe_attribute *pattern = attribute_find(step, "pattern");
+    const lathe_attribute *pattern = step_attribute(step, "pattern");
     Value *input;
     int code = run_want_tensor(run, step, 0, DTYPE_STRING, &input);
     if (code != LATHE_OK)

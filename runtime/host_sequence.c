@@ -1,15 +1,7 @@
 /* Host functions of sequences. An index counts from the end when it is negative. */
+#include "runtime/host.h"
 #include "runtime/libc.h"
 #include "runtime/script.h"
-
-int lathe_host_SequenceEmpty(Run *run, const lathe_step *step);
-int lathe_host_SequenceConstruct(Run *run, const lathe_step *step);
-int lathe_host_SequenceInsert(Run *run, const lathe_step *step);
-int lathe_host_SequenceErase(Run *run, const lathe_step *step);
-int lathe_host_SequenceAt(Run *run, const lathe_step *step);
-int lathe_host_SequenceLength(Run *run, const lathe_step *step);
-int lathe_host_SplitToSequence(Run *run, const lathe_step *step);
-int lathe_host_ConcatFromSequence(Run *run, const lathe_step *step);
 
 static int index_read(Run *run, const lathe_step *step, int input, int64_t most, int64_t count, int64_t *index)
 {
@@ -26,7 +18,7 @@ static int index_read(Run *run, const lathe_step *step, int input, int64_t most,
 
 int lathe_host_SequenceEmpty(Run *run, const lathe_step *step)
 {
-    Value *sequence = value_sequence(run, step, (int32_t)attribute_integer(step, "dtype", DTYPE_FLOAT), 0);
+    Value *sequence = value_sequence(run, step, (int32_t)step_integer(step, "dtype", DTYPE_FLOAT), 0);
     if (sequence == NULL)
         return LATHE_E_MEMORY;
     run_give(run, step, 0, sequence);
@@ -152,7 +144,7 @@ int lathe_host_SequenceLength(Run *run, const lathe_step *step)
 
 static int axis_read(Run *run, const lathe_step *step, int32_t rank, int64_t *axis)
 {
-    const int64_t given = attribute_integer(step, "axis", 0);
+    const int64_t given = step_integer(step, "axis", 0);
     *axis = given < 0 ? given + rank : given;
     if (*axis < 0 || *axis >= rank)
         return run_fail(run, step, LATHE_E_SHAPE, "axis %i is outside of rank %i", given, (int64_t)rank);
@@ -194,7 +186,7 @@ static int cut_read(Run *run, const lathe_step *step, const Value *input, Cut *c
         return code;
     const int64_t extent = input->dims[cut->axis];
     Value *split = run_value(run, step, 1);
-    cut->keeps = (split != NULL && split->form == LATHE_TENSOR) || attribute_integer(step, "keepdims", 1) != 0;
+    cut->keeps = (split != NULL && split->form == LATHE_TENSOR) || step_integer(step, "keepdims", 1) != 0;
     cut->pieces = extent;
     if (split == NULL || split->form != LATHE_TENSOR)
         return LATHE_OK;
@@ -294,7 +286,7 @@ int lathe_host_ConcatFromSequence(Run *run, const lathe_step *step)
     Value *sequence;
     int64_t axis, dims[RANK_MOST + 1];
     void *data;
-    const bool fresh = attribute_integer(step, "new_axis", 0) != 0;
+    const bool fresh = step_integer(step, "new_axis", 0) != 0;
     int code = run_want_sequence(run, step, 0, &sequence);
     if (code != LATHE_OK)
         return code;

@@ -1,11 +1,7 @@
 /* Host functions of strings: UTF-8 in, UTF-8 out. */
+#include "runtime/host.h"
 #include "runtime/host_text.h"
 #include "runtime/libc.h"
-
-int lathe_host_Equal(Run *run, const lathe_step *step);
-int lathe_host_StringConcat(Run *run, const lathe_step *step);
-int lathe_host_StringSplit(Run *run, const lathe_step *step);
-int lathe_host_StringNormalizer(Run *run, const lathe_step *step);
 
 /* --- two tensors, broadcast ------------------------------------------------------------------------------------------------- */
 
@@ -117,8 +113,8 @@ static const char *blanks_skip(const char *text)
 
 static Split split_open(const lathe_step *step, const char *text)
 {
-    const lathe_attribute *delimiter = attribute_find(step, "delimiter");
-    const lathe_attribute *most = attribute_find(step, "maxsplit");
+    const lathe_attribute *delimiter = step_attribute(step, "delimiter");
+    const lathe_attribute *most = step_attribute(step, "maxsplit");
     Split split = {.delimiter = delimiter != NULL ? delimiter->string : NULL, .most = most != NULL ? most->integer : -1, .at = text};
     split.delimiter_length = split.delimiter != NULL ? strlen(split.delimiter) : 0;
     if (split.delimiter_length == 0) {
@@ -256,7 +252,7 @@ static bool text_same(const char *left, const char *right, bool sensitive)
 
 static bool is_stopword(const lathe_step *step, const char *text, bool sensitive)
 {
-    const lathe_attribute *words = attribute_find(step, "stopwords");
+    const lathe_attribute *words = step_attribute(step, "stopwords");
     for (int64_t i = 0; words != NULL && i < words->count; i++)
         if (text_same(words->strings[i], text, sensitive))
             return true;
@@ -272,10 +268,10 @@ int lathe_host_StringNormalizer(Run *run, const lathe_step *step)
         return code;
     if (input->rank < 1 || input->rank > 2 || (input->rank == 2 && input->dims[0] != 1))
         return run_fail(run, step, LATHE_E_SHAPE, "the input has rank %i: [C] or [1,C] is wanted", (int64_t)input->rank);
-    const lathe_attribute *action = attribute_find(step, "case_change_action");
+    const lathe_attribute *action = step_attribute(step, "case_change_action");
     const char *wanted = action != NULL && action->string != NULL ? action->string : "NONE";
     const Case change = strcmp(wanted, "LOWER") == 0 ? CASE_LOWER : strcmp(wanted, "UPPER") == 0 ? CASE_UPPER : CASE_NONE;
-    const bool sensitive = attribute_integer(step, "is_case_sensitive", 0) != 0;
+    const bool sensitive = step_integer(step, "is_case_sensitive", 0) != 0;
     int64_t kept = 0, dims[2] = {1, 1};
     for (int64_t i = 0; i < input->count; i++)
         kept += !is_stopword(step, string_at(input, i), sensitive);

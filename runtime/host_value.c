@@ -1,16 +1,12 @@
 /* Host functions of optional values and constants. An optional value that is there is its content. */
+#include "runtime/host.h"
 #include "runtime/libc.h"
 #include "runtime/script.h"
-
-int lathe_host_Constant(Run *run, const lathe_step *step);
-int lathe_host_Optional(Run *run, const lathe_step *step);
-int lathe_host_OptionalGetElement(Run *run, const lathe_step *step);
-int lathe_host_OptionalHasElement(Run *run, const lathe_step *step);
 
 /* A tensor that the compiler knows and that regions cannot hold, such as strings. */
 int lathe_host_Constant(Run *run, const lathe_step *step)
 {
-    const lathe_attribute *attribute = attribute_find(step, "value");
+    const lathe_attribute *attribute = step_attribute(step, "value");
     if (attribute == NULL || attribute->tensor == NULL)
         return run_fail(run, step, LATHE_E_ARGUMENT, "the constant has no value");
     const lathe_constant *constant = attribute->tensor;

@@ -169,7 +169,7 @@ typedef struct Plan {
 
 struct lathe_context;
 
-int plan_open(struct lathe_context *context, Plan *plan);  /* memory for any symbols */
+int plan_make(struct lathe_context *context, Plan *plan);  /* memory for any symbols */
 void plan_close(Plan *plan);
 
 /* Binds the plan to symbols; then plan->valid. On error the context's text says why. */
@@ -275,6 +275,7 @@ void *block_take(Block *block, uint64_t count, uint64_t size);
 int check_symbols(Context *context);                     /* context->symbols in their ranges */
 int check_symbol_elements(Context *context);             /* fills the symbols that are elements of inputs */
 int check_pointers(Context *context, const Plan *plan, bool outputs); /* context->tensors: NULL, alignment, overlap; all, or inputs */
+enum { DEVICE_HOST = 1, DEVICE_HOST_PINNED = 3 }; /* DLPack */
 bool check_form(const Context *context, uint32_t tensor); /* is the input or output, by number in context->tensors, a tensor in any case? */
 int check_dl_inputs(Context *context, lathe_tensor *const *inputs, int count);   /* type, rank; fills tensors and symbols */
 int check_dl_outputs(Context *context, lathe_tensor *const *outputs, int count); /* type, rank; fills tensors */

@@ -90,6 +90,14 @@ extern const lathe_api lathe_rt_script_api; /* instead of lathe_rt_api */
 int lathe_rt_script_run(lathe_context *context, const void *const *inputs, void *const *outputs, const int64_t *symbols);
 const lathe_value *lathe_rt_output(lathe_context *context, int output);
 
+/* What a lathe_region_function is written with: the value of a symbol by its number; what stands in an input's slot, with its ONNX type
+ * (LATHE_NOTHING: nothing); memory for an output; an error with a text. */
+int64_t lathe_rt_symbol(const struct lathe_run *run, int32_t symbol);
+lathe_value lathe_rt_step_input(const struct lathe_run *run, const lathe_step *step, int input, int32_t *dtype);
+int lathe_rt_step_output(struct lathe_run *run, const lathe_step *step, int output, int32_t dtype, int32_t rank, const int64_t *dims,
+                         void **data);
+int lathe_rt_step_fail(struct lathe_run *run, const lathe_step *step, int code, const char *text);
+
 /* The main program of such a model has no launches and no kernels, but inputs, outputs, symbols and values like any other: values of dims
  * and bytes of an output that only a run knows are -1. Its levels are those of the regions, in their order. */
 typedef struct lathe_script {

@@ -32,7 +32,7 @@ static void plan_layout(const Context *context, Plan *plan, Block *block)
     plan->seen = block_take(block, plan->seen_stride * context->threads, sizeof *plan->seen);
 }
 
-int plan_open(Context *context, Plan *plan)
+int plan_make(Context *context, Plan *plan)
 {
     Block block = {NULL, 0};
     plan->owner = context;

@@ -2,7 +2,7 @@
 # into an object for the model at hand.
 
 file(GLOB runtime_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.c)
-file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h ${CMAKE_SOURCE_DIR}/runtime/*.inc)
+file(GLOB runtime_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/runtime/*.h ${CMAKE_SOURCE_DIR}/runtime/*.inc ${CMAKE_SOURCE_DIR}/runtime/*.def)
 # name_<family>.c is for that family alone.
 set(runtime_common ${runtime_sources})
 list(FILTER runtime_common EXCLUDE REGEX "_(x86|aarch64|armv7|cuda)\\.c$")

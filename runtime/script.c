@@ -119,7 +119,7 @@ int run_want_integer(Run *run, const lathe_step *step, int input, int64_t *integ
     return LATHE_OK;
 }
 
-const lathe_attribute *attribute_find(const lathe_step *step, const char *name)
+const lathe_attribute *step_attribute(const lathe_step *step, const char *name)
 {
     for (int32_t i = 0; i < step->attribute_count; i++)
         if (strcmp(step->attributes[i].name, name) == 0)
@@ -127,9 +127,9 @@ const lathe_attribute *attribute_find(const lathe_step *step, const char *name)
     return NULL;
 }
 
-int64_t attribute_integer(const lathe_step *step, const char *name, int64_t otherwise)
+int64_t step_integer(const lathe_step *step, const char *name, int64_t otherwise)
 {
-    const lathe_attribute *attribute = attribute_find(step, name);
+    const lathe_attribute *attribute = step_attribute(step, name);
     return attribute != NULL ? attribute->integer : otherwise;
 }
 

@@ -61,6 +61,8 @@ int value_append(Run *run, const lathe_step *step, Value *sequence, Value *item)
 Value *value_retain(Value *value); /* NULL stays NULL */
 void value_release(Run *run, Value *value);
 
+lathe_value value_show(Value *value); /* for the caller; items of sequences are not shown */
+
 /* Bytes of `count` elements, -1 when they are more than 63 bits tell. */
 int64_t elements_bytes(int64_t count, int32_t bits);
 int64_t elements_count(int32_t rank, const int64_t *dims); /* -1: too many, or a negative dim */
@@ -143,8 +145,8 @@ int run_want_tensor(Run *run, const lathe_step *step, int input, int32_t dtype, 
 int run_want_sequence(Run *run, const lathe_step *step, int input, Value **value);
 int run_want_integer(Run *run, const lathe_step *step, int input, int64_t *integer); /* i32 or i64, one element */
 
-const lathe_attribute *attribute_find(const lathe_step *step, const char *name); /* NULL: not given */
-int64_t attribute_integer(const lathe_step *step, const char *name, int64_t otherwise);
+const lathe_attribute *step_attribute(const lathe_step *step, const char *name); /* NULL: not given */
+int64_t step_integer(const lathe_step *step, const char *name, int64_t otherwise);
 
 /* --- script_region.c -------------------------------------------------------------------------------------------------------- */
 

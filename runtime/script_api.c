@@ -3,7 +3,7 @@
 #include "runtime/script.h"
 
 #define HEAP_LIMIT (SIZE_MAX > UINT32_MAX ? UINT64_C(4) << 30 : UINT64_C(1) << 30)
-enum { LOOP_LIMIT = 1 << 24, DEVICE_HOST = 1 };
+enum { LOOP_LIMIT = 1 << 24 };
 
 /* --- open and close --------------------------------------------------------------------------------------------------------- */
 
@@ -226,16 +226,6 @@ static int result_own(Run *run, Value **value)
     value_release(run, *value);
     *value = copy;
     return LATHE_OK;
-}
-
-static lathe_value value_show(Value *value)
-{
-    lathe_value shown = {.form = value->form};
-    if (value->form == LATHE_TENSOR) {
-        shown.tensor = (lathe_tensor){.data = value->data, .device = {.device_type = DEVICE_HOST}, .ndim = value->rank, .shape = value->dims};
-        tensor_type(value->dtype, &shown.tensor);
-    }
-    return shown;
 }
 
 static int result_show(Run *run, uint32_t output)

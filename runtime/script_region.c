@@ -42,6 +42,21 @@ static int region_input(Run *run, const lathe_step *step, const Context *part, c
     return LATHE_OK;
 }
 
+/* Outputs that nobody reads are written all the same. */
+int lathe_rt_step_output(Run *run, const lathe_step *step, int output, int32_t dtype, int32_t rank, const int64_t *dims, void **data)
+{
+    const int code = run_tensor(run, step, output, dtype, rank, dims, data);
+    if (code != LATHE_OK || *data != NULL)
+        return code;
+    Value *value = value_tensor(run, step, dtype, rank, dims);
+    if (value == NULL)
+        return LATHE_E_MEMORY;
+    *data = value->data;
+    value->data = run->unread;
+    run->unread = value;
+    return LATHE_OK;
+}
+
 static int region_output(Run *run, const lathe_step *step, const Context *part, const Plan *plan, uint32_t output)
 {
     const lathe_tensor_info *info = &part->program->outputs[output];
@@ -50,17 +65,8 @@ static int region_output(Run *run, const lathe_step *step, const Context *part, 
         return run_fail(run, step, LATHE_E_SHAPE, "value '%s' has rank %i", info->name, (int64_t)info->rank);
     for (int32_t i = 0; i < info->rank; i++)
         dims[i] = tensor_dim(part, plan, info, i);
-    void **data = &part->tensors[part->program->input_count + output];
-    const int code = run_tensor(run, step, (int)output, info->dtype, info->rank, dims, data);
-    if (code != LATHE_OK || *data != NULL)
-        return code;
-    Value *value = value_tensor(run, step, info->dtype, info->rank, dims);
-    if (value == NULL)
-        return LATHE_E_MEMORY;
-    *data = value->data;
-    value->data = run->unread;
-    run->unread = value;
-    return LATHE_OK;
+    return lathe_rt_step_output(run, step, (int)output, info->dtype, info->rank, dims,
+                                &part->tensors[part->program->input_count + output]);
 }
 
 /* The plan for the script's symbols, with memory that the heap's limit allows. */
@@ -73,11 +79,8 @@ static int region_plan(Run *run, const lathe_step *step, Context *part, Plan **p
     return code == LATHE_OK ? LATHE_OK : context_fail(run->main, code, "%s", part->text);
 }
 
-int region_run(Run *run, const lathe_step *step)
+static int region_compiled(Run *run, const lathe_step *step, const lathe_region *region)
 {
-    const lathe_region *region = &run->script->regions[step->target];
-    if (region->call != NULL)
-        return region->call(run, step, region->argument);
     Context *part = &run->parts[step->target];
     Plan *plan = NULL;
     int code = region_symbols(run, step, region, part);
@@ -93,10 +96,36 @@ int region_run(Run *run, const lathe_step *step)
         if (code != LATHE_OK)
             (void)context_fail(run->main, code, "%s", part->text);
     }
+    return code;
+}
+
+int region_run(Run *run, const lathe_step *step)
+{
+    const lathe_region *region = &run->script->regions[step->target];
+    const int code = region->call != NULL ? region->call(run, step, region->argument) : region_compiled(run, step, region);
     while (run->unread != NULL) {
         Value *value = run->unread;
         run->unread = value->data;
         value_release(run, value);
     }
     return code;
+}
+
+/* --- for regions that are not compiled --------------------------------------------------------------------------------------- */
+
+int64_t lathe_rt_symbol(const Run *run, int32_t symbol)
+{
+    return run->symbols[symbol];
+}
+
+lathe_value lathe_rt_step_input(const Run *run, const lathe_step *step, int input, int32_t *dtype)
+{
+    Value *value = run_value(run, step, input);
+    *dtype = value != NULL ? value->dtype : 0;
+    return value != NULL ? value_show(value) : (lathe_value){.form = LATHE_NOTHING};
+}
+
+int lathe_rt_step_fail(Run *run, const lathe_step *step, int code, const char *text)
+{
+    return run_fail(run, step, code, "%s", text);
 }

@@ -180,6 +180,16 @@ void value_release(Run *run, Value *value)
     }
 }
 
+lathe_value value_show(Value *value)
+{
+    lathe_value shown = {.form = value->form};
+    if (value->form == LATHE_TENSOR) {
+        shown.tensor = (lathe_tensor){.data = value->data, .device = {.device_type = DEVICE_HOST}, .ndim = value->rank, .shape = value->dims};
+        tensor_type(value->dtype, &shown.tensor);
+    }
+    return shown;
+}
+
 /* --- text ------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct TextChunk {

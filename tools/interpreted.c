@@ -112,8 +112,7 @@ static bool make_outputs(const Pipeline *pipeline, const SymbolValue *values, in
     return true;
 }
 
-/* Plain loops over rows; for a device its own schedules, whose threads and blocks are watched. */
-static bool schedule_all(Pipeline *pipeline, Module *module)
+bool interpreted_schedule(Pipeline *pipeline, Module *module)
 {
     Ir *const ir = pipeline->ir;
     const TargetMachineInfo *const target = pipeline->build.levels[0];
@@ -138,6 +137,8 @@ bool interpreted_run(Pipeline *pipeline, const HostValue *given, Interpreted *re
     Program *const program = &pipeline->program;
     if (!pipeline_passes(pipeline) || !pipeline_program(pipeline))
         return false;
+    if (program->compilation->script)
+        return interpreted_script_run(pipeline, given, result);
     const Module *const module = program->module;
     HostValue *const inputs = NEW_ARRAY(options->arena, HostValue, (size_t)module->input_count + 1);
     HostValue *const outputs = NEW_ARRAY(options->arena, HostValue, (size_t)module->output_count + 1);
@@ -157,7 +158,7 @@ bool interpreted_run(Pipeline *pipeline, const HostValue *given, Interpreted *re
         !make_outputs(pipeline, values, count, outputs))
         return false;
     Module scheduled = *module;
-    if (!schedule_all(pipeline, &scheduled))
+    if (!interpreted_schedule(pipeline, &scheduled))
         return false;
     Memory *const in = NEW_ARRAY(options->arena, Memory, (size_t)module->input_count + 1);
     Memory *const out = NEW_ARRAY(options->arena, Memory, (size_t)module->output_count + 1);

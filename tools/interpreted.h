@@ -13,4 +13,11 @@ typedef struct Interpreted {
 /* The pipeline has its graph. `given`: one value per input of the model; NULL: bound from the command line. */
 bool interpreted_run(Pipeline *pipeline, const HostValue *given, Interpreted *result);
 
+/* The same for a model whose course depends on data: the walker of compiled models goes through its script, regions are
+ * interpreted. */
+bool interpreted_script_run(Pipeline *pipeline, const HostValue *given, Interpreted *result);
+/* Schedules the kernels of a module: plain loops over rows; for a device its own schedules, whose threads and blocks
+ * are watched. */
+bool interpreted_schedule(Pipeline *pipeline, Module *module);
+
 #endif

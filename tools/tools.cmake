@@ -27,7 +27,7 @@ target_link_libraries(lathe_tune PUBLIC lathe_tools_base lathe_codegen PkgConfig
 file(GLOB lathe_program_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/*.c)
 list(REMOVE_ITEM lathe_program_sources ${lathe_tools_base_sources})
 add_executable(lathe ${lathe_program_sources})
-target_link_libraries(lathe PRIVATE lathe_tune lathe_tools_base lathe_frontend lathe_passes lathe_codegen PkgConfig::JANSSON ${CMAKE_DL_LIBS})
+target_link_libraries(lathe PRIVATE lathe_tune lathe_tools_base lathe_frontend lathe_passes lathe_codegen lathe_runtime PkgConfig::JANSSON ${CMAKE_DL_LIBS})
 
 # Reading JSON: the baseline of bench, and tests.
 add_library(lathe_jansson INTERFACE)

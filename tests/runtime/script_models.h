@@ -2,13 +2,8 @@
 #ifndef LATHE_TEST_RUNTIME_SCRIPT_MODELS_H
 #define LATHE_TEST_RUNTIME_SCRIPT_MODELS_H
 
+#include "runtime/host.h"
 #include "scripts.h"
-
-int lathe_host_SequenceEmpty(struct lathe_run *run, const lathe_step *step);
-int lathe_host_SequenceInsert(struct lathe_run *run, const lathe_step *step);
-int lathe_host_SequenceLength(struct lathe_run *run, const lathe_step *step);
-int lathe_host_SequenceAt(struct lathe_run *run, const lathe_step *step);
-int lathe_host_ConcatFromSequence(struct lathe_run *run, const lathe_step *step);
 
 /* --- kernels: dims are n, m ------------------------------------------------------------------------------------------------- */
 

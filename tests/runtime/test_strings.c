@@ -1,13 +1,8 @@
 /* Host functions of strings. Expected values are those of Python's str and re, where RE2 and Python agree. */
 #include <criterion/criterion.h>
 
+#include "runtime/host.h"
 #include "scripts.h"
-
-int lathe_host_Equal(struct lathe_run *run, const lathe_step *step);
-int lathe_host_StringConcat(struct lathe_run *run, const lathe_step *step);
-int lathe_host_StringSplit(struct lathe_run *run, const lathe_step *step);
-int lathe_host_StringNormalizer(struct lathe_run *run, const lathe_step *step);
-int lathe_host_RegexFullMatch(struct lathe_run *run, const lathe_step *step);
 
 /* A model of one host step. */
 static lathe_context *open_step(Scripted *model, lathe_host_function *host, int inputs, int outputs, const lathe_attribute *attributes, int count)

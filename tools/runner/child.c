@@ -330,7 +330,7 @@ void child_run(const Task *task, Measure *measure, Report *report, uint8_t *outp
         report->phase = i;
         load(&child, i, files[i]);
     }
-    child.pool = pool_open(task->facts.threads);
+    child.pool = pool_start(task->facts.threads);
     if (!child.pool)
         leave(&child, STATUS_MEMORY, "no memory for threads");
     (void)confine_calls(); /* HELLO has said whether that is possible */

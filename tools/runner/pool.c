@@ -39,7 +39,7 @@ static void *thread_main(void *context)
     return NULL;
 }
 
-Pool *pool_open(uint32_t threads)
+Pool *pool_start(uint32_t threads)
 {
     Pool *const pool = calloc(1, sizeof *pool);
     if (!pool)

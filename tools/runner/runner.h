@@ -71,7 +71,7 @@ bool confine_possible(void);
 
 typedef struct Pool Pool;
 typedef void PoolWork(void *context, uint32_t thread);
-Pool *pool_open(uint32_t threads); /* NULL: cannot be started */
+Pool *pool_start(uint32_t threads); /* NULL: cannot be started */
 void pool_run(Pool *pool, PoolWork *work, void *context);
 
 #endif
