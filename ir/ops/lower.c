@@ -85,11 +85,18 @@ static void append_kernel(Lower *lower, Block *stages)
     block_append(ir, lower->kernels, kernel);
 }
 
+/* An element that only moves keeps its bits: what was widened to be loaded is not rounded (or saturated) to be stored. */
+static Node *stored_make(Ir *ir, Node *value, Dtype dtype)
+{
+    const bool widened = value->op == OP_cast && value->inputs[0]->type.dtype == dtype && value->type.dtype == dtype_compute(dtype);
+    return widened ? value->inputs[0] : cast_make(ir, value, dtype);
+}
+
 void lower_define_ordered(Lower *lower, Node *buffer, Node *const *axes, int count, int ordered, Node *const *indices, Node *value)
 {
     Ir *const ir = lower->ir;
     Block *const stages = block_make(ir);
-    Node *const stored = cast_make(ir, value, buffer->type.dtype);
+    Node *const stored = stored_make(ir, value, buffer->type.dtype);
     block_append(ir, stages, stage_make_ordered(ir, axes, count, ordered, buffer, indices, stored));
     append_kernel(lower, stages);
 }
@@ -105,7 +112,7 @@ void lower_step(LowerSteps *steps, Node *buffer, Node *const *within, int count,
     Node *axes[RANK_MAX];
     for (int i = 0; i < steps->count + count; i++)
         axes[i] = i < steps->count ? steps->axes[i] : within[i - steps->count];
-    Node *const stored = cast_make(ir, value, buffer->type.dtype);
+    Node *const stored = stored_make(ir, value, buffer->type.dtype);
     block_append(ir, steps->stages,
                  stage_make_step(ir, axes, steps->count + count, steps->count, steps->ordered, buffer, indices, stored));
 }
