@@ -250,19 +250,46 @@ static int64_t floor_divide(int64_t a, int64_t b)
     return a / b - ((a % b != 0) && ((a < 0) != (b < 0)));
 }
 
-static Range range_at_depth(Ir *ir, const Node *node, int depth)
+enum { VISITS_PLAIN = 64, VISITS_MOST = 8192, RANGES_KNOWN = 512 };
+
+typedef struct RangeKnown {
+    const Node *node;
+    Range range;
+} RangeKnown;
+
+/* Most expressions are small. In large ones much is shared: then what is known is kept. */
+typedef struct RangeWalk {
+    int visits; /* left */
+    RangeKnown *known;
+} RangeWalk;
+
+static Range range_apart(RangeWalk *walk, const Node *node, int depth);
+
+static Range range_within(RangeWalk *walk, const Node *node, int depth)
 {
     const Range any = {INT64_MIN, INT64_MAX};
     int64_t value;
     if (const_is_int(node, &value))
         return (Range){value, value};
-    if (depth > 40)
+    if (depth > 40 || --walk->visits < 0)
         return any;
+    RangeKnown *const known = walk->known ? &walk->known[node->id % RANGES_KNOWN] : NULL;
+    if (known && known->node == node)
+        return known->range;
+    const Range range = range_apart(walk, node, depth);
+    if (known && walk->visits >= 0)
+        *known = (RangeKnown){node, range};
+    return range;
+}
+
+static Range range_apart(RangeWalk *walk, const Node *node, int depth)
+{
+    const Range any = {INT64_MIN, INT64_MAX};
     Range a = any, b = any;
     if (node->input_count > 0 && node->inputs[0]->type.dtype == DTYPE_INDEX)
-        a = range_at_depth(ir, node->inputs[0], depth + 1);
+        a = range_within(walk, node->inputs[0], depth + 1);
     if (node->input_count > 1 && node->inputs[1]->type.dtype == DTYPE_INDEX)
-        b = range_at_depth(ir, node->inputs[1], depth + 1);
+        b = range_within(walk, node->inputs[1], depth + 1);
     switch (node->op) {
     case OP_symbol: /* dims are not negative; elements of inputs, "name[i]", may be anything */
         return strchr(node->payload.name, '[') ? any : (Range){0, INT64_MAX};
@@ -289,12 +316,12 @@ static Range range_at_depth(Ir *ir, const Node *node, int depth)
     case OP_max:
         return (Range){a.low > b.low ? a.low : b.low, a.high > b.high ? a.high : b.high};
     case OP_select:
-        a = range_at_depth(ir, node->inputs[1], depth + 1);
-        b = range_at_depth(ir, node->inputs[2], depth + 1);
+        a = range_within(walk, node->inputs[1], depth + 1);
+        b = range_within(walk, node->inputs[2], depth + 1);
         return (Range){a.low < b.low ? a.low : b.low, a.high > b.high ? a.high : b.high};
     case OP_fold:
         if (node->payload.fold.kind >= FOLD_ARGMAX && node->axis_count == 1 && node->axes[0]->input_count)
-            return range_at_depth(ir, node->axes[0], depth + 1);
+            return range_within(walk, node->axes[0], depth + 1);
         return any;
     case OP_cast:
         switch (node->inputs[0]->type.dtype) {
@@ -310,6 +337,17 @@ static Range range_at_depth(Ir *ir, const Node *node, int depth)
     default:
         return any;
     }
+}
+
+static Range range_at_depth(const Node *node, int depth)
+{
+    RangeWalk walk = {.visits = VISITS_PLAIN};
+    const Range range = range_within(&walk, node, depth);
+    if (walk.visits >= 0)
+        return range;
+    RangeKnown known[RANGES_KNOWN] = {{0}};
+    walk = (RangeWalk){VISITS_MOST, known};
+    return range_within(&walk, node, depth);
 }
 
 /* The largest (or smallest) value that symbolic extents allow: axes that grow the sum become extent - 1, those that
@@ -331,7 +369,7 @@ static Node *extreme(Ir *ir, Node *node, bool largest)
         Term rest = *term;
         bool nonnegative = true;
         for (int j = 0; j < term->count; j++)
-            nonnegative = nonnegative && range_at_depth(ir, term->atoms[j], 20).low >= 0;
+            nonnegative = nonnegative && range_at_depth(term->atoms[j], 20).low >= 0;
         if (axes == 0 || !nonnegative) {
             sum_insert(ir, &bound, term);
             continue;
@@ -349,14 +387,14 @@ static Node *extreme(Ir *ir, Node *node, bool largest)
 
 Range index_range(Ir *ir, Node *node)
 {
-    Range range = range_at_depth(ir, node, 0);
+    Range range = range_at_depth(node, 0);
     if (node->op != OP_add && node->op != OP_mul)
         return range;
     if (range.low < 0) {
-        const Range low = range_at_depth(ir, extreme(ir, node, false), 0);
+        const Range low = range_at_depth(extreme(ir, node, false), 0);
         range.low = low.low > range.low ? low.low : range.low;
     }
-    const Range high = range_at_depth(ir, extreme(ir, node, true), 0);
+    const Range high = range_at_depth(extreme(ir, node, true), 0);
     range.high = high.high < range.high ? high.high : range.high;
     return range;
 }
