@@ -412,7 +412,8 @@ static bool node_fill(const Making *making)
     Node **inputs = NEW_ARRAY(ir->arena, Node *, draft->carried + 2);
     inputs[0] = draft->trip;
     /* Nodes do not end in omitted inputs, and a Loop has at least two. */
-    inputs[1] = draft->carried == 0 && is_omitted(draft->condition) ? constant_scalar(ir, DTYPE_BOOL, 1) : draft->condition;
+    inputs[1] =
+        draft->carried == 0 && is_omitted(draft->condition) ? constant_scalar(ir, DTYPE_BOOL, 1) : draft->condition;
     if (!is_omitted(inputs[1]))
         inputs[1] = condition_shape(ir, inputs[1], draft->condition_rank);
     if (!inputs[1])

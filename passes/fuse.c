@@ -189,10 +189,11 @@ static bool worth_inlining(Fuser *fuser, const Info *producer, const Node *stage
     return producer->cost * (total - 1) <= 1 + total;
 }
 
-/* A reduction moves into its only reader, which then evaluates each element once. */
+/* A reduction moves into its only reader, which then evaluates each element once, and not while it goes in order. */
 static bool worth_merging(Fuser *fuser, const Info *producer, const Info *reader, const Node *stage, const Node *at)
 {
-    if (reader->reduces || (intptr_t)map_get(&fuser->readers, at->inputs[0]) != 1 || producer->wide)
+    if (reader->reduces || stage_ordered(stage) > 0 || (intptr_t)map_get(&fuser->readers, at->inputs[0]) != 1 ||
+        producer->wide)
         return false;
     int count, reads = 0;
     Node *value = stage_value(stage);

@@ -3,11 +3,13 @@
 
 #include "ir/print.h"
 
-/* A number, or the text of an index expression. */
+/* A number, or the text of an index expression; null where only a run knows it. */
 static void write_index(JsonWriter *json, Arena *arena, Node *node)
 {
     int64_t value;
-    if (const_is_int(node, &value))
+    if (!node)
+        json_null(json);
+    else if (const_is_int(node, &value))
         json_integer(json, value);
     else if (node->op == OP_symbol)
         json_string(json, node->payload.name);
