@@ -96,7 +96,7 @@ const char *op_nearest(const char *name)
     int least = (int)strnlen(name, 64) / 3 + 1;
     for (int i = 0; i < OP_ROW_COUNT; i++) {
         const int distance = edit_distance(name, op_rows[i].name);
-        if (distance < least) {
+        if (distance < least && strcmp(op_rows[i].domain, DOMAIN_lathe) != 0) {
             least = distance;
             nearest = op_rows[i].name;
         }

@@ -26,7 +26,8 @@ add_executable(codegen_kernels ${CMAKE_SOURCE_DIR}/tests/codegen/kernels.c)
 target_link_libraries(codegen_kernels PRIVATE lathe_proof)
 
 # Every kernel of the models in the tree, with and without fusion; of larger ones where LATHE_MODELS names their files.
-file(GLOB proof_models CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/*/*.onnx ${CMAKE_SOURCE_DIR}/tests/data/onnx/good/*.onnx)
+file(GLOB proof_models CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/*/*.onnx ${CMAKE_SOURCE_DIR}/tests/data/onnx/good/*.onnx
+  ${CMAKE_SOURCE_DIR}/tests/data/onnx/found/*.onnx)
 add_test(NAME codegen/kernels COMMAND codegen_kernels --orders 4 ${proof_models})
 add_test(NAME codegen/kernels_plain COMMAND codegen_kernels -O 0 --orders 4 ${proof_models})
 add_test(NAME codegen/kernels_large COMMAND sh -c "test -n \"$LATHE_MODELS\" || exit 77; exec $<TARGET_FILE:codegen_kernels> $LATHE_MODELS")

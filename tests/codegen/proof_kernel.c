@@ -460,6 +460,26 @@ static void prove_round(Case *this, const SymbolValue *symbols, int symbol_count
     experiment_close(&trial);
 }
 
+/* The program's symbols as `set` has them, and those of the kernel that are the model's alone: what it reads on its
+ * way. */
+static SymbolValue *kernel_symbols(const Proof *proof, const Node *kernel, const SymbolValue *set, int *count)
+{
+    const int known = proof->program.symbol_count;
+    SymbolValue *const all = NEW_ARRAY(proof->arena, SymbolValue, (size_t)known + kernel->input_count + 1);
+    uint64_t seed = kernel->input_count;
+    *count = 0;
+    for (int i = 0; i < known; i++)
+        all[(*count)++] = set[i];
+    for (uint32_t i = 0; i < kernel->input_count; i++) {
+        bool met = kernel->inputs[i]->op != OP_symbol;
+        for (int j = 0; j < known; j++)
+            met = met || set[j].symbol == kernel->inputs[i];
+        if (!met)
+            all[(*count)++] = (SymbolValue){kernel->inputs[i], 1 + random_below(&seed, 9)};
+    }
+    return all;
+}
+
 void proof_kernels(Proof *proof, int level, bool with_machine, const ProofOptions *options, Tally *tally)
 {
     const Program *const program = &proof->program;
@@ -482,10 +502,14 @@ void proof_kernels(Proof *proof, int level, bool with_machine, const ProofOption
             this.code = (MachineCode){.elsewhere = proof->elsewhere[level], .number = i};
         else if (with_machine)
             this.code = (MachineCode){.function = proof->functions[level][i]};
-        for (int set = 0; set < set_count; set++)
+        for (int set = 0; set < set_count; set++) {
+            int count;
+            const SymbolValue *const symbols =
+                kernel_symbols(proof, kernel->stages, sets + set * program->symbol_count, &count);
             for (int values = 0; values < options->rounds && values < VALUES_KINDS; values++)
                 if (!this.failed)
-                    prove_round(&this, sets + set * program->symbol_count, program->symbol_count, (Values)values);
+                    prove_round(&this, symbols, count, (Values)values);
+        }
         tally->kernels++;
         tally->failures += this.failed;
         tally->compared += this.compared && !this.partly;

@@ -172,6 +172,20 @@ def good_procedures():
     write("good", "topk", model(nodes, inputs, outputs, inits, opset=24, ir=10))
     write("good", "det", model([N("Det", ["x"], ["y"]), N("Det", ["z"], ["w"])], [value("x", ["n", 5, 5]), value("z", [3, 2, 2], T.DOUBLE)],
                                [value("y", ["n"]), value("w", [3], T.DOUBLE)]))
+    draws = [N("Multinomial", ["x"], ["y"], sample_size=20, seed=1.0), N("Multinomial", ["z"], ["w"], sample_size=3, seed=2.0, dtype=T.INT64)]
+    write("good", "multinomial", model(draws, [value("x", ["n", 9]), value("z", [3, 40], T.DOUBLE)], [value("y", ["n", 20], T.INT32), value("w", [3, 3], T.INT64)]))
+
+
+def found():
+    """Sizes that only a run knows: counting kernels, selecting ones and those that fill."""
+    thresholds = [tensor("most", np.array([20], "i8")), tensor("overlap", np.array([.5], "f4")), tensor("least", np.array([.1], "f4"))]
+    nodes = [N("NonZero", ["x"], ["a"]), N("Compress", ["x", "c"], ["b"], axis=1), N("Unique", ["u"], ["u0", "u1", "u2", "u3"], axis=0, sorted=0), N("Unique", ["x"], ["u4"]),
+             N("NonMaxSuppression", ["boxes", "scores", "most", "overlap", "least"], ["n0"]),
+             N("NonMaxSuppression", ["boxes", "scores", "most", "overlap"], ["n1"], center_point_box=1)]
+    inputs = [value("x", [3, 700]), value("c", [600], T.BOOL), value("u", [90, 3], T.INT16), value("boxes", [2, 60, 4]), value("scores", [2, 3, 60])]
+    outputs = [value("a", [2, None], T.INT64), value("b", [3, None]), value("u0", [None, 3], T.INT16), value("u1", [None], T.INT64), value("u2", [90], T.INT64),
+               value("u3", [None], T.INT64), value("u4", [None]), value("n0", [None, 3], T.INT64), value("n1", [None, 3], T.INT64)]
+    write("found", "found", model(nodes, inputs, outputs, thresholds))
 
 
 def good():
@@ -439,6 +453,7 @@ def external():
 
 if __name__ == "__main__":
     good()
+    found()
     bad()
     versions()
     external()
