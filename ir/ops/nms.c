@@ -9,10 +9,11 @@
 #include "ir/ops/select.h"
 #include "ir/ops/sort.h"
 
+#include <math.h>
+
 enum { INPUT_BOXES, INPUT_SCORES, INPUT_MOST, INPUT_OVERLAP, INPUT_SCORE, INPUTS };
 enum { X_LOW, X_HIGH, Y_LOW, Y_HIGH, AREA, FACTS };
-
-/* ---- choosing ---- */
+enum { BUCKETS = 256, BUCKETS_FEW = BUCKETS / 8 };
 
 /* Outputs: how many are chosen [1], where each class's begin [B * C + 1], the boxes chosen [B, C, S]. */
 bool nms_select_shape(Infer *infer)
@@ -68,7 +69,8 @@ static Node *define_facts(Lower *lower)
 
 typedef struct Nms {
     Lower *lower;
-    Node *facts, *kept; /* [batch, fact, box]; the chosen ones of a class [class, fact, place] */
+    Node *facts, *kept; /* [batch, fact, box]; the chosen ones of a class [class, place, fact] */
+    Node *next;         /* of lists of chosen boxes: [class, place] */
     Ranking ranking;
     Node *boxes; /* of a batch */
     Node *row;   /* of this class in scores, keys, items and selected */
@@ -115,14 +117,78 @@ static Node *take_candidates(Procedure *p, const Nms *nms)
     return count;
 }
 
-static Node *fact_place(const Procedure *p, const Nms *nms, Node *base, int fact, Node *place)
+/* Of the facts of a batch: fact by fact. */
+static Node *box_fact(Procedure *p, const Nms *nms, int fact, Node *box)
 {
     Node *const row = index_mul(p->ir, index_const(p->ir, fact), nms->boxes);
-    return index_add(p->ir, base, index_add(p->ir, row, place));
+    return procedure_read(p, nms->facts, index_add(p->ir, nms->box_base, index_add(p->ir, row, box)));
 }
 
-/* Do two boxes overlap by more than the threshold? Boxes without area overlap nothing. */
-static Node *overlap(Procedure *p, Node *const *a, Node *const *b, Node *limit)
+/* Of the chosen ones: box by box. */
+static Node *kept_place(const Procedure *p, const Nms *nms, int fact, Node *place)
+{
+    Node *const row = index_mul(p->ir, place, index_const(p->ir, FACTS));
+    return index_add(p->ir, nms->kept_base, index_add(p->ir, row, index_const(p->ir, fact)));
+}
+
+/* ---- buckets: chosen boxes by their left sides ---- */
+
+/* A box overlaps only those whose left side is between its own, less the width of the widest, and its right side. Their
+ * number in a list per stretch of x is small where boxes are spread; where they are not, one list is as good as none.
+ * Sides that are no numbers fall into the first bucket, and overlap nothing. */
+typedef struct Buckets {
+    Node *heads, *next, *next_base; /* the last box of each list, and the one before each box; -1: none */
+    Node *origin, *scale;
+    Node *widest; /* a variable */
+} Buckets;
+
+static Node *bucket_of(const Procedure *p, const Buckets *buckets, Node *x)
+{
+    Ir *const ir = p->ir;
+    Node *const place = scalar2(ir, OP_mul, scalar2(ir, OP_sub, x, buckets->origin), buckets->scale);
+    return index_max(ir, index_min(ir, cast_make(ir, place, DTYPE_INDEX), index_const(ir, BUCKETS - 1)),
+                     index_const(ir, 0));
+}
+
+static Buckets buckets_open(Procedure *p, const Nms *nms, Node *count)
+{
+    Ir *const ir = p->ir;
+    const Dtype dtype = nms->facts->type.dtype;
+    Node *const zero = index_const(ir, 0);
+    Buckets buckets = {.heads = procedure_local(p, "heads", DTYPE_I64, BUCKETS),
+                       .next = nms->next,
+                       .next_base = nms->row,
+                       .widest = procedure_var(p, const_float(ir, dtype, 0))};
+    Node *const i = procedure_for(p, "bucket", zero, index_const(ir, BUCKETS));
+    procedure_write(p, buckets.heads, i, index_const(ir, -1));
+    procedure_end(p);
+    Node *const low = procedure_var(p, const_float(ir, dtype, INFINITY)), *const high = procedure_var(
+                                                                              p, const_float(ir, dtype, -INFINITY));
+    Node *const j = procedure_for(p, "candidate", zero, count);
+    Node *const x = box_fact(p, nms, X_LOW, ranking_item(p, &nms->ranking, j));
+    procedure_set(p, low, scalar2(ir, OP_min, procedure_get(p, low), x));
+    procedure_set(p, high, scalar2(ir, OP_max, procedure_get(p, high), x));
+    procedure_end(p);
+    buckets.origin = procedure_get(p, low);
+    Node *const range = scalar2(ir, OP_sub, procedure_get(p, high), buckets.origin);
+    buckets.scale = scalar2(ir, OP_div, const_float(ir, dtype, BUCKETS), range);
+    return buckets;
+}
+
+static void buckets_add(Procedure *p, const Buckets *buckets, Node *const *box, Node *place)
+{
+    Ir *const ir = p->ir;
+    Node *const bucket = bucket_of(p, buckets, box[X_LOW]);
+    procedure_write(p, buckets->next, index_add(ir, buckets->next_base, place),
+                    procedure_read_index(p, buckets->heads, bucket));
+    procedure_write(p, buckets->heads, bucket, place);
+    Node *const width = scalar2(ir, OP_sub, box[X_HIGH], box[X_LOW]);
+    procedure_set(p, buckets->widest, scalar2(ir, OP_max, procedure_get(p, buckets->widest), width));
+}
+
+/* Do two boxes overlap by more than the threshold? Boxes without area overlap nothing. Sets `apart` to false when so.
+ */
+static void compare(Procedure *p, Node *const *a, Node *const *b, Node *limit, Node *apart)
 {
     Ir *const ir = p->ir;
     Node *const zero = const_float(ir, limit->type.dtype, 0);
@@ -131,26 +197,70 @@ static Node *overlap(Procedure *p, Node *const *a, Node *const *b, Node *limit)
     Node *const height =
         scalar2(ir, OP_sub, scalar2(ir, OP_min, a[Y_HIGH], b[Y_HIGH]), scalar2(ir, OP_max, a[Y_LOW], b[Y_LOW]));
     Node *const both = scalar2(ir, OP_mul, scalar2(ir, OP_max, width, zero), scalar2(ir, OP_max, height, zero));
+    procedure_if(p, scalar2(ir, OP_gt, both, zero));
     Node *const all = scalar2(ir, OP_sub, scalar2(ir, OP_add, a[AREA], b[AREA]), both);
-    Node *touch = scalar2(ir, OP_gt, both, zero);
-    touch = scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, a[AREA], zero));
-    touch = scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, b[AREA], zero));
-    touch = scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, all, zero));
-    return scalar2(ir, OP_and, touch, scalar2(ir, OP_gt, scalar2(ir, OP_div, both, all), limit));
+    Node *const areas = scalar2(ir, OP_and, scalar2(ir, OP_gt, a[AREA], zero), scalar2(ir, OP_gt, b[AREA], zero));
+    Node *const some = scalar2(ir, OP_and, areas, scalar2(ir, OP_gt, all, zero));
+    procedure_if(p, scalar2(ir, OP_and, some, scalar2(ir, OP_gt, scalar2(ir, OP_div, both, all), limit)));
+    procedure_set(p, apart, const_bool(ir, false));
+    procedure_end(p);
+    procedure_end(p);
 }
 
-/* Is the box apart from all that are chosen? A variable. */
-static Node *is_apart(Procedure *p, const Nms *nms, Node *const *box, Node *chosen, Node *limit)
+/* Compares with a chosen box; leaves the innermost loop when they overlap. */
+static void compare_kept(Procedure *p, const Nms *nms, Node *const *box, Node *other, Node *limit, Node *apart)
 {
-    Node *const apart = procedure_var(p, const_bool(p->ir, true));
-    Node *const other = procedure_for(p, "other", index_const(p->ir, 0), chosen);
     Node *facts[FACTS];
     for (int fact = 0; fact < FACTS; fact++)
-        facts[fact] = procedure_read(p, nms->kept, fact_place(p, nms, nms->kept_base, fact, other));
-    procedure_set(p, apart, scalar1(p->ir, OP_not, overlap(p, box, facts, limit)));
+        facts[fact] = procedure_read(p, nms->kept, kept_place(p, nms, fact, other));
+    compare(p, box, facts, limit, apart);
     procedure_break(p, scalar1(p->ir, OP_not, procedure_get(p, apart)));
+}
+
+/* Is the box apart from all that are chosen? A variable. Wide boxes go through all of them in order, which is faster
+ * than through most of the lists. */
+static Node *is_apart(Procedure *p, const Nms *nms, const Buckets *buckets, Node *const *box, Node *chosen, Node *limit)
+{
+    Ir *const ir = p->ir;
+    const Dtype dtype = nms->facts->type.dtype;
+    Node *const zero = index_const(ir, 0), *const one = index_const(ir, 1),
+                *const apart = procedure_var(p, const_bool(ir, true));
+    /* A little more than the widest: a width is rounded, a side less a width rounds as sides are ordered. */
+    Node *const reach = scalar2(ir, OP_mul, procedure_get(p, buckets->widest), const_float(ir, dtype, 1.00001));
+    Node *const first = bucket_of(p, buckets, scalar2(ir, OP_sub, box[X_LOW], reach)), *const last = bucket_of(
+                                                                                           p, buckets, box[X_HIGH]);
+    procedure_if_else(p, scalar2(ir, OP_gt, index_sub(ir, last, first), index_const(ir, BUCKETS_FEW)));
+    Node *const each = procedure_for(p, "other", zero, chosen);
+    compare_kept(p, nms, box, each, limit, apart);
+    procedure_end(p);
+    procedure_else(p);
+    Node *const bucket = procedure_for(p, "bucket", first, index_add(ir, last, one));
+    Node *const place = procedure_var(p, procedure_read_index(p, buckets->heads, bucket));
+    procedure_loop(p);
+    {
+        Node *const other = procedure_get(p, place);
+        procedure_break(p, scalar2(ir, OP_lt, other, zero));
+        compare_kept(p, nms, box, other, limit, apart);
+        procedure_set(p, place, procedure_read_index(p, buckets->next, index_add(ir, buckets->next_base, other)));
+    }
+    procedure_end(p);
+    procedure_break(p, scalar1(ir, OP_not, procedure_get(p, apart)));
+    procedure_end(p);
     procedure_end(p);
     return apart;
+}
+
+/* ---- choosing ---- */
+
+/* The best of the candidates, which leaves the heap of `count`. */
+static Node *take_best(Procedure *p, const Nms *nms, Node *count)
+{
+    Ir *const ir = p->ir;
+    Node *const zero = index_const(ir, 0), *const rest = index_sub(ir, count, index_const(ir, 1));
+    Node *const best = ranking_item(p, &nms->ranking, zero);
+    ranking_put(p, &nms->ranking, zero, ranking_item(p, &nms->ranking, rest));
+    heap_sift(p, &nms->ranking, zero, rest, true);
+    return best;
 }
 
 static void choose(Procedure *p, const Nms *nms)
@@ -159,22 +269,21 @@ static void choose(Procedure *p, const Nms *nms)
     Node *const zero = index_const(ir, 0), *const one = index_const(ir, 1);
     Node *const most = most_boxes(p, nms), *const limit = threshold(p, nms, INPUT_OVERLAP, nms->facts->type.dtype);
     Node *const left = take_candidates(p, nms), *const chosen = procedure_var(p, zero);
+    const Buckets buckets = buckets_open(p, nms, procedure_get(p, left));
     heap_build(p, &nms->ranking, procedure_get(p, left), true);
     procedure_loop(p);
     {
-        Node *const count = procedure_get(p, left), *const done = procedure_get(p, chosen);
+        Node *const count = procedure_get(p, left), *const done = procedure_get(p, chosen), *facts[FACTS];
         procedure_break(p, scalar2(ir, OP_or, scalar2(ir, OP_le, count, zero), scalar2(ir, OP_ge, done, most)));
-        Node *const best = ranking_item(p, &nms->ranking, zero), *const rest = index_sub(ir, count, one);
-        ranking_put(p, &nms->ranking, zero, ranking_item(p, &nms->ranking, rest));
-        procedure_set(p, left, rest);
-        heap_sift(p, &nms->ranking, zero, rest, true);
-        Node *facts[FACTS];
+        Node *const best = take_best(p, nms, count);
+        procedure_set(p, left, index_sub(ir, count, one));
         for (int fact = 0; fact < FACTS; fact++)
-            facts[fact] = procedure_read(p, nms->facts, fact_place(p, nms, nms->box_base, fact, best));
-        Node *const apart = is_apart(p, nms, facts, done, limit);
+            facts[fact] = box_fact(p, nms, fact, best);
+        Node *const apart = is_apart(p, nms, &buckets, facts, done, limit);
         procedure_if(p, procedure_get(p, apart));
         for (int fact = 0; fact < FACTS; fact++)
-            procedure_write(p, nms->kept, fact_place(p, nms, nms->kept_base, fact, done), facts[fact]);
+            procedure_write(p, nms->kept, kept_place(p, nms, fact, done), facts[fact]);
+        buckets_add(p, &buckets, facts, done);
         procedure_write(p, nms->selected, index_add(ir, nms->row, done), best);
         procedure_set(p, chosen, index_add(ir, done, one));
         procedure_end(p);
@@ -199,7 +308,8 @@ bool nms_select_lower(Lower *lower)
     Node *const key = key_of(ir, lower_at(lower, scores, axes), true);
     Node *const keys = lower_temp(lower, "keys", key->type.dtype, 3, dims);
     lower_define(lower, keys, axes, 3, key);
-    nms.kept = lower_temp(lower, "kept", nms.facts->type.dtype, 3, (Node *[]){rows, index_const(ir, FACTS), dims[2]});
+    nms.kept = lower_temp(lower, "kept", nms.facts->type.dtype, 3, (Node *[]){rows, dims[2], index_const(ir, FACTS)});
+    nms.next = lower_temp(lower, "next", nms.selected->type.dtype, 3, dims);
     nms.counts = lower_temp(lower, "counts", DTYPE_I64, 1, &rows);
     Node *const items = lower_temp(lower, "items", nms.selected->type.dtype, 3, dims);
     Procedure p = procedure_open(lower, "nms", rows);
