@@ -322,6 +322,68 @@ def functions(work):
             require(got[i] == expected[i] or both_nan, f"{core}: {(FUNCTIONS + ['Pow'])[i // 16]} of {numbers[i % 16]} is {got[i]}, not {expected[i]}")
 
 
+RUN_SORTS = """#include "board.h"
+#include "sorts.h"
+
+static uint64_t memory[8192];
+static const uint32_t x[] = {{{x}}}, z[] = {{{z}}}, d[] = {{{d}}};
+static float best[15], most[400], y[2];
+static int64_t places[15], order[400];
+
+static void show(const void *data, int words)
+{{
+    for (int i = 0; i < words; i++) {{
+        board_print_number(((const uint32_t *)data)[i], 16);
+        board_print(" ");
+    }}
+}}
+
+int main(void)
+{{
+    sorts_context *context = sorts_init(memory, sizeof memory, 0);
+    if (!context || sorts_run(context, (const float *)x, (const float *)z, (const float *)d, best, places, most, order, y) != LATHE_OK)
+        return 1;
+    show(best, 15);
+    show(places, 30);
+    show(most, 400);
+    show(order, 800);
+    show(y, 2);
+    return 0;
+}}
+"""
+
+
+def sorts(work):
+    """Kernels with loops that depend on data: a heap, a radix sort, pivots. The interpreter's bits."""
+    need(CROSS + "gcc", "qemu-system-arm", "make")
+    whole = lambda name, number: field(5, field(1, 1) + field(2, 7) + field(8, name) + field(9, struct.pack("<q", number)))
+    nodes = node("TopK", ["x", "five"], ["best", "places"]) + node("TopK", ["z", "many"], ["most", "order"]) + node("Det", ["d"], ["y"])
+    inputs = [value("x", 1, [3, 40]), value("z", 1, [2, 300]), value("d", 1, [2, 4, 4])]
+    outputs = [value("best", 1, [3, 5]), value("places", 7, [3, 5]), value("most", 1, [2, 200]), value("order", 7, [2, 200]), value("y", 1, [2])]
+    made = model(work / "sorts.onnx", nodes, inputs, outputs, whole("five", 5) + whole("many", 200))
+    given = {name: [(i * 7919 + seed) % 257 / 8 - 16 for i in range(count)] for name, count, seed in (("x", 120, 1), ("z", 600, 2), ("d", 32, 3))}
+    files = []
+    for name, numbers in given.items():
+        (work / f"{name}.raw").write_bytes(struct.pack(f"<{len(numbers)}f", *numbers))
+        files += ["-i", f"{name}={work / f'{name}.raw'}"]
+    words = {name: ", ".join(f"{word}u" for word in struct.unpack(f"<{len(n)}I", struct.pack(f"<{len(n)}f", *n))) for name, n in given.items()}
+    (work / "sorts.c").write_text(RUN_SORTS.format(**words))
+    for name in "mps2-an385", "mps2-an386":
+        core, flags = BOARDS[name]
+        compile_model(made, work / "sorts.a", "--target", core)
+        (work / "out").mkdir(exist_ok=True)
+        run(LATHE, "run", made, "-q", *files, "-o", work / "out", "--backend", "interpreter", "--target", core)
+        expected = []
+        for i, count in enumerate((15, 30, 400, 800, 2)):
+            data = (work / f"out/output_{i}.npy").read_bytes()
+            expected += [f"{word:x}" for word in struct.unpack(f"<{count}I", data[-4 * count:])]
+        build, _ = example(work, name)
+        run(CROSS + "gcc", *flags, "-mthumb", "-Os", "-std=c11", "-ffreestanding", "-nostdlib", f"-I{work}", f"-I{EXAMPLE}", "-T", build / "board.ld",
+            work / "sorts.c", EXAMPLE / "board.c", work / "sorts.a", "-lgcc", "-o", work / "sorts.elf")
+        got = run("qemu-system-arm", "-M", name, "-display", "none", "-semihosting-config", "enable=on,target=native", "-kernel", work / "sorts.elf").split()
+        require(got == expected, f"{core}: other words than the interpreter's: {got[:8]}, not {expected[:8]}")
+
+
 PROJECT = """
 cmake_minimum_required(VERSION 3.20)
 set(CMAKE_SYSTEM_NAME Generic)
@@ -359,7 +421,7 @@ def main():
         if case in BOARDS:
             board(work, case)
         else:
-            {"exact": exact, "limits": limits, "library": library, "codes": codes, "cmake": cmake, "functions": functions}[case](work)
+            {"exact": exact, "limits": limits, "library": library, "codes": codes, "cmake": cmake, "functions": functions, "sorts": sorts}[case](work)
     print("good")
 
 

@@ -73,7 +73,7 @@ endif()
 
 # Libraries for microcontrollers; those that run on emulated boards need gcc-arm-none-eabi and qemu-system-arm.
 if(TARGET lathe)
-  foreach(case library limits codes cmake functions exact microbit mps2-an385 mps2-an386 mps2-an500 mps3-an547)
+  foreach(case library limits codes cmake functions sorts exact microbit mps2-an385 mps2-an386 mps2-an500 mps3-an547)
     add_test(NAME microcontroller/${case} COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/microcontroller.py
              $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR} ${case})
     set_tests_properties(microcontroller/${case} PROPERTIES SKIP_RETURN_CODE 77)
