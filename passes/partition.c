@@ -47,7 +47,7 @@ static bool find_known(Cut *cut)
     Node **const nodes = nodes_topological(cut->ir, cut->graph->outputs, cut->graph->output_count, &count);
     map_open(&cut->known, cut->ir->arena);
     for (int i = 0; i < count; i++) {
-        steps = steps || is_host(nodes[i]);
+        steps = steps || is_host(nodes[i]) || (is_value(nodes[i]) && nodes[i]->type.dtype == DTYPE_STRING);
         if (follows_from_constants(cut, nodes[i]))
             map_set(&cut->known, nodes[i], nodes[i]);
     }
