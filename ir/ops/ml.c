@@ -206,6 +206,8 @@ bool feature_vectorizer_expand(Ir *ir, const Node *node, Node **outputs)
         Node *part = ml_features(ir, node->inputs[i], DTYPE_F32);
         if (!part)
             return false;
+        if (i < count && (widths[i] < 0 || widths[i] > INT32_MAX))
+            return compose_error(ir, "element %d of inputdimensions is %lld", i, (long long)widths[i]);
         if (i < count && const_is_int(part->type.dims[1], &width) && width > widths[i])
             part = build_slice(ir, part, 1, 0, widths[i]);
         else if (i < count && const_is_int(part->type.dims[1], &width) && width < widths[i])

@@ -95,7 +95,7 @@ bool tree_ensemble_expand(Ir *ir, const Node *node, Node **outputs)
                   post = attribute_int(node, "post_transform", 0), targets = attribute_int(node, "n_targets", 1);
     Ensemble of = {0};
     Forest forest = {.ir = ir, .targets = (int)targets};
-    if (aggregate < 0 || aggregate > 3 || post < 0 || post > 4 || targets < 1 || targets > NODES_MOST)
+    if (aggregate < 0 || aggregate > 3 || post < 0 || post > 4 || targets < 1 || targets > TARGETS_MOST)
         return compose_error(ir, "aggregate_function %lld, post_transform %lld or n_targets %lld is unknown",
                              (long long)aggregate, (long long)post, (long long)targets);
     Node *const x = tree_features(ir, node);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { TABLE_MOST = 1 << 26 };
+
 typedef struct Kernel3 {
     double gamma, shift, degree;
 } Kernel3;
@@ -128,7 +130,8 @@ static bool machine_read(Ir *ir, const Node *node, Machine *of)
                          of->rho_count < of->pairs))
         return compose_error(ir, "%d coefficients and %d rho do not fit %lld support vectors of %d classes",
                              of->coefficient_count, of->rho_count, (long long)of->supports, of->classes);
-    return true;
+    return of->supports * of->pairs <= TABLE_MOST ||
+           compose_error(ir, "%lld support vectors of %d classes are too many", (long long)of->supports, of->classes);
 }
 
 /* What each pair of classes decides: [N, pairs]. The weights of a pair (i, j) stand in row j-1 for the vectors of i and

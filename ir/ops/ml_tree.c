@@ -433,7 +433,7 @@ bool tree_regressor_expand(Ir *ir, const Node *node, Node **outputs)
         aggregate++;
     if (aggregate > MAX_OF)
         return compose_error(ir, "aggregate_function is '%s'", diag_quote(ir->arena, given, 40));
-    if (targets < 1 || targets > NODES_MOST)
+    if (targets < 1 || targets > TARGETS_MOST)
         return compose_error(ir, "n_targets is %lld", (long long)targets);
     Node *const x = tree_features(ir, node);
     if (!x || !forest_read(ir, node, "target", &forest))

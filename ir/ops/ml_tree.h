@@ -5,7 +5,7 @@
 #include "ir/ops/ml.h"
 
 typedef enum Mode { MODE_LEQ, MODE_LT, MODE_GTE, MODE_GT, MODE_EQ, MODE_NEQ, MODE_MEMBER, MODE_LEAF } Mode;
-enum { NODES_MOST = 1 << 27, DEPTH_MOST = 1 << 16 };
+enum { NODES_MOST = 1 << 27, TARGETS_MOST = 1 << 20, DEPTH_MOST = 1 << 16 };
 
 typedef struct TreeNode {
     uint8_t mode, missing;

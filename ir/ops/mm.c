@@ -106,7 +106,7 @@ bool mm_roi_align_expand(Ir *ir, const Node *node, Node **outputs)
     return outputs[0];
 }
 
-enum { R_BATCH, R_X, R_Y, R_WIDTH, R_HEIGHT, R_ANGLE, R_NUMBERS, SIZE_MOST = 1 << 16 };
+enum { R_BATCH, R_X, R_Y, R_WIDTH, R_HEIGHT, R_ANGLE, R_NUMBERS, SIZE_MOST = 1 << 12 };
 
 bool roi_align_rotated_shape(Infer *infer)
 {

@@ -35,7 +35,7 @@ bool ngram_count_lower(Lower *lower)
     Node *axes[2], *const extent = x->type.dims[rank - 1], *const one = index_const(ir, 1);
     lower_axes(lower, out->type, axes);
     const int64_t skips = length > 1 ? attribute_int(lower->node, "max_skip_count", 0) : 0;
-    Node *const reduced[2] = {lower_axis(lower, "skip", index_const(ir, skips + 1)),
+    Node *const reduced[2] = {lower_axis(lower, "skip", index_min(ir, index_const(ir, skips + 1), extent)),
                               lower_axis(lower, "start", extent)};
     Node *const step = index_add(ir, reduced[0], one);
     Node *const last = index_add(ir, reduced[1], index_mul(ir, step, index_const(ir, length - 1)));
@@ -123,8 +123,8 @@ static Node *placed(Ir *ir, const Pool *pool, Node *counts)
     const int rank = counts->type.rank;
     const int64_t dim = pool->gram_count, row[2] = {1, dim}, width[2] = {1, pool->outputs};
     Node *indexes = constant_integers(ir, DTYPE_I64, pool->indexes, rank == 2 ? row : &dim, rank);
-    Node *zeros = constant_reals(ir, DTYPE_F32, NEW_ARRAY(ir->arena, double, (size_t)pool->outputs),
-                                 rank == 2 ? width : &width[1], rank);
+    Node *zeros = build2(ir, OP_Expand, constant_scalar(ir, DTYPE_F32, 0),
+                         constant_ints(ir, rank == 2 ? width : &width[1], rank));
     if (rank == 2) {
         Node *const batch = build_slice(ir, build1(ir, OP_Shape, counts), 0, 0, 1);
         Node *const one = constant_ints(ir, (int64_t[]){1}, 1);
