@@ -21,11 +21,11 @@ static Node *mask_of_lengths(Ir *ir, Node *lengths, Node *batch_like, Node *tota
     Node *const keys = build_count(ir, total);
     int64_t elements, batch;
     const bool known = const_is_int(lengths->type.dims[0], &elements) && const_is_int(batch_like->type.dims[0], &batch);
-    const bool same = lengths->type.dims[0] == batch_like->type.dims[0] || (known && elements == batch);
+    const bool same = !known || elements == batch; /* where that is not known the comparison's broadcast checks it */
     Node *const wide = build_cast(ir, lengths, DTYPE_I64);
     if (same)
         return build2(ir, OP_Less, keys, build_unsqueeze(ir, wide, apart, 3));
-    if (!known || elements != 2 * batch) {
+    if (elements != 2 * batch) {
         refused(ir, REFUSED_ATTENTION_MASK);
         return NULL;
     }
@@ -212,9 +212,12 @@ static bool bias_added(Ir *ir, Node *bias, Core *core, bool apart)
     int64_t start = 0, width[3];
     if (!core->q || !core->k || !core->v)
         return false;
-    for (int i = 0; i < 3; i++)
-        if (!const_is_int((*places[apart ? 0 : i])->type.dims[2], &width[i]))
-            return refused(ir, REFUSED_ATTENTION_BIAS);
+    for (int i = 0; i < 3; i++) /* sizes that are not known are thirds: adding checks them */
+        if (!const_is_int((*places[apart ? 0 : i])->type.dims[2], &width[i])) {
+            if (bias->type.rank != 1 || !const_is_int(bias->type.dims[0], &width[i]) || width[i] % 3 != 0)
+                return refused(ir, REFUSED_ATTENTION_BIAS);
+            width[i] /= 3;
+        }
     for (int i = 0; i < 3; start += width[i], i++) {
         Node *const part = build_slice(ir, bias, 0, start, start + width[i]);
         if ((i == 0 || !apart) && !(*places[i] = build2(ir, OP_Add, *places[i], part)))
