@@ -230,6 +230,7 @@ static bool batch_run(Validation *validation, Pipeline *pipeline, Batch batch)
     int64_t took;
     batch_cut(pipeline, batch);
     const bool good = session_build(&session, validation->options, pipeline, true) && session_run(&session, &took) &&
+                      library_collect(&session.library, session.outputs) &&
                       (validation->reference || batch_interpret(validation, batch, &session, &wanted)) &&
                       values_write(validation->options, session.outputs, session.library.model->output_count) &&
                       batch_judge(validation, pipeline, batch, &session, wanted.outputs);

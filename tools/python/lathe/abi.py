@@ -37,6 +37,18 @@ class ModelV1(c.Structure):
     pass
 
 
+class Value(c.Structure):
+    pass
+
+
+# Forms of values; OPTIONAL is added to those of inputs and outputs that may be NOTHING.
+TENSOR, SEQUENCE, NOTHING, OPTIONAL = 0, 1, 2, 4
+Value._fields_ = [("form", c.c_int32), ("count", c.c_int32), ("tensor", DLTensor), ("items", c.POINTER(Value))]
+
+MODEL_SCRIPT = 1  # of a model's flags: run_values is there
+STRING = 8  # the type's number in ONNX
+
+
 Tensors = c.POINTER(c.POINTER(DLTensor))
 
 
@@ -52,7 +64,9 @@ class Api(c.Structure):
                 ("code_text", c.CFUNCTYPE(c.c_char_p, c.c_int)),
                 ("level_name", c.CFUNCTYPE(c.c_char_p, c.c_void_p)),
                 ("thread_count", c.CFUNCTYPE(c.c_int, c.c_void_p)),
-                ("arena_bytes", c.CFUNCTYPE(c.c_uint64, c.c_void_p))]
+                ("arena_bytes", c.CFUNCTYPE(c.c_uint64, c.c_void_p)),
+                ("profile", c.c_void_p), ("launch_info", c.c_void_p), ("pool_open", c.c_void_p), ("pool_close", c.c_void_p),
+                ("run_values", c.CFUNCTYPE(c.c_int, c.c_void_p, c.POINTER(Value), c.c_int, c.POINTER(Value), c.c_int))]
 
 
 ModelV1._fields_ = [("size", c.c_uint32), ("abi", c.c_uint32), ("name", c.c_char_p), ("tool", c.c_char_p), ("sha256", c.c_char_p),
@@ -60,7 +74,8 @@ ModelV1._fields_ = [("size", c.c_uint32), ("abi", c.c_uint32), ("name", c.c_char
                     ("launch_count", c.c_uint32), ("level_count", c.c_uint32), ("flags", c.c_uint32),
                     ("inputs", c.POINTER(TensorInfo)), ("outputs", c.POINTER(TensorInfo)), ("symbols", c.POINTER(Symbol)),
                     ("level_names", c.POINTER(c.c_char_p)), ("arena_bytes", c.c_uint64), ("weights_bytes", c.c_uint64),
-                    ("api", c.POINTER(Api))]
+                    ("api", c.POINTER(Api)), ("program", c.c_void_p), ("instance", c.c_void_p),
+                    ("input_forms", c.POINTER(c.c_int32)), ("output_forms", c.POINTER(c.c_int32))]
 
 # ONNX's number: name, DLPack's code, bits, the letter of struct and memoryview, numpy's name. Types that numpy lacks travel as bits.
 DTYPES = {

@@ -4,7 +4,7 @@ import os
 import threading
 import weakref
 
-from . import abi
+from . import abi, values
 from .array import Array, tensor_of
 
 try:
@@ -25,18 +25,21 @@ class Error(Exception):
 
 
 class Tensor:
-    """An input or output: name, dtype, shape (numbers, and names of symbolic dimensions), and whether it may be left out."""
+    """An input or output: name, dtype, shape (numbers, and names of symbolic dimensions), and whether it may be left out. A `sequence`
+    is a list of such tensors."""
 
-    def __init__(self, info):
+    def __init__(self, info, form=abi.TENSOR):
         self.name = info.name.decode()
-        self.dtype = abi.DTYPES[info.dtype][0] if info.dtype in abi.DTYPES else f"onnx{info.dtype}"
+        self.dtype = "string" if info.dtype == abi.STRING else abi.DTYPES[info.dtype][0] if info.dtype in abi.DTYPES else f"onnx{info.dtype}"
+        self.sequence = bool(form & abi.SEQUENCE)
         names = [info.dim_names[i] if info.dim_names else None for i in range(info.rank)]
         self.shape = tuple((names[i].decode() if names[i] else "?") if info.dims[i] < 0 else info.dims[i] for i in range(info.rank))
-        self.optional = bool(info.optional)
+        self.optional = bool(info.optional) or bool(form & abi.OPTIONAL)
         self._onnx, self._bits, self._rank = info.dtype, info.bits, info.rank
 
     def __repr__(self):
-        return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
+        shape = "" if self._rank < 0 or self.sequence else f"[{', '.join(map(str, self.shape))}]"
+        return f"{self.name}: {'sequence of ' if self.sequence else ''}{self.dtype}{shape}"
 
 
 def _output_array(tensor, shape):
@@ -69,6 +72,7 @@ class Session:
         self._arrays = [None] * len(model.outputs)
         self._ours = set(range(len(model.outputs)))  # outputs that nobody bound
         self._fresh = False  # whether the outputs that are ours fit the inputs
+        self._values = {}    # of a model whose course depends on data: place to the input that is bound
 
     @property
     def threads(self):
@@ -104,6 +108,11 @@ class Session:
     def bind(self, name, array):
         """Uses this array in every run; None leaves an optional input out, or has an output allocated again."""
         tensor, pointers, i = self._place(name)
+        if self.model._script:
+            if pointers is self._outputs:
+                raise TypeError(f"{name}: the model allocates its outputs, for only a run knows their sizes")
+            self._values[i] = array
+            return
         if pointers is self._inputs:
             self._fresh = False
         if array is None:
@@ -133,11 +142,25 @@ class Session:
 
     def run(self):
         """Runs on what is bound; returns the outputs by name."""
+        if self.model._script:
+            return self._run_values()
         if not self._fresh:
             self._allocate()
         model = self.model
         self._check(model._run(self._context, self._inputs, model._input_count, self._outputs, model._output_count))
         return dict(zip(model._output_names, self._arrays))
+
+    def _run_values(self):
+        model = self.model
+        kept = []
+        inputs = (abi.Value * max(len(model.inputs), 1))()
+        outputs = (abi.Value * max(len(model.outputs), 1))()
+        for i, tensor in enumerate(model.inputs):
+            if self._values.get(i) is None and not tensor.optional:
+                raise Error(f"input {tensor.name!r} is not given", -1)
+            inputs[i] = values.value_of(tensor, self._values.get(i), kept)
+        self._check(model._api.run_values(self._context, inputs, len(model.inputs), outputs, len(model.outputs)))
+        return {tensor.name: values.result_of(tensor, outputs[i]) for i, tensor in enumerate(model.outputs)}
 
     def __call__(self, *arrays, **named):
         """Binds inputs, in their order or by name, and runs. The outputs are new arrays where they were not bound."""
@@ -156,6 +179,7 @@ class Session:
             for i in range(len(pointers)):
                 pointers[i] = None
         self._kept.clear()
+        self._values.clear()
         self._arrays = [None] * len(self.model.outputs)
         self._ours = set(range(len(self.model.outputs)))
         self._fresh = False
@@ -181,8 +205,10 @@ class Model:
         self._api = d.api.contents
         self._run = self._api.run_dl
         self.name, self.tool, self.sha256 = d.name.decode(), d.tool.decode(), d.sha256.decode()
-        self.inputs = [Tensor(d.inputs[i]) for i in range(d.input_count)]
-        self.outputs = [Tensor(d.outputs[i]) for i in range(d.output_count)]
+        self._script = bool(d.flags & abi.MODEL_SCRIPT)
+        forms = (d.input_forms, d.output_forms) if self._script else (None, None)
+        self.inputs = [Tensor(d.inputs[i], forms[0][i] if forms[0] else abi.TENSOR) for i in range(d.input_count)]
+        self.outputs = [Tensor(d.outputs[i], forms[1][i] if forms[1] else abi.TENSOR) for i in range(d.output_count)]
         self.symbols = {d.symbols[i].name.decode(): (d.symbols[i].minimum, d.symbols[i].maximum)
                         for i in range(d.symbol_count) if not d.symbols[i].element}
         self.memory = {"weights": d.weights_bytes, "working": d.arena_bytes or None}

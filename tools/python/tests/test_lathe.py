@@ -25,6 +25,8 @@ except ImportError:
 
 SOURCE = pathlib.Path(os.environ.get("LATHE_SOURCE", pathlib.Path(__file__).resolve().parents[3]))
 EXAMPLES = SOURCE / "examples"
+sys.path.insert(0, str(SOURCE / "tests/tools"))
+import onnxfile  # noqa: E402
 needs_numpy = unittest.skipUnless(numpy, "numpy is not installed")
 
 
@@ -261,6 +263,51 @@ class Compiling(Models):
         characters = json.loads((EXAMPLES / "shakespeare/vocabulary.json").read_text())["chars"]
         text = "".join(characters).replace("\n", "\\n")
         self.assertIn(f'characters[] = "{text}"', (EXAMPLES / "shakespeare/main.c").read_text())
+
+
+class Values(unittest.TestCase):
+    """Models whose course depends on data: sizes that a run finds, sequences, strings."""
+
+    def compiled(self, nodes, inputs, outputs):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name) / "model.onnx"
+        path.write_bytes(onnxfile.model(nodes, inputs, outputs))
+        return lathe.compile(path, path.with_suffix(".so")).load()
+
+    def test_a_run_finds_the_size(self):
+        model = self.compiled([onnxfile.node("NonZero", ["x"], ["y"])], [onnxfile.value("x", ["n"])],
+                              [onnxfile.value("y", [1, "m"], onnxfile.INT64)])
+        for numbers in ([1, 0, 2], [0, 0], [3, 3, 3, 3]):
+            y = model.run(array.array("f", numbers))["y"]
+            places = [i for i, number in enumerate(numbers) if number]
+            self.assertEqual(tuple(y.shape), (1, len(places)))
+            self.assertEqual(floats(y), places)
+        with self.assertRaises(lathe.Error) as caught:
+            model.run(memoryview(array.array("f", [1, 2])).cast("B").cast("f", (1, 2)))
+        self.assertEqual(caught.exception.code, -2)
+        with self.assertRaises(lathe.Error):
+            model.session().run()
+
+    def test_strings(self):
+        string = 8
+        model = self.compiled([onnxfile.node("StringConcat", ["a", "b"], ["y"])],
+                              [onnxfile.value("a", [2, 1], string), onnxfile.value("b", ["n"], string)],
+                              [onnxfile.value("y", [2, "n"], string)])
+        self.assertEqual(model.inputs[0].dtype, "string")
+        y = model.run([["x"], ["\u00e9"]], ["", "1", "\u2603"])["y"]
+        expected = [["x", "x1", "x\u2603"], ["\u00e9", "\u00e91", "\u00e9\u2603"]]
+        self.assertEqual(y if isinstance(y, list) else y.tolist(), expected)
+        with self.assertRaises(TypeError):
+            model.run([["x"], ["y", "z"]], ["a"])
+
+    def test_sequences(self):
+        split = onnxfile.node("SplitToSequence", ["x"], ["s"], axis=0)
+        items = onnxfile.field(1, "s") + onnxfile.field(2, onnxfile.field(4, onnxfile.field(1, onnxfile.field(1, onnxfile.field(1, 1)))))
+        model = self.compiled([split], [onnxfile.value("x", ["n", 2])], [items])
+        self.assertTrue(model.outputs[0].sequence)
+        x = memoryview(array.array("f", range(6))).cast("B").cast("f", (3, 2))
+        self.assertEqual([floats(item) for item in model.run(x)["s"]], [[0, 1], [2, 3], [4, 5]])
 
 
 if __name__ == "__main__":
