@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
+#include "script_models.h"
 #include "symbolic.h"
 
 /* The program's own malloc stands before libc's: it counts, and fails when asked to. Sanitizers have theirs. */
@@ -142,6 +143,78 @@ Test(memory, every_allocation_may_fail_once_or_for_good)
             }
             cr_expect_gt(n, 8);
         }
+}
+
+/* --- scripts ---------------------------------------------------------------------------------------------------------------- */
+
+/* A loop with `trips` iterations that fills a list; 0: right. */
+static int list_run(lathe_context *context, int64_t trips)
+{
+    float x[] = {1, 2, 3};
+    int64_t n = 3, last = -1;
+    lathe_value outputs[4];
+    const lathe_value inputs[] = {script_floats(x, &n), script_integer(&trips), script_integer(&last)};
+    const int code = lathe_rt_script_api.run_values(context, inputs, 3, outputs, 4);
+    if (code != LATHE_OK)
+        return code;
+    const float *item = outputs[2].tensor.data;
+    const float sum = (float)(trips * (trips - 1) / 2);
+    return outputs[0].count != trips || *(const int64_t *)outputs[1].tensor.data != trips || item[0] != 1 + sum || item[2] != 3 + sum;
+}
+
+Test(memory, runs_of_a_script_that_come_again_take_none)
+{
+    static Scripted model;
+    int error;
+    list_make(&model);
+    lathe_context *context = lathe_rt_open(&model.model, &(lathe_options){.size = sizeof(lathe_options), .threads = 1}, &error);
+    cr_assert_eq(list_run(context, 9), 0);
+    cr_assert_eq(list_run(context, 9), 0);
+    const int64_t before = atomic_load(&allocations);
+    int wrong = 0;
+    for (int run = 0; run < 50; run++)
+        wrong += list_run(context, 9) != 0;
+    cr_expect_leq(atomic_load(&allocations) - before, 50); /* the array of pointers to the inputs */
+    cr_expect_eq(wrong, 0);
+    lathe_rt_close(context);
+}
+
+static int script_everything(const Scripted *model, int threads)
+{
+    int error = 0, wrong = 0;
+    lathe_context *context = lathe_rt_open(&model->model, &(lathe_options){.size = sizeof(lathe_options), .threads = threads}, &error);
+    if (context == NULL)
+        return error != LATHE_E_MEMORY;
+    for (int64_t trips = 1; trips < 12; trips += 5) {
+        const int code = list_run(context, trips);
+        wrong |= code != 0 && code != LATHE_E_MEMORY;
+    }
+    atomic_store(&fail_to, 0);
+    wrong |= list_run(context, 12) != 0;
+    lathe_rt_close(context);
+    return wrong;
+}
+
+Test(memory, every_allocation_of_a_script_may_fail)
+{
+    static Scripted model;
+    list_make(&model);
+    cr_assert_eq(script_everything(&model, 2), 0);
+    for (int good = 0; good < 2; good++) {
+        int64_t n = 1;
+        for (int done = 0; !done; n++) {
+            const int64_t kept = atomic_load(&live), first = atomic_load(&allocations) + n;
+            atomic_store(&fail_to, good ? INT64_MAX : first + 1);
+            atomic_store(&fail_from, first);
+            const int wrong = script_everything(&model, 1 + (int)(n & 1));
+            atomic_store(&fail_to, 0);
+            done = atomic_load(&allocations) < first;
+            cr_assert_eq(wrong, 0, "allocation %d", (int)n);
+            cr_assert_eq(atomic_load(&live), kept, "allocation %d: %d leaked", (int)n, (int)(atomic_load(&live) - kept));
+            cr_assert_null(model.instance);
+        }
+        cr_expect_gt(n, 20);
+    }
 }
 #else
 Test(memory, open_and_close_leave_nothing)
