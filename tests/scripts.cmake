@@ -21,6 +21,8 @@ if(TARGET lathe)
   set_tests_properties(tools/validate PROPERTIES SKIP_RETURN_CODE 77)
   add_test(NAME tools/custom COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/custom.py $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR}/examples/custom)
   add_test(NAME tools/reduce COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/reduce.py $<TARGET_FILE:lathe>)
+  add_test(NAME tools/control COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/control.py $<TARGET_FILE:lathe>
+           ${CMAKE_SOURCE_DIR}/tests/data/onnx/good)
 endif()
 
 # The tests of the onnx package: a third of them that has every operator, and all of them at night.
