@@ -1,7 +1,8 @@
 /* Kernels that read only constants run now, on the interpreter; their results become constants.
  *
  * Only results up to 64 KiB or no larger than what is read are folded, so that a model's weights never grow, and only
- * within a limit of work. A buffer of several pieces is folded when every kernel that writes it can be. */
+ * within a limit of work. A buffer of several pieces is folded when every kernel that writes it can be; each piece is
+ * weighed by itself. */
 #include "ir/interpret.h"
 #include "ir/loops.h"
 #include "ir/procedure.h"
@@ -39,6 +40,17 @@ static bool is_constant(const Folder *folder, Node *buffer)
             map_get(&folder->foldable, buffer) == map_get(&folder->writers, buffer));
 }
 
+/* Bytes that the kernel's one stage writes: of a result in pieces, its piece. */
+static int64_t written_bytes(Ir *ir, const Node *kernel, int64_t whole)
+{
+    const Node *const stage = kernel_stages(kernel)->nodes[0];
+    const int bits = dtype_info[stage_buffer(stage)->type.dtype].bits;
+    int64_t points;
+    if (!const_is_int(axes_points(ir, stage->axes, stage->axis_count), &points) || points > whole)
+        return whole;
+    return (points * bits + 7) / 8 < whole ? (points * bits + 7) / 8 : whole;
+}
+
 static bool can_fold(const Folder *folder, Node *kernel)
 {
     Ir *const ir = folder->ir;
@@ -56,7 +68,7 @@ static bool can_fold(const Folder *folder, Node *kernel)
             return false;
         read_size += bytes;
     }
-    return size <= SMALL || size <= read_size;
+    return size <= SMALL || written_bytes(ir, kernel, size) <= read_size;
 }
 
 static void count(NodeMap *map, Node *target)
