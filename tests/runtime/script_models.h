@@ -43,11 +43,20 @@ static inline void kernel_step(void *const *buffers, const int64_t *dims, int64_
         *error = LATHE_E_INDEX;
 }
 
+/* In units of an element, so that threads share it. */
 static inline void kernel_double(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch, int32_t *error)
 {
-    (void)begin, (void)end, (void)scratch, (void)error;
-    for (int64_t i = 0; i < dims[0]; i++)
+    (void)dims, (void)scratch, (void)error;
+    for (int64_t i = begin; i < end; i++)
         ((float *)buffers[1])[i] = 2 * ((const float *)buffers[0])[i];
+}
+
+/* a plus an integer, in units of an element. */
+static inline void kernel_increase(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch, int32_t *error)
+{
+    (void)dims, (void)scratch, (void)error;
+    for (int64_t i = begin; i < end; i++)
+        ((float *)buffers[2])[i] = ((const float *)buffers[0])[i] + (float)*(const int64_t *)buffers[1];
 }
 
 /* --- models ----------------------------------------------------------------------------------------------------------------- */
@@ -95,6 +104,8 @@ static inline void choice_make(Scripted *model)
 {
     scripted_open(model);
     region_make(&model->regions[0], kernel_double, 1, 1, (const Kind[]){F_N, F_N});
+    model->regions[0].launch.units_value[0] = S_N;
+    model->regions[0].launch.work_value = S_MUCH;
     scripted_step(model, 0, (lathe_step){.kind = LATHE_STEP_IF, .target = 1, .name = "If_0"}, LIST(1), LIST(2));
     scripted_step(model, 1, (lathe_step){.kind = LATHE_STEP_REGION, .name = "Mul_1"}, LIST(0), LIST(3));
     scripted_step(model, 2, (lathe_step){.kind = LATHE_STEP_COPY}, LIST(0), LIST(4));
@@ -104,6 +115,44 @@ static inline void choice_make(Scripted *model)
     scripted_close(model, (const Kind[]){F_N, B_0, F_N}, 3, 1);
     model->bodies[0].binds = script_bind_n;
     model->bodies[0].bind_count = 1;
+}
+
+/* for i in 0 .. trips: x = 2 (x + i) -> x; two regions in turns, each shared by threads */
+static inline void turns_make(Scripted *model)
+{
+    scripted_open(model);
+    region_make(&model->regions[0], kernel_increase, 2, 1, (const Kind[]){F_N, I_0, F_N});
+    region_make(&model->regions[1], kernel_double, 1, 1, (const Kind[]){F_N, F_N});
+    for (int i = 0; i < 2; i++) {
+        model->regions[i].launch.units_value[0] = S_N;
+        model->regions[i].launch.work_value = S_MUCH;
+    }
+    scripted_step(model, 0, (lathe_step){.kind = LATHE_STEP_LOOP, .target = 1, .name = "Loop_0"}, LIST(1, LATHE_NO_SLOT, 0), LIST(6));
+    scripted_step(model, 1, (lathe_step){.kind = LATHE_STEP_REGION, .name = "Add_1"}, LIST(3, 2), LIST(4));
+    scripted_step(model, 1, (lathe_step){.kind = LATHE_STEP_REGION, .target = 1, .name = "Mul_2"}, LIST(4), LIST(5));
+    scripted_body(model, 1, LIST(2, LATHE_NO_SLOT, 3), LIST(LATHE_NO_SLOT, 5));
+    scripted_body(model, 0, LIST(0, 1), LIST(6));
+    scripted_close(model, (const Kind[]){F_N, I_0, F_N}, 2, 2);
+    model->bodies[0].binds = script_bind_n;
+    model->bodies[0].bind_count = 1;
+}
+
+/* Runs it on n elements; 0: right, 1: wrong, or the error. */
+static inline int turns_run(lathe_context *context, int64_t n, int64_t trips)
+{
+    static _Thread_local float x[1000], y[1000];
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)i;
+    const void *inputs[] = {x, &trips};
+    const int code = lathe_rt_script_run(context, inputs, (void *[]){y}, &n);
+    for (int64_t i = 0; i < n && code == LATHE_OK; i++) {
+        float expected = (float)i;
+        for (int64_t t = 0; t < trips; t++)
+            expected = 2 * (expected + (float)t);
+        if (y[i] != expected)
+            return 1;
+    }
+    return code;
 }
 
 /* s = []; for i in 0 .. trips: s = s + [x + 0 + 1 .. + i] (while it is below 100) -> s, its length, its last item, all joined */

@@ -10,8 +10,8 @@
 #include "fixture.h"
 #include "runtime/lathe_script.h"
 
-enum { S_ONE, S_N, S_M, S_N_BYTES, S_M_BYTES, S_EIGHT, S_WORK, S_COUNT };
-static const int64_t script_values[S_COUNT] = {[S_ONE] = 1, [S_EIGHT] = 8, [S_WORK] = 1000};
+enum { S_ONE, S_N, S_M, S_N_BYTES, S_M_BYTES, S_EIGHT, S_WORK, S_MUCH, S_COUNT };
+static const int64_t script_values[S_COUNT] = {[S_ONE] = 1, [S_EIGHT] = 8, [S_WORK] = 1000, [S_MUCH] = 1000000};
 static const uint32_t script_refs[] = {S_N, S_M, S_ONE};
 static const int64_t script_open_dims[] = {-1}, script_one_dims[] = {1};
 

@@ -320,3 +320,17 @@ Test(script, regions_share_a_pool)
     lathe_rt_close(contexts[0]);
     lathe_rt_close(contexts[1]);
 }
+
+Test(script, regions_take_turns_in_a_pool)
+{
+    Scripted model;
+    turns_make(&model);
+    lathe_context *contexts[2] = {open_with(&model.model, (lathe_options){.threads = 4}),
+                                  open_with(&model.model, (lathe_options){.threads = 3})};
+    for (int i = 0; i < 300; i++)
+        cr_assert_eq(turns_run(contexts[i % 2], 1 + i * 7 % 1000, i % 6), LATHE_OK, "run %d: %s", i,
+                     lathe_rt_script_api.error_text(contexts[i % 2]));
+    lathe_rt_close(contexts[0]);
+    lathe_rt_close(contexts[1]);
+    cr_assert_null(model.instance);
+}
