@@ -55,6 +55,26 @@ Test(passes, every_pass_has_a_golden_file)
     arena_close(arena);
 }
 
+/* Each piece of a large result is weighed by itself: together they are no larger than what is read. */
+Test(passes, large_results_in_pieces_of_constants_are_folded)
+{
+    static const char text[] = "graph pieces {\n"
+                               "    input %x : f32[200,120]\n"
+                               "    %a = constant f32[100,120] splat 2 \"a\"\n"
+                               "    %b = constant f32[100,120] splat 3 \"b\"\n"
+                               "    %1 = (Concat %a %b :axis 0)\n"
+                               "    %2 = (Mul %x %1)\n"
+                               "    output %2 \"y\"\n"
+                               "}\n";
+    static const char *const passes[] = {"expand", "lower", "fold"};
+    Compilation compilation = compilation_open("pieces", text, MATH_EXACT);
+    cr_assert_not_null(compilation.graph, "%s", first_error(compilation.ir));
+    const PassOptions options = {.verify = true, .fuel = -1};
+    cr_assert(passes_run_named(&compilation, passes, 3, &options), "%s", first_error(compilation.ir));
+    cr_expect_eq(compilation.module->body->count, 1, "%d kernels are left", compilation.module->body->count);
+    arena_close(compilation.ir->arena);
+}
+
 /* ---- the table ---- */
 
 /* What a pass needs was left by one before it. */
