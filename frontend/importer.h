@@ -228,6 +228,10 @@ void assume_offer(const Control *control, Node *condition, Node *result);
 /* An operator with these inputs could not be made. */
 void assume_want(Importer *importer, Node *const *inputs, int count);
 
+/* ---- flex.c ---- */
+bool is_flex(const Onnx__NodeProto *node);
+ControlImport flex_import;
+
 /* ---- versions.c ---- */
 /* The name that an operator of the default domain has in the newest opset. */
 const char *operator_newest(const char *op);

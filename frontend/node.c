@@ -176,6 +176,8 @@ static bool node_import(Importer *importer, const Context *context, Scope *scope
         if (input_count || output_count != 1)
             return diag_error(importer->diagnostics, EXIT_MALFORMED, where, "a constant has no inputs and one output");
         good = (outputs[0] = constant_import(importer, context, where, node));
+    } else if (is_flex(node)) {
+        good = flex_import(&(Control){importer, context, scope, where, node, inputs, input_count, outputs});
     } else if (is_control(node)) {
         good = control_import(&(Control){importer, context, scope, where, node, inputs, input_count, outputs});
     } else {
