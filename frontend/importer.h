@@ -228,6 +228,10 @@ void assume_offer(const Control *control, Node *condition, Node *result);
 /* An operator with these inputs could not be made. */
 void assume_want(Importer *importer, Node *const *inputs, int count);
 
+/* ---- readable.c ---- */
+/* Sizes that a run tells in types that it cannot read are brought into one that it can; may fill in draft->outputs. */
+bool sizes_settle(Draft *draft);
+
 /* ---- flex.c ---- */
 bool is_flex(const Onnx__NodeProto *node);
 ControlImport flex_import;

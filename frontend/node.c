@@ -107,7 +107,7 @@ static bool operator_import(Importer *importer, const Context *context, const Sc
     if (!attributes_import(importer, context, scope, where, node, draft.attributes, &draft.attribute_count))
         return false;
     importer->ir->where = where;
-    if (!*draft.domain && !draft_raise(&draft))
+    if (!*draft.domain && (!draft_raise(&draft) || (!draft.outputs && !sizes_settle(&draft))))
         return false;
     if (draft.outputs) {
         memcpy(outputs, draft.outputs, (size_t)output_count * sizeof *outputs);

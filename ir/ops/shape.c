@@ -101,6 +101,8 @@ static bool range_length(Infer *infer, Node **length)
         Node *const zero = const_float(ir, value[2]->type.dtype, 0);
         if (!run_check(ir, scalar2(ir, OP_ne, value[2], zero), text))
             return infer_error(infer, "%s", text);
+        for (int i = 0; i < 3; i++)
+            value[i] = cast_make(ir, value[i], DTYPE_F64); /* as NumPy counts */
         Node *const steps = scalar2(ir, OP_div, scalar2(ir, OP_sub, value[1], value[0]), value[2]);
         *length = index_max(ir, cast_make(ir, scalar1(ir, OP_ceil, steps), DTYPE_INDEX), index_const(ir, 0));
         return true;
@@ -128,6 +130,50 @@ bool range_lower(Lower *lower)
     Node *axis, *const zero[1] = {index_const(ir, 0)};
     lower_axes(lower, out->type, &axis);
     Node *const start = lower_at(lower, lower_in(lower, 0), zero), *const delta = lower_at(lower, lower_in(lower, 2), zero);
+    Node *const step = scalar2(ir, OP_mul, cast_make(ir, axis, start->type.dtype), delta);
+    lower_define(lower, out, &axis, 1, scalar2(ir, OP_add, start, step));
+    return true;
+}
+
+/* How many elements a Range of any type has, counted in f64: what a run reads before it fills them (frontend/readable.c). */
+bool range_count_shape(Infer *infer)
+{
+    Node *const one = index_const(infer->ir, 1);
+    infer->types[0] = type_tensor(infer->ir, DTYPE_I64, 1, &one);
+    return true;
+}
+
+bool range_count_lower(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    Node *value[3], *axis, *const zero[1] = {index_const(ir, 0)};
+    for (int i = 0; i < 3; i++)
+        value[i] = cast_make(ir, lower_at(lower, lower_in(lower, i), zero), DTYPE_F64);
+    Node *const steps = scalar1(ir, OP_ceil, scalar2(ir, OP_div, scalar2(ir, OP_sub, value[1], value[0]), value[2]));
+    Node *const most = const_float(ir, DTYPE_F64, (double)((int64_t)1 << 40)), *const none = const_float(ir, DTYPE_F64, 0);
+    lower_axes(lower, lower_out(lower, 0)->type, &axis);
+    Node *const count = scalar2(ir, OP_min, scalar2(ir, OP_max, steps, none), most);
+    lower_define(lower, lower_out(lower, 0), &axis, 1, cast_make(ir, count, DTYPE_I64));
+    return true;
+}
+
+bool range_fill_shape(Infer *infer)
+{
+    int count;
+    Node *const *const length = infer_contents(infer, 2, &count);
+    if (!length)
+        return infer_error(infer, "the length is not known");
+    infer->types[0] = type_tensor(infer->ir, infer_type(infer, 0).dtype, 1, length);
+    return true;
+}
+
+bool range_fill_lower(Lower *lower)
+{
+    Ir *const ir = lower->ir;
+    Node *const out = lower_out(lower, 0);
+    Node *axis, *const zero[1] = {index_const(ir, 0)};
+    lower_axes(lower, out->type, &axis);
+    Node *const start = lower_at(lower, lower_in(lower, 0), zero), *const delta = lower_at(lower, lower_in(lower, 1), zero);
     Node *const step = scalar2(ir, OP_mul, cast_make(ir, axis, start->type.dtype), delta);
     lower_define(lower, out, &axis, 1, scalar2(ir, OP_add, start, step));
     return true;
