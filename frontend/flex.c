@@ -78,8 +78,8 @@ bool flex_import(const Control *control)
     const int64_t type = precision ? precision->i : 0;
     if (!flex_check(ir, q, k, v, type))
         return false;
-    const double factor = scale ? (double)scale->f : flex_scale(ir, q);
-    Node *scores = scale || factor > 0 ? modified(control, "score_mod", flex_scores(ir, q, k, factor, type)) : NULL;
+    const double factor = scale ? (double)scale->f : 0;
+    Node *scores = modified(control, "score_mod", flex_scores(ir, q, k, scale ? &factor : NULL, type));
     Node *probabilities = scores ? modified(control, "prob_mod", flex_probabilities(ir, scores)) : NULL;
     control->outputs[0] = probabilities ? flex_output(ir, probabilities, v) : NULL;
     return control->outputs[0];

@@ -1,5 +1,5 @@
-/* Numbers that sizes are made of, where their type is none that a run can read between two regions (ir/ops/read.c): they
- * are counted in stages and the count is read. */
+/* Numbers that sizes are made of, where their type is none that a run can read between two regions (ir/ops/read.c):
+ * they are counted in stages and the count is read. */
 #include "frontend/importer.h"
 #include "ir/ops/ops.h"
 #include "ir/scalar.h"
@@ -41,10 +41,12 @@ static bool range_settle(Draft *draft)
             return true;
     double value[3];
     Node *count = NULL;
-    if (constant_value(ir, in[0], &value[0]) && constant_value(ir, in[1], &value[1]) && constant_value(ir, in[2], &value[2])) {
+    if (constant_value(ir, in[0], &value[0]) && constant_value(ir, in[1], &value[1]) &&
+        constant_value(ir, in[2], &value[2])) {
         const double length = ceil((value[1] - value[0]) / value[2]);
         if (!(length < 1e15))
-            return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "Range has %g elements", length);
+            return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "Range has %g elements",
+                              length);
         const int64_t known = length > 0 ? (int64_t)length : 0;
         count = constant_ints(ir, &known, 1);
     } else {

@@ -17,6 +17,7 @@ static const struct {
     [FLOATS] = {"floats", "f64, f32, f16, bf16"},
     [INTEGERS] = {"integers", "signed and unsigned, of 2 to 64 bits"},
     [BOOLEAN_ONLY] = {"bool", "bool"},
+    [ANY_FLOAT] = {"all floats", "floats of every width"},
 };
 
 static const struct {

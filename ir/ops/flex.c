@@ -25,19 +25,13 @@ static Dtype precision_type(Dtype dtype, int64_t precision)
     return given == DTYPE_F32 || given == DTYPE_F64 || given == DTYPE_F16 || given == DTYPE_BF16 ? given : DTYPE_NONE;
 }
 
-/* How many heads of queries share one of keys; 0 after a diagnostic. */
-static int64_t sharing(Ir *ir, Node *q, Node *k)
+/* Do heads of queries share those of keys in equal parts? */
+static bool shared_evenly(Ir *ir, Node *queries, Node *keys)
 {
-    int64_t queries, keys;
-    if (q == k)
-        return 1;
-    if (!const_is_int(q, &queries) || !const_is_int(k, &keys))
-        return same_dim(ir, q, k, "unknown numbers of heads of queries and keys");
-    if (keys > 0 && queries % keys == 0)
-        return queries / keys;
-    diag_error(ir->diagnostics, EXIT_MALFORMED, ir->where, "%lld heads of queries are no multiple of %lld heads of keys",
-               (long long)queries, (long long)keys);
-    return 0;
+    Node *const even = scalar2(ir, OP_eq, index_mod(ir, queries, keys), index_const(ir, 0));
+    const char *const text = "FlexAttention: heads of queries must be a multiple of those of keys";
+    return queries == keys || run_check(ir, scalar2(ir, OP_and, scalar2(ir, OP_gt, keys, index_const(ir, 0)), even), text) ||
+           error(ir, "heads of queries must be a multiple of those of keys");
 }
 
 bool flex_check(Ir *ir, Node *q, Node *k, Node *v, int64_t precision)
@@ -55,16 +49,7 @@ bool flex_check(Ir *ir, Node *q, Node *k, Node *v, int64_t precision)
            same_dim(ir, types[1].dims[1], types[2].dims[1], "heads of K and V") &&
            same_dim(ir, types[1].dims[2], types[2].dims[2], "lengths of K and V") &&
            same_dim(ir, types[0].dims[3], types[1].dims[3], "head sizes of Q and K") &&
-           sharing(ir, types[0].dims[1], types[1].dims[1]);
-}
-
-double flex_scale(Ir *ir, const Node *q)
-{
-    int64_t size;
-    if (const_is_int(q->type.dims[3], &size) && size > 0)
-        return 1 / sqrt((double)size);
-    error(ir, "without the attribute scale the head size must be known when the model is compiled");
-    return 0;
+           shared_evenly(ir, types[0].dims[1], types[1].dims[1]);
 }
 
 /* The dims of x from `first` to before `end`, as a list. */
@@ -74,39 +59,42 @@ static Node *dims_of(Ir *ir, Node *x, int64_t first, int64_t end)
     return build(ir, OP_Shape, &x, 1, part, 2);
 }
 
-/* [B, heads, ...] as [B, heads / parts, parts, ...], or back. */
-static Node *heads_split(Ir *ir, Node *x, int64_t heads, int64_t parts)
+/* The lists one after the other. */
+static Node *joined(Ir *ir, Node *const *lists, int count)
 {
-    Node *const list[3] = {dims_of(ir, x, 0, 1), constant_ints(ir, (int64_t[]){heads / parts, parts}, 2), dims_of(ir, x, 2, 4)};
     const Attribute axis = attr_int(ir, "axis", 0);
-    return build2(ir, OP_Reshape, x, build(ir, OP_Concat, list, 3, &axis, 1));
+    return build(ir, OP_Concat, lists, count, &axis, 1);
 }
 
-static Node *heads_join(Ir *ir, Node *x, int64_t heads)
-{
-    Node *const list[3] = {dims_of(ir, x, 0, 1), constant_ints(ir, &heads, 1), dims_of(ir, x, 3, 5)};
-    const Attribute axis = attr_int(ir, "axis", 0);
-    return build2(ir, OP_Reshape, x, build(ir, OP_Concat, list, 3, &axis, 1));
-}
-
-/* a times b by heads; several heads of a share one of b. */
+/* a times b by heads. Where several heads of a share one of b, a is [B, heads of b, its part, ...] for the while. */
 static Node *product(Ir *ir, Node *a, Node *b)
 {
-    const int64_t parts = a && b ? sharing(ir, a->type.dims[1], b->type.dims[1]) : 0;
-    int64_t heads;
-    if (parts < 2 || !const_is_int(a->type.dims[1], &heads))
-        return parts ? build2(ir, OP_MatMul, a, b) : NULL;
-    Node *const split = heads_split(ir, a, heads, parts), *const shared = build_unsqueeze(ir, b, (int64_t[]){2}, 1);
-    Node *const result = build2(ir, OP_MatMul, split, shared);
-    return result ? heads_join(ir, result, heads) : NULL;
+    if (!a || !b || a->type.dims[1] == b->type.dims[1])
+        return build2(ir, OP_MatMul, a, b);
+    Node *const parts = build2(ir, OP_Div, dims_of(ir, a, 1, 2), dims_of(ir, b, 1, 2));
+    Node *const split[4] = {dims_of(ir, a, 0, 1), dims_of(ir, b, 1, 2), parts, dims_of(ir, a, 2, 4)};
+    Node *const shared = build_unsqueeze(ir, b, (int64_t[]){2}, 1);
+    Node *const result = build2(ir, OP_MatMul, build2(ir, OP_Reshape, a, joined(ir, split, 4)), shared);
+    Node *const whole[3] = {dims_of(ir, a, 0, 2), dims_of(ir, a, 2, 3), dims_of(ir, b, 3, 4)};
+    return build2(ir, OP_Reshape, result, joined(ir, whole, 3));
+}
+
+/* The root of the scale in the type of q: 1 / sqrt(head size) is the scale where none is given. */
+static Node *scale_root(Ir *ir, Node *q, const double *scale)
+{
+    int64_t size;
+    if (scale || const_is_int(q->type.dims[3], &size))
+        return constant_scalar(ir, q->type.dtype, (double)sqrtf((float)(scale ? *scale : 1 / sqrt((double)size))));
+    Node *const root = build1(ir, OP_Sqrt, build_cast(ir, dims_of(ir, q, 3, 4), DTYPE_F32));
+    return build_cast(ir, build1(ir, OP_Sqrt, build1(ir, OP_Reciprocal, root)), q->type.dtype);
 }
 
 /* As the function body of the specification: both operands are multiplied by the root of the scale, in their type. */
-Node *flex_scores(Ir *ir, Node *q, Node *k, double scale, int64_t precision)
+Node *flex_scores(Ir *ir, Node *q, Node *k, const double *scale, int64_t precision)
 {
-    const double root = (double)sqrtf((float)scale);
+    Node *const root = scale_root(ir, q, scale);
     Node *const across = build1_with(ir, OP_Transpose, k, attr_ints(ir, "perm", (int64_t[]){0, 1, 3, 2}, 4));
-    Node *const scores = product(ir, build_number(ir, OP_Mul, q, root), build_number(ir, OP_Mul, across, root));
+    Node *const scores = product(ir, build2(ir, OP_Mul, q, root), build2(ir, OP_Mul, across, root));
     return build_cast(ir, scores, precision_type(q->type.dtype, precision));
 }
 
@@ -138,7 +126,7 @@ bool flex_expand(Ir *ir, const Node *node, Node **outputs)
 {
     Node *const q = node->inputs[0];
     const Attribute *const scale = attribute_find(node, "scale");
-    Node *const scores = flex_scores(ir, q, node->inputs[1], scale ? scale->real : flex_scale(ir, q),
+    Node *const scores = flex_scores(ir, q, node->inputs[1], scale ? &scale->real : NULL,
                                      attribute_int(node, "softmax_precision", 0));
     Node *const probabilities = scores ? flex_probabilities(ir, scores) : NULL;
     outputs[0] = probabilities ? flex_output(ir, probabilities, node->inputs[2]) : NULL;

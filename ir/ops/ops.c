@@ -314,6 +314,8 @@ static bool in_set(Dtype dtype, TypeSet set)
         return dtype_is_integer(dtype);
     case BOOLEAN_ONLY:
         return dtype == DTYPE_BOOL;
+    case ANY_FLOAT:
+        return dtype_is_float(dtype);
     }
     return false;
 }
@@ -341,7 +343,7 @@ static const char *rank_story(Ir *ir, const Node *node)
 
 static bool arity_check(Ir *ir, const OpRow *row, Node *const *inputs, int input_count, int output_count)
 {
-    static const char *const set_name[] = {"any type but string", "any type", "a number type", "a float type", "an integer type", "bool"};
+    static const char *const set_name[] = {"any type but string", "any type", "a number type", "a float type", "an integer type", "bool", "a float type of any width"};
     if (input_count < row->input_min || input_count > row->input_max)
         return make_error(ir, row, EXIT_MALFORMED, "%s takes %d%s inputs but has %d", row->name, row->input_min,
                           row->input_max > row->input_min ? " or more" : "", input_count);

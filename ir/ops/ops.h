@@ -22,6 +22,7 @@ typedef enum TypeSet {
     FLOATS,     /* f64 f32 f16 bf16 */
     INTEGERS,
     BOOLEAN_ONLY,
+    ANY_FLOAT, /* FLOATS and those of 8 and 4 bits */
 } TypeSet;
 
 typedef struct AttributeRow {

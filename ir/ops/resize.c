@@ -133,21 +133,34 @@ static Node *clamped(Ir *ir, Node *index, Node *extent)
 /* Elements along an axis that one output takes, as floor + first ... floor + first + count - 1. When antialiased the filter is
  * stretched by 1/scale. */
 typedef struct Taps {
-    int64_t first;
-    int64_t count;
-    double stretch; /* distances are multiplied by it: at most 1 */
+    Node *first, *count; /* indices */
+    Node *stretch;       /* distances are multiplied by it: at most 1; NULL: they are not */
 } Taps;
+
+/* Elements on either side of a position that a filter reaches when it is not stretched. */
+static int64_t reach_of(const Resizer *resizer)
+{
+    return resizer->plan.mode == RESIZE_CUBIC ? 2 : 1;
+}
 
 static Taps taps_of(const Resizer *resizer, const ResizeAxis *axis)
 {
-    const int64_t reach = resizer->plan.mode == RESIZE_CUBIC ? 2 : 1;
-    int64_t up, down, first = 1 - reach;
-    double stretch = 1;
-    if (resizer->plan.antialias && const_is_int(axis->up, &up) && const_is_int(axis->down, &down) && up < down) {
-        stretch = (double)up / (double)down;
-        first = (int64_t)floor((double)-reach / stretch) + 1;
+    Ir *const ir = resizer->ir;
+    const int64_t reach = reach_of(resizer);
+    int64_t up, down;
+    Taps taps = {.first = index_const(ir, 1 - reach)};
+    const bool known = const_is_int(axis->up, &up) && const_is_int(axis->down, &down);
+    if (resizer->plan.antialias && known && up < down) {
+        const double stretch = (double)up / (double)down;
+        taps.first = index_const(ir, (int64_t)floor((double)-reach / stretch) + 1);
+        taps.stretch = constant(resizer, stretch);
+    } else if (resizer->plan.antialias && !known) {
+        Node *const longer = index_max(ir, axis->up, axis->down);
+        taps.first = index_add(ir, index_floordiv(ir, index_mul(ir, index_const(ir, -reach), longer), axis->up), index_const(ir, 1));
+        taps.stretch = scalar2(ir, OP_div, cast_make(ir, axis->up, resizer->compute), cast_make(ir, longer, resizer->compute));
     }
-    return (Taps){first, 2 - 2 * first, stretch};
+    taps.count = index_sub(ir, index_const(ir, 2), index_mul(ir, index_const(ir, 2), taps.first));
+    return taps;
 }
 
 /* ((a + 2) x - (a + 3)) x^2 + 1, for distances up to 1 */
@@ -175,7 +188,7 @@ static Node *weight_at(const Resizer *resizer, const Taps *taps, Node *fraction,
     Ir *const ir = resizer->ir;
     Node *const zero = constant(resizer, 0), *const one = constant(resizer, 1);
     Node *const distance = scalar1(ir, OP_abs, scalar2(ir, OP_sub, cast_make(ir, offset, resizer->compute), fraction));
-    Node *const x = taps->stretch == 1 ? distance : scalar2(ir, OP_mul, distance, constant(resizer, taps->stretch));
+    Node *const x = taps->stretch ? scalar2(ir, OP_mul, distance, taps->stretch) : distance;
     if (resizer->plan.mode == RESIZE_LINEAR)
         return scalar2(ir, OP_max, zero, scalar2(ir, OP_sub, one, x));
     Node *const far = scalar3(ir, OP_select, scalar2(ir, OP_lt, x, constant(resizer, 2)), cubic_far(resizer, x), zero);
@@ -217,15 +230,15 @@ typedef struct TapTable {
 static void table_fill(const Resizer *resizer, const ResizeAxis *axis, const Position *position, TapTable *table)
 {
     Ir *const ir = resizer->ir;
-    const Taps taps = taps_of(resizer, axis);
+    const int64_t reach = reach_of(resizer);
     Node *total = NULL;
-    for (int t = 0; t < taps.count; t++) {
-        Node *const index = index_add(ir, position->floor, index_const(ir, taps.first + t));
+    for (int t = 0; t < 2 * reach; t++) {
+        Node *const index = index_add(ir, position->floor, index_const(ir, 1 - reach + t));
         table->index[t] = clamped(ir, index, axis->in);
         table->weight[t] = weight_inside(resizer, axis, index, weight_known(resizer, t, position->fraction));
         total = total ? scalar2(ir, OP_add, total, table->weight[t]) : table->weight[t];
     }
-    for (int t = 0; t < taps.count && resizer->plan.exclude_outside; t++)
+    for (int t = 0; t < 2 * reach && resizer->plan.exclude_outside; t++)
         table->weight[t] = scalar2(ir, OP_div, table->weight[t], total);
 }
 
@@ -241,8 +254,7 @@ static Node *interpolate(const Resizer *resizer, const TapTable *tables, int k, 
     if (k == resizer->count || k == UNROLLED_AXES)
         return element(resizer, from);
     Node *sum = NULL;
-    const int64_t count = taps_of(resizer, &resizer->plan.axes[resizer->axis[k]]).count;
-    for (int t = 0; t < count; t++) {
+    for (int t = 0; t < 2 * reach_of(resizer); t++) {
         from[resizer->axis[k]] = tables[k].index[t];
         Node *const term = scalar2(ir, OP_mul, tables[k].weight[t], interpolate(resizer, tables, k + 1, from));
         sum = sum ? scalar2(ir, OP_add, sum, term) : term;
@@ -257,14 +269,14 @@ static Node *weights_define(const Resizer *resizer, const ResizeAxis *axis, cons
 {
     Ir *const ir = resizer->ir;
     Lower *const lower = resizer->lower;
-    Node *const dims[2] = {axis->out, index_const(ir, taps->count)};
+    Node *const dims[2] = {axis->out, taps->count};
     Node *const weights = lower_temp(lower, "weights", resizer->compute, 2, dims);
     Node *const o = lower_axis(lower, "o", dims[0]);
     const Position position = position_of(resizer, axis, o);
     Node *axes[2] = {o, lower_axis(lower, "t", dims[1])}, *terms[2];
     Node *const other = lower_axis(lower, "u", dims[1]);
     for (int i = 0; i < 2; i++) {
-        Node *const offset = index_add(ir, i == 0 ? axes[1] : other, index_const(ir, taps->first));
+        Node *const offset = index_add(ir, i == 0 ? axes[1] : other, taps->first);
         terms[i] = weight_inside(resizer, axis, index_add(ir, position.floor, offset), weight_at(resizer, taps, position.fraction, offset));
     }
     Node *value = terms[0];
@@ -284,11 +296,11 @@ static Node *interpolate_fold(const Resizer *resizer, const Position *positions,
         const Taps taps = taps_of(resizer, axis);
         char name[16];
         snprintf(name, sizeof name, "t%d", d);
-        taps_axes[k] = lower_axis(resizer->lower, name, index_const(ir, taps.count));
+        taps_axes[k] = lower_axis(resizer->lower, name, taps.count);
         Node *const weights = weights_define(resizer, axis, &taps);
         Node *const factor = lower_at(resizer->lower, weights, (Node *[]){axes[d], taps_axes[k]});
         weight = weight ? scalar2(ir, OP_mul, weight, factor) : factor;
-        Node *const index = index_add(ir, positions[k].floor, index_add(ir, taps_axes[k], index_const(ir, taps.first)));
+        Node *const index = index_add(ir, positions[k].floor, index_add(ir, taps_axes[k], taps.first));
         from[d] = clamped(ir, index, axis->in);
     }
     return fold_make(ir, FOLD_SUM, 1, taps_axes, resizer->count, scalar2(ir, OP_mul, weight, element(resizer, from)));
@@ -298,7 +310,7 @@ static bool few_taps(const Resizer *resizer)
 {
     int64_t product = 1;
     for (int k = 0; k < resizer->count && product <= UNROLLED_TAPS; k++)
-        product *= taps_of(resizer, &resizer->plan.axes[resizer->axis[k]]).count;
+        product *= 2 * reach_of(resizer);
     return product <= UNROLLED_TAPS && !resizer->plan.antialias;
 }
 
@@ -354,7 +366,9 @@ bool resize_lower(Lower *lower)
             outside = scalar2(ir, OP_or, outside, position->outside);
     }
     Node *const value = sample(&resizer, positions, axes, from);
-    Node *const extrapolation = const_float(ir, value->type.dtype, resizer.plan.extrapolation);
+    Node *const extrapolation = value->type.dtype == DTYPE_BOOL
+                                    ? const_bool(ir, resizer.plan.extrapolation != 0)
+                                    : const_float(ir, value->type.dtype, resizer.plan.extrapolation);
     lower_define(lower, lower_out(lower, 0), axes, x->type.rank, guard_make(ir, scalar1(ir, OP_not, outside), value, extrapolation));
     return true;
 }

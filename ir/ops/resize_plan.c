@@ -276,9 +276,6 @@ static bool axis_finish(const Infer *infer, int d, ResizePlan *plan)
         axis->identity = axis->identity && axis->start == const_float(infer->ir, DTYPE_F64, 0) && axis->end == const_float(infer->ir, DTYPE_F64, 1);
     if (const_is_int(axis->out, &known) && (known < 1 || known > INT32_MAX) && !axis->identity)
         return infer_error(infer, "axis %d of %s would get the extent %lld", d, type_text(infer->ir, infer_type(infer, 0)), (long long)known);
-    if (plan->antialias && !axis->identity && (!const_is_int(axis->up, &known) || !const_is_int(axis->down, &known)))
-        return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
-                          "Resize with antialias needs scales that are known at compile time");
     return true;
 }
 

@@ -331,8 +331,10 @@ bool col2im_lower(Lower *lower)
         row = index_add(ir, index_mul(ir, row, window.kernel[d]), taps[d]);
         column = index_add(ir, index_mul(ir, column, window.out[d]), place);
     }
-    Node *const zero = const_int(ir, dtype_compute(x->type.dtype), 0);
+    const Dtype compute = dtype_compute(x->type.dtype);
+    Node *const zero = compute == DTYPE_BOOL ? const_bool(ir, false) : const_int(ir, compute, 0);
     Node *const element = guard_make(ir, inside, lower_at(lower, x, (Node *[]){axes[0], row, column}), zero);
-    lower_define(lower, out, axes, out->type.rank, fold_make(ir, FOLD_SUM, 1, taps, window.rank, element));
+    const FoldKind kind = compute == DTYPE_BOOL ? FOLD_OR : FOLD_SUM;
+    lower_define(lower, out, axes, out->type.rank, fold_make(ir, kind, 1, taps, window.rank, element));
     return true;
 }

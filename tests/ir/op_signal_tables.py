@@ -172,4 +172,28 @@ deform("mask-and-bias", (2, 2, 6, 5), (2, 2, 3, 2), mask=True, bias=True, pads=(
 deform("groups", (1, 4, 5, 6), (6, 2, 2, 2), group=2, offset_group=2, mask=True, strides=(2, 1))
 deform("far", (1, 1, 7, 7), (1, 1, 3, 3), dilations=(2, 1), reach=9.0)
 
+# ---- Resize with a filter as wide as the run's scale asks for ----
+for mode in ["linear", "cubic"]:
+    case(f"resize-antialias-scales-{mode}", "Resize", real(1, 1, 7, 9), None, np.array([1, 1, 0.6, 0.4], np.float32), mode=mode, antialias=1, tolerance=2e-5)
+    case(f"resize-antialias-sizes-{mode}", "Resize", real(1, 2, 8, 5), None, None, ints(1, 2, 3, 7), mode=mode, antialias=1, exclude_outside=1, tolerance=2e-5)
+case("resize-bool", "Resize", np.array([[True, False, True]]), None, K([1, 2], np.float32), mode="nearest", coordinate_transformation_mode="asymmetric",
+     nearest_mode="floor", expected=[np.array([[True, True, False, False, True, True]])])
+case("col2im-bool", "Col2Im", np.array([[[True, False], [False, False]]]), K([1, 3], np.int64), K([1, 2], np.int64),
+     expected=[np.array([[[[True, False, False]]]])])
+
+
+# ---- FlexAttention: its definition ----
+def flex(name, q, k, v, **attributes):
+    scale = attributes.get("scale", 1 / np.sqrt(q.shape[-1]))
+    share = q.shape[1] // k.shape[1]
+    scores = np.einsum("bhle,bhse->bhls", q.astype(np.float64), np.repeat(k, share, 1)) * scale
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    y = np.einsum("bhls,bhse->bhle", weights / weights.sum(-1, keepdims=True), np.repeat(v, share, 1))
+    case("flex-" + name, "ai_onnx_preview_FlexAttention", q, k, v, expected=[y.astype(q.dtype)], tolerance=1e-5, **attributes)
+
+
+flex("plain", real(2, 3, 4, 8), real(2, 3, 5, 8), real(2, 3, 5, 6))
+flex("shared", real(1, 4, 3, 4), real(1, 2, 6, 4), real(1, 2, 6, 4), scale=0.5)
+flex("f64", real(1, 2, 3, 4, dtype=np.float64), real(1, 2, 3, 4, dtype=np.float64), real(1, 2, 3, 4, dtype=np.float64))
+
 write(__file__)
