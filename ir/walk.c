@@ -120,6 +120,20 @@ bool node_depends(Ir *ir, Node *node, const Node *leaf)
     return found;
 }
 
+/* Does an extent differ from point to point: does it depend on other axes or on what memory holds? */
+static bool is_ragged(Ir *ir, Node *extent)
+{
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
+    int count;
+    Node **const nodes = nodes_in_scratch(ir, &extent, 1, &count);
+    bool found = false;
+    for (int i = 0; i < count && !found; i++)
+        found = nodes[i]->op == OP_axis || nodes[i]->op == OP_at;
+    arena_reset(scratch, mark);
+    return found;
+}
+
 static Node *rebuild(Ir *ir, Node *node, const NodeMap *map)
 {
     Node *small[8];
@@ -134,8 +148,10 @@ static Node *rebuild(Ir *ir, Node *node, const NodeMap *map)
         axes[i] = map_get(map, node->axes[i]);
         changed = changed || axes[i] != node->axes[i];
     }
+    if (changed && node->op == OP_axis && is_ragged(ir, node->inputs[0]))
+        return axis_make(ir, node->payload.name, inputs[0]); /* of a reduction, which is rebuilt with it */
     if (!changed || node->op == OP_axis)
-        return node; /* an axis keeps its identity: whoever changes an extent makes a new axis and replaces it */
+        return node; /* else an axis keeps its identity: whoever changes an extent makes a new axis and replaces it */
     if (node->op == OP_cast)
         return cast_make(ir, inputs[0], node->type.dtype);
     if (node->op == OP_bitcast)

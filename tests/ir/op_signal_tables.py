@@ -132,6 +132,11 @@ for mode in ["avg", "max"]:
                  sampling_ratio=ratio, output_height=2, output_width=3, spatial_scale=0.75)
 case("roi-align-one-value", "RoiAlign", real(1, 1, 6, 7), BOXES, ints(0, 0, 0, 0))
 case("roi-align-f64", "RoiAlign", real(1, 2, 6, 7, dtype=np.float64), BOXES.astype(np.float64), ints(0, 0, 0, 0), output_height=2)
+# Reductions of ragged extents move into what reads them: as they did wrong once.
+case("roi-align-alone", "RoiAlign", IMAGES, BOXES, PLACES, output_height=2, output_width=2)
+ALONE = cases[-1]
+cases.append(("tanh-of-roi-align", "(Tanh " + ALONE[1] + ")", ALONE[2], [np.tanh(ALONE[3][0])], None))
+cases.append(("transpose-of-roi-align", "(Transpose " + ALONE[1] + " :perm [2 0 3 1])", ALONE[2], [ALONE[3][0].transpose(2, 0, 3, 1)], None))
 # A region far larger than the image: 6 x 6 of its points count (as far as a pixel outside), all others are 0.
 case("roi-align-huge", "RoiAlign", np.full((1, 1, 4, 4), 1e12, np.float32), np.array([[-1e6, -1e6, 1e6, 1e6]], np.float32), ints(0), sampling_ratio=0,
      expected=[np.full((1, 1, 1, 1), 9, np.float32)])
