@@ -56,6 +56,42 @@ static Node *clamped(Ir *ir, Node *value, Node *low, Node *high)
     return scalar2(ir, OP_min, scalar2(ir, OP_max, value, low), high);
 }
 
+/* Channels innermost: what is found out about a region and a bin is then done once for many of them. */
+
+/* The image as [N, H, W, C]. */
+static Node *pixels_define(Lower *lower)
+{
+    Node *const x = lower_in(lower, 0), *const *const d = x->type.dims;
+    Node *const dims[4] = {d[0], d[2], d[3], d[1]}, *axes[4];
+    Node *const pixels = lower_temp(lower, "pixels", x->type.dtype, 4, dims);
+    lower_axes(lower, pixels->type, axes);
+    lower_define(lower, pixels, axes, 4, at_make(lower->ir, x, (Node *[]){axes[0], axes[3], axes[1], axes[2]}));
+    return pixels;
+}
+
+/* Room for the result as [R, height, width, C], and axes over it in the order of the output: r, c, i, j. */
+static Node *pooled_open(Lower *lower, Node **axes)
+{
+    Node *const out = lower_out(lower, 0), *const *const d = out->type.dims;
+    Node *const dims[4] = {d[0], d[2], d[3], d[1]}, *own[4];
+    Node *const pooled = lower_temp(lower, "pooled", out->type.dtype, 4, dims);
+    lower_axes(lower, pooled->type, own);
+    axes[0] = own[0];
+    axes[1] = own[3];
+    axes[2] = own[1];
+    axes[3] = own[2];
+    return pooled;
+}
+
+static void pooled_define(Lower *lower, Node *pooled, Node *const *axes, Node *value)
+{
+    Node *const own[4] = {axes[0], axes[2], axes[3], axes[1]}, *const out = lower_out(lower, 0);
+    lower_define(lower, pooled, own, 4, value);
+    Node *copy[4];
+    lower_axes(lower, out->type, copy);
+    lower_define(lower, out, copy, 4, at_make(lower->ir, pooled, (Node *[]){copy[0], copy[2], copy[3], copy[1]}));
+}
+
 /* ---- RoiAlign ---- */
 
 typedef struct AlignPlan {
@@ -185,16 +221,16 @@ static void grid_make(Lower *lower, const AlignPlan *plan, Node *regions, Node *
 }
 
 /* A point's value: the sum of its four weighted pixels, or the largest of them; 0 outside of the image. */
-static Node *point_value(Lower *lower, const AlignPlan *plan, Node *batch, Node *channel, const Grid *grids)
+static Node *point_value(Lower *lower, const AlignPlan *plan, Node *pixels, Node *batch, Node *channel, const Grid *grids)
 {
     Ir *const ir = lower->ir;
     Node *value = NULL;
     for (int corner = 0; corner < 4; corner++) {
         const bool down = corner & 2, across = corner & 1;
-        Node *const from[4] = {batch, channel, down ? grids[0].high : grids[0].low, across ? grids[1].high : grids[1].low};
+        Node *const from[4] = {batch, down ? grids[0].high : grids[0].low, across ? grids[1].high : grids[1].low, channel};
         Node *const weight = scalar2(ir, OP_mul, down ? grids[0].high_weight : grids[0].low_weight,
                                      across ? grids[1].high_weight : grids[1].low_weight);
-        Node *const term = scalar2(ir, OP_mul, weight, lower_at(lower, lower_in(lower, 0), from));
+        Node *const term = scalar2(ir, OP_mul, weight, lower_at(lower, pixels, from));
         value = value ? scalar2(ir, plan->extreme ? OP_max : OP_add, value, term) : term;
     }
     Node *const inside = scalar2(ir, OP_and, grids[0].inside, grids[1].inside);
@@ -213,14 +249,14 @@ bool roi_align_lower(Lower *lower)
     Node *axes[4];
     if (!align_plan(&infer, &plan))
         return false;
-    Node *const regions = regions_define(lower, &plan);
-    lower_axes(lower, out->type, axes);
+    Node *const regions = regions_define(lower, &plan), *const pixels = pixels_define(lower);
+    Node *const pooled = pooled_open(lower, axes);
     for (int d = 0; d < 2; d++)
         grid_make(lower, &plan, regions, axes, d, &grids[d]);
     Node *const place = cast_make(ir, lower_at(lower, lower_in(lower, 2), &axes[0]), DTYPE_INDEX);
     Node *const batch = bound_make(ir, place, lower_in(lower, 0)->type.dims[0]);
     Node *const points[2] = {grids[0].axis, grids[1].axis}, *const zero = const_float(ir, compute, 0);
-    Node *const point = point_value(lower, &plan, batch, axes[1], grids);
+    Node *const point = point_value(lower, &plan, pixels, batch, axes[1], grids);
     Node *const all = scalar2(ir, OP_mul, grids[0].points, grids[1].points);
     Node *value = fold_make(ir, plan.extreme ? FOLD_MAX : FOLD_SUM, 1, points, 2, point);
     if (plan.extreme) { /* points that were left out are 0; a bin without points is 0 */
@@ -232,7 +268,7 @@ bool roi_align_lower(Lower *lower)
     } else {
         value = scalar2(ir, OP_div, value, scalar2(ir, OP_max, all, const_float(ir, compute, 1)));
     }
-    lower_define(lower, out, axes, 4, value);
+    pooled_define(lower, pooled, axes, value);
     return true;
 }
 
@@ -299,16 +335,16 @@ bool max_roi_pool_lower(Lower *lower)
     Node *axes[4], *points[2], *from[4], *inside[2];
     if (!pooled_size(&infer, size))
         return false;
-    lower_axes(lower, out->type, axes);
+    Node *const pixels = pixels_define(lower), *const pooled = pooled_open(lower, axes);
     for (int d = 0; d < 2; d++)
         pool_axis(lower, axes, size[d], d, &points[d], &from[2 + d], &inside[d]);
     Node *const place = cast_make(ir, real_at(lower, lower_in(lower, 1), axes[0], 0), DTYPE_INDEX);
     from[0] = bound_make(ir, place, x->type.dims[0]);
-    from[1] = axes[1];
+    Node *const at[4] = {from[0], from[2], from[3], axes[1]};
     Node *const in_bin = scalar2(ir, OP_and, inside[0], inside[1]), *const none = const_float(ir, compute, -INFINITY);
-    Node *const pixel = guard_make(ir, in_bin, lower_at(lower, x, from), none);
+    Node *const pixel = guard_make(ir, in_bin, lower_at(lower, pixels, at), none);
     Node *const most = fold_make(ir, FOLD_MAX, 1, points, 2, pixel);
     Node *const empty = scalar2(ir, OP_eq, most, none);
-    lower_define(lower, out, axes, 4, scalar3(ir, OP_select, empty, const_float(ir, compute, 0), most));
+    pooled_define(lower, pooled, axes, scalar3(ir, OP_select, empty, const_float(ir, compute, 0), most));
     return true;
 }
