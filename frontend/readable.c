@@ -77,8 +77,22 @@ static bool depth_settle(Draft *draft)
     return draft->inputs[1];
 }
 
+/* The region of interest of Resize may be of any float type. */
+static bool region_settle(Draft *draft)
+{
+    Ir *ir = draft->importer->ir;
+    if (draft->input_count < 2 || is_omitted(draft->inputs[1]) || !type_is_tensor(draft->inputs[1]->type) ||
+        !dtype_is_float(draft->inputs[1]->type.dtype) || draft->inputs[1]->type.dtype == DTYPE_F32)
+        return true;
+    const Attribute to = attr_int(ir, "to", dtype_info[DTYPE_F32].onnx);
+    draft->inputs[1] = tensor_make(ir, OP_Cast, &draft->inputs[1], 1, 1, &to, 1);
+    return draft->inputs[1];
+}
+
 bool sizes_settle(Draft *draft)
 {
+    if (strcmp(draft->op, "Resize") == 0)
+        return region_settle(draft);
     if (strcmp(draft->op, "Range") == 0)
         return range_settle(draft);
     return strcmp(draft->op, "OneHot") == 0 ? depth_settle(draft) : true;

@@ -61,5 +61,5 @@ Node *build_reshape(Ir *ir, Node *x, const int64_t *dims, int count)
 
 Node *build_reshape_like(Ir *ir, Node *x, Node *like)
 {
-    return build2(ir, OP_Reshape, x, build1(ir, OP_Shape, like));
+    return build2_with(ir, OP_Reshape, x, build1(ir, OP_Shape, like), attr_int(ir, "allowzero", 1));
 }

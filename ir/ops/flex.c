@@ -66,6 +66,12 @@ static Node *joined(Ir *ir, Node *const *lists, int count)
     return build(ir, OP_Concat, lists, count, &axis, 1);
 }
 
+/* With zeros among the dims meant as they stand. */
+static Node *reshaped(Ir *ir, Node *x, Node *dims)
+{
+    return build2_with(ir, OP_Reshape, x, dims, attr_int(ir, "allowzero", 1));
+}
+
 /* a times b by heads. Where several heads of a share one of b, a is [B, heads of b, its part, ...] for the while. */
 static Node *product(Ir *ir, Node *a, Node *b)
 {
@@ -74,9 +80,9 @@ static Node *product(Ir *ir, Node *a, Node *b)
     Node *const parts = build2(ir, OP_Div, dims_of(ir, a, 1, 2), dims_of(ir, b, 1, 2));
     Node *const split[4] = {dims_of(ir, a, 0, 1), dims_of(ir, b, 1, 2), parts, dims_of(ir, a, 2, 4)};
     Node *const shared = build_unsqueeze(ir, b, (int64_t[]){2}, 1);
-    Node *const result = build2(ir, OP_MatMul, build2(ir, OP_Reshape, a, joined(ir, split, 4)), shared);
+    Node *const result = build2(ir, OP_MatMul, reshaped(ir, a, joined(ir, split, 4)), shared);
     Node *const whole[3] = {dims_of(ir, a, 0, 2), dims_of(ir, a, 2, 3), dims_of(ir, b, 3, 4)};
-    return build2(ir, OP_Reshape, result, joined(ir, whole, 3));
+    return reshaped(ir, result, joined(ir, whole, 3));
 }
 
 /* The root of the scale in the type of q: 1 / sqrt(head size) is the scale where none is given. */

@@ -43,10 +43,12 @@ static bool reals_read(const Infer *infer, int i, const char *name, int count, N
     int given;
     if (!count_check(infer, i, name, count))
         return false;
-    Node *const *const contents = infer_elements(infer, i, &given);
+    if (infer_type(infer, i).dtype != DTYPE_F32)
+        return infer_error(infer, "%s of Resize must be f32, not %s", name, type_text(infer->ir, infer_type(infer, i)));
+    Node *const *const contents = infer_read(infer, i, &given);
     if (!contents)
         return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
-                          "%s of Resize must be known at compile time or be a small input of f32", name);
+                          "%s of Resize must be known at compile time or follow from dims and small inputs", name);
     for (int j = 0; j < count; j++)
         values[j] = contents[j];
     return true;
