@@ -79,8 +79,7 @@ static bool whole_on_integers(const Infer *infer, const char *name)
     const double factor = attribute_float(infer->node, name, 1);
     if (!dtype_is_integer(infer_type(infer, 0).dtype) || (factor == trunc(factor) && fabs(factor) < 0x1p31))
         return true;
-    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
-                      "Gemm on %s with %s = %g is not supported, only whole factors are", type_text(infer->ir, infer_type(infer, 0)), name, factor);
+    return refused(infer->ir, REFUSED_GEMM_FRACTION);
 }
 
 bool gemm_shape(Infer *infer)

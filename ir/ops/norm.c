@@ -176,8 +176,7 @@ bool layer_norm_shape(Infer *infer)
     if (!infer_axis(infer, attribute_int(infer->node, "axis", -1), x.rank, false, &axis))
         return false;
     if (dtype != DTYPE_F32 && dtype != DTYPE_F64 && dtype != DTYPE_F16 && dtype != DTYPE_BF16)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "LayerNormalization with stash_type = %lld is not supported",
-                          (long long)stash);
+        return refused(ir, REFUSED_STASH_TYPE);
     for (int i = 1; i < 3; i++) {
         if (!infer_has(infer, i))
             continue;

@@ -3,12 +3,6 @@
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
 
-static bool unsupported(const Infer *infer, const char *what, int64_t value)
-{
-    return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where, "%s with %s = %lld is not supported",
-                      op_name(infer->node->op), what, (long long)value);
-}
-
 /* The type that the first stage is computed in. */
 static Dtype stash_type(const Node *node)
 {
@@ -20,7 +14,7 @@ static bool stash_check(const Infer *infer)
 {
     const Dtype dtype = stash_type(infer->node);
     return dtype == DTYPE_F32 || dtype == DTYPE_F64 || dtype == DTYPE_F16 || dtype == DTYPE_BF16 ||
-           unsupported(infer, "stash_type", attribute_int(infer->node, "stash_type", 1));
+           refused(infer->ir, REFUSED_STASH_TYPE);
 }
 
 /* One value for each channel of x: a list. */

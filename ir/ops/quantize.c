@@ -131,7 +131,7 @@ bool quantize_shape(Infer *infer)
     if (!is_real(precision))
         return unsupported(infer, "precision", dtype_info[precision].name);
     if (!is_real(scale.dtype) && scale.dtype != DTYPE_F8E8M0)
-        return unsupported(infer, "a scale of type", dtype_info[scale.dtype].name);
+        return refused(infer->ir, REFUSED_QUANTIZE_SCALE);
     infer->types[0] = x;
     infer->types[0].dtype = dtype;
     return scale_check(infer);
@@ -183,7 +183,7 @@ bool dequantize_shape(Infer *infer)
     if (!dtype_read(infer, "output_dtype", scale.dtype, &dtype))
         return false;
     if (!is_real(dtype))
-        return unsupported(infer, "the output type", dtype_info[dtype].name);
+        return refused(infer->ir, REFUSED_DEQUANTIZE_SCALE);
     if (infer_has(infer, 2) && infer_type(infer, 2).dtype != x.dtype)
         return infer_error(infer, "the zero point is %s but the input %s, their types must agree",
                            type_text(infer->ir, infer_type(infer, 2)), type_text(infer->ir, x));
