@@ -171,7 +171,9 @@ static void library_text(const Library *library)
                diag_quote(arena, model->inputs[model->symbols[i].input].name, NAME_SHOWN));
     images_text(model);
     printf("launches   %u\n", model->launch_count);
-    if (model->arena_bytes || model->symbol_count == 0)
+    if (model->flags & LATHE_MODEL_SCRIPT)
+        printf("arena      depends on data\n");
+    else if (model->arena_bytes || model->symbol_count == 0)
         printf("arena      %s\n", bytes_text(arena, (int64_t)model->arena_bytes));
     else
         printf("arena      depends on the symbols\n");
