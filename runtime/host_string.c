@@ -29,7 +29,7 @@ static int pair_open(Run *run, const lathe_step *step, Pair *pair)
             const int32_t own = i - (pair->rank - pair->inputs[k]->rank);
             dims[k] = own >= 0 ? pair->inputs[k]->dims[own] : 1;
             pair->pitch[k][i] = dims[k] == 1 ? 0 : pitch[k];
-            pitch[k] *= dims[k];
+            pitch[k] = (int64_t)((uint64_t)pitch[k] * (uint64_t)dims[k]); /* of an empty tensor the rest may be large */
         }
         if (dims[0] != dims[1] && dims[0] != 1 && dims[1] != 1)
             return run_fail(run, step, LATHE_E_SHAPE, "dim %i is %i in one input and %i in the other", (int64_t)i, dims[0], dims[1]);

@@ -58,16 +58,16 @@ static int region_inputs(const RegionCall *call, struct lathe_run *run, const la
         if (value.form != LATHE_TENSOR || dtype != dtype_info[type.dtype].onnx || value.tensor.ndim != type.rank)
             return lathe_rt_step_fail(run, step, LATHE_E_ARGUMENT,
                                       arena_format(arena, "value %d is not there or of another type", i));
-        int64_t count = 1;
+        uint64_t count = 1;
         for (int j = 0; j < type.rank; j++) {
             const int64_t wanted = index_evaluate(type.dims[j], call->values, call->program->symbol_count);
-            count *= wanted;
+            count *= (uint64_t)wanted;
             if (value.tensor.shape[j] != wanted)
                 return lathe_rt_step_fail(run, step, LATHE_E_SHAPE,
                                           arena_format(arena, "value %d: dim %d is %lld but must be %lld", i, j,
                                                        (long long)value.tensor.shape[j], (long long)wanted));
         }
-        call->in[i] = (Memory){value.tensor.data, (uint64_t)(count * dtype_info[type.dtype].bits + 7) / 8};
+        call->in[i] = (Memory){value.tensor.data, (count * (uint64_t)dtype_info[type.dtype].bits + 7) / 8};
     }
     return LATHE_OK;
 }
@@ -77,16 +77,17 @@ static int region_outputs(const RegionCall *call, struct lathe_run *run, const l
     const Module *const module = call->program->module;
     for (int i = 0; i < module->output_count; i++) {
         const Type type = module->outputs[i]->type;
-        int64_t dims[RANK_MAX], count = 1;
+        int64_t dims[RANK_MAX];
+        uint64_t count = 1;
         for (int j = 0; j < type.rank; j++) {
             dims[j] = index_evaluate(type.dims[j], call->values, call->program->symbol_count);
-            count *= dims[j] > 0 ? dims[j] : 0;
+            count *= dims[j] > 0 ? (uint64_t)dims[j] : 0;
         }
         const int code =
             lathe_rt_step_output(run, step, i, dtype_info[type.dtype].onnx, type.rank, dims, &call->out[i].data);
         if (code != LATHE_OK)
             return code;
-        call->out[i].bytes = (uint64_t)(count * dtype_info[type.dtype].bits + 7) / 8;
+        call->out[i].bytes = (count * (uint64_t)dtype_info[type.dtype].bits + 7) / 8;
     }
     return LATHE_OK;
 }
