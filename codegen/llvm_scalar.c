@@ -331,6 +331,19 @@ static LLVMValueRef float_neg(Emitter *emitter, const Operation *operation)
     return LLVMBuildFNeg(emitter->builder, operation->in[0], "");
 }
 
+/* Of f64 on CPUs by a choice: where the result is rounded to f16, LLVM for x86 rounds the sign's operand in one step,
+ * by a function that only its own library has (and of the bits put together it makes the same again). */
+static LLVMValueRef float_copysign(Emitter *emitter, const Operation *operation)
+{
+    if (operation->dtype != DTYPE_F64 || emitter->target->gpu)
+        return intrinsic_of(emitter, "llvm.copysign", operation, 2);
+    LLVMTypeRef const bits = emit_type(emitter, DTYPE_I64, emit_lanes(operation->in[0]));
+    LLVMValueRef const magnitude = intrinsic_of(emitter, "llvm.fabs", operation, 1);
+    LLVMValueRef const signs = LLVMBuildBitCast(emitter->builder, operation->in[1], bits, "");
+    LLVMValueRef const negative = LLVMBuildICmp(emitter->builder, LLVMIntSLT, signs, emit_int(bits, 0), "");
+    return choose(emitter, negative, LLVMBuildFNeg(emitter->builder, magnitude, ""), magnitude);
+}
+
 static LLVMValueRef float_isnan(Emitter *emitter, const Operation *operation)
 {
     return float_compare(emitter, LLVMRealUNO, operation->in[0], operation->in[0]);
@@ -371,7 +384,7 @@ static const Row rows[OP_SCALAR_END - OP_SCALAR_FIRST] = {
     ROW(ceil) = {.float_intrinsic = "llvm.ceil"},
     ROW(trunc) = {.float_intrinsic = "llvm.trunc"},
     ROW(round) = {.float_intrinsic = "llvm.roundeven"},
-    ROW(copysign) = {.float_intrinsic = "llvm.copysign"},
+    ROW(copysign) = {.float_rule = float_copysign},
     ROW(and) = {.integer_opcode = LLVMAnd},
     ROW(or) = {.integer_opcode = LLVMOr},
     ROW(xor) = {.integer_opcode = LLVMXor},

@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Changes when the same kernel would give other machine code: cached objects of older versions are then not found. */
-enum { TRANSLATION_VERSION = 4 };
+enum { TRANSLATION_VERSION = 5 };
 
 /* Values in registers, common values once, loop invariants out: the little that is left to do after our own placement.
  * LLVM's vectorisers and unrollers stay off. (LLVM ends the process where instcombine would need a second round, unless

@@ -14,6 +14,10 @@ if(TARGET lathe)
   add_test(NAME house/operators COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/operators.py $<TARGET_FILE:lathe> ${CMAKE_SOURCE_DIR})
 endif()
 
+if(TARGET lathe)
+  add_test(NAME codegen/halves COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/codegen/halves.py $<TARGET_FILE:lathe>)
+endif()
+
 # Which node is wrong?
 if(TARGET lathe)
   add_test(NAME tools/validate COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/tools/validate.py $<TARGET_FILE:lathe>

@@ -121,6 +121,10 @@ def window_pool(g, name):
     window = windows(g, x, [g.integer(1, 3) for _ in x.shape[2:]])
     if not window:
         return
+    if max(window["dilations"]) > 1 or window.get("ceil_mode"):
+        window["pads"] = [0] * len(window["pads"])  # a window that holds nothing but padding has no defined maximum
+        if any(extent < (k - 1) * d + 1 for extent, k, d in zip(x.shape[2:], window["kernel_shape"], window["dilations"])):
+            return
     if name == "LpPool":
         g.node(name, [x], p=g.integer(1, 3), **window)
     elif name == "AveragePool":
