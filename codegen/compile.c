@@ -280,7 +280,7 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
     Scratch scratch;
     if (!scratch_open(&scratch, arena, output))
         return diag_error(diagnostics, EXIT_IO, NULL, "%s: %s", output, strerror(errno));
-    LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + 2);
+    LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + (size_t)options->object_count + 2);
     const char *path;
     bool good = data_file(program, jobs + 1, &scratch, &path) &&
                 model_object(program, &options->info, weights ? weights_symbol : NULL, FORMAT_OBJECT, &tables);
@@ -292,6 +292,8 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
             inputs[input_count++] = (LinkInput){.data = jobs[i].object.data, .bytes = jobs[i].object.bytes};
     if (good && path)
         inputs[input_count++] = (LinkInput){.path = path};
+    for (int i = 0; i < options->object_count; i++)
+        inputs[input_count++] = (LinkInput){.path = options->objects[i]};
     int export_count;
     const char *const *const exports = model_exports(program, &options->info, &export_count);
     const TargetMachineInfo *const host = program_host(program);

@@ -18,6 +18,8 @@ typedef struct BuildOptions {
     int level_count;
     int workers;
     Cache *cache;           /* may be NULL */
+    const char *const *objects; /* files that are linked too: functions of the user's */
+    int object_count;
     const char *lines_file; /* name of the file that gets `lines_text`; debug information refers to it. NULL: none */
     const char *lines_text; /* the module as print_module gives it */
     void (*progress)(void *context, int done, int total);

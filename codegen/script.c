@@ -24,6 +24,7 @@ typedef struct ScriptWriter {
     int symbol_count;
     const char **hosts; /* functions that are declared */
     int host_count, host_capacity;
+    bool external; /* some step calls a function of the user's */
 } ScriptWriter;
 
 /* ---- symbols ---- */
@@ -184,10 +185,11 @@ static const char *write_attributes(Writer *writer, const Node *node, int *count
 
 /* ---- steps and bodies ---- */
 
-static const char *host_function(ScriptWriter *script, const char *name)
+static const char *host_function(ScriptWriter *script, const char *name, const char *external)
 {
     Arena *const arena = script->writer->program->ir->arena;
-    const char *const function = arena_format(arena, "@lathe_host_%s", name);
+    const char *const function =
+        arena_format(arena, external ? "@lathe_external_%s" : "@lathe_host_%s", external ? external : name);
     for (int i = 0; i < script->host_count; i++)
         if (strcmp(script->hosts[i], function) == 0)
             return function;
@@ -199,7 +201,16 @@ static const char *host_function(ScriptWriter *script, const char *name)
         script->hosts = hosts;
     }
     script->hosts[script->host_count++] = function;
-    text_add(&script->writer->strings, "declare hidden i32 %s(ptr, ptr)\n", function);
+    if (external)
+        text_add(&script->writer->strings,
+                 "%sdeclare i32 @%s(ptr, i32, ptr, i32, ptr)\n"
+                 "define internal i32 %s(ptr %%run, ptr %%step) {\n"
+                 "  %%code = call i32 @lathe_rt_external(ptr %%run, ptr %%step, ptr @%s)\n  ret i32 %%code\n}\n",
+                 script->external ? "" : "declare hidden i32 @lathe_rt_external(ptr, ptr, ptr)\n", external, function,
+                 external);
+    else
+        text_add(&script->writer->strings, "declare hidden i32 %s(ptr, ptr)\n", function);
+    script->external = script->external || external;
     return function;
 }
 
@@ -219,10 +230,14 @@ static const char *step_text(ScriptWriter *script, const Step *step)
     int binds = step->bind_count, attributes;
     const char *const bind_name = write_binds(script, step->binds, &binds);
     const char *const attribute_name = write_attributes(writer, step->node, &attributes);
+    const char *const symbol = step->node && step->node->op == OP_lathe_External
+                                   ? attribute_string(step->node, "symbol", NULL)
+                                   : NULL; /* a function of the user's */
     return arena_format(writer->program->ir->arena,
                         "%%step { i32 %d, i32 %d, ptr %s, ptr %s, ptr %s, i32 %d, i32 %d, i32 %d, i32 %d, ptr %s, ptr "
                         "%s, ptr %s, i32 %d, ptr %s }",
-                        kinds[step->kind], step->target, step->host ? host_function(script, step->host) : "null",
+                        kinds[step->kind], step->target,
+                        step->host ? host_function(script, step->host, symbol) : "null",
                         writer_ints(writer, step->inputs, step->input_count),
                         writer_ints(writer, step->outputs, step->output_count), step->input_count, step->output_count,
                         binds, attributes, bind_name, attribute_name, writer_ints(writer, step->ends, step->end_count),

@@ -40,7 +40,7 @@ static bool attribute_form(Parser *parser, Cursor *cursor, CustomOperator *custo
     return true;
 }
 
-static const char *const statements[] = {"input", "attribute", "let", "output", "temp", "stage"};
+static const char *const statements[] = {"input", "attribute", "let", "output", "temp", "stage", "external"};
 
 bool custom_statement_is(const Sexpr *item)
 {
@@ -73,13 +73,35 @@ static void statement_pass(Cursor *cursor, const Sexpr *word)
         cursor->at += 3;
 }
 
+/* external SYMBOL, and perhaps the object file that has it, beside the file of definitions. */
+static bool external_form(Parser *parser, Cursor *cursor, CustomOperator *custom)
+{
+    const Sexpr *const symbol = cursor_want(parser, cursor, SEXPR_ATOM, "the name of a C function");
+    if (!symbol)
+        return false;
+    for (const char *at = symbol->text; *at; at++)
+        if (!(*at == '_' || (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+              (at > symbol->text && *at >= '0' && *at <= '9')))
+            return FAIL(parser, symbol, "the name of a C function is expected here");
+    const Sexpr *const object = cursor_kind(cursor, SEXPR_STRING);
+    const char *const slash = strrchr(custom->file, '/');
+    custom->external = name_intern(parser->ir->arena, symbol->text);
+    custom->stages = true;
+    if (object)
+        custom->object =
+            *object->text == '/' || !slash
+                ? object->text
+                : arena_format(parser->ir->arena, "%.*s/%s", (int)(slash - custom->file), custom->file, object->text);
+    return true;
+}
+
 static bool operator_form(Parser *parser, CustomOperator *custom)
 {
     Cursor cursor = {custom->block, 0};
     while (cursor_more(&cursor)) {
         const Sexpr *const at = cursor_peek(&cursor);
         if (!custom_statement_is(at))
-            return FAIL(parser, at, "input, attribute, let, output, temp or stage is expected here");
+            return FAIL(parser, at, "input, attribute, let, output, temp, stage or external is expected here");
         cursor.at++;
         custom->input_count += sexpr_is(at, "input");
         custom->output_count += sexpr_is(at, "output");
@@ -88,7 +110,9 @@ static bool operator_form(Parser *parser, CustomOperator *custom)
             return false;
         if (custom->stages && sexpr_is(at, "let"))
             return FAIL(parser, at, "let belongs to expansions, and this operator has stages");
-        if (!sexpr_is(at, "attribute"))
+        if (sexpr_is(at, "external") && !external_form(parser, &cursor, custom))
+            return false;
+        if (!sexpr_is(at, "attribute") && !sexpr_is(at, "external"))
             statement_pass(&cursor, at);
     }
     if (custom->output_count < 1 || custom->output_count > CUSTOM_OUTPUTS || custom->input_count > CUSTOM_INPUTS)
@@ -136,6 +160,15 @@ bool customs_read(Ir *ir, const char *file, const char *text, size_t length, Cus
     }
     ir->where = where;
     return good;
+}
+
+const char *customs_object(const Customs *customs, int number)
+{
+    const CustomOperator *custom = customs->first;
+    for (; custom; custom = custom->next)
+        if (custom->object && number-- == 0)
+            return custom->object;
+    return NULL;
 }
 
 const CustomOperator *custom_find(const Customs *customs, const char *domain, const char *name)
@@ -187,7 +220,8 @@ bool custom_make(Ir *ir, const CustomOperator *custom, Node *const *inputs, int 
     if (!attributes_complete(ir, custom, attributes, attribute_count, all))
         return false;
     if (custom->stages) {
-        Node *const node = custom_stages_make(ir, custom, inputs, input_count, all);
+        Node *const node = custom->external ? custom_external_make(ir, custom, inputs, input_count, all)
+                                            : custom_stages_make(ir, custom, inputs, input_count, all);
         for (int i = 0; i < output_count && node; i++)
             outputs[i] = node_result(node, i);
         return node;

@@ -29,6 +29,9 @@ typedef struct Customs {
 /* Reads the text of a file, which must outlive the Ir, and adds its operators; false after a diagnostic with file and
  * line. */
 bool customs_read(Ir *ir, const char *file, const char *text, size_t length, Customs *customs);
+/* The object files that the definitions name for their functions, one after the other from 0 on; NULL behind the last.
+ */
+const char *customs_object(const Customs *customs, int number);
 /* NULL: there is none. `customs` may be NULL. */
 const CustomOperator *custom_find(const Customs *customs, const char *domain, const char *name);
 /* The operator over these inputs (OP_omitted where absent); writes output_count nodes. False after a diagnostic. */

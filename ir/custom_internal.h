@@ -15,7 +15,9 @@ struct CustomOperator {
     int number;         /* of the operator in its file */
     const Sexpr *place; /* the word operator */
     const Sexpr *block;
-    bool stages;
+    bool stages;        /* inputs and outputs have types: stages, or an external function */
+    Name external;      /* symbol of a function of the user's, or NULL */
+    const char *object; /* file that has it, or NULL */
     int input_count, output_count, attribute_count;
     Attribute attributes[CUSTOM_ATTRIBUTES]; /* defaults; kind as declared */
     bool required[CUSTOM_ATTRIBUTES];
@@ -55,8 +57,19 @@ bool use_result_type(Use *use, Cursor *cursor, Type *type);
 bool use_expand(Use *use);
 
 /* ---- custom_stages.c ---- */
+/* The definition that a node of it carries, over the node's inputs; NULL after a diagnostic. */
+Use *custom_use_of(Ir *ir, const Node *node);
+/* Binds inputs and gives the types of the results. */
+bool custom_types(Use *use, Type *types);
+/* What such a node carries: text, file, number, values; four of them. */
+void custom_attributes(Ir *ir, const CustomOperator *custom, const Attribute *attributes, Attribute all[4]);
 /* The operator lathe_Stages of this definition; NULL after a diagnostic. */
 Node *custom_stages_make(Ir *ir, const CustomOperator *custom, Node *const *inputs, int input_count,
                          const Attribute *attributes);
+
+/* ---- custom_external.c ---- */
+/* The step lathe_External of this definition; NULL after a diagnostic. */
+Node *custom_external_make(Ir *ir, const CustomOperator *custom, Node *const *inputs, int input_count,
+                           const Attribute *attributes);
 
 #endif

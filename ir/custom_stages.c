@@ -9,23 +9,27 @@
 
 #include <string.h>
 
-/* Text, file and number of the definition, and its attributes in the order of their declarations. */
-static Node *stages_node(Ir *ir, const CustomOperator *custom, Node *const *inputs, int input_count,
-                         const Attribute *attributes)
+void custom_attributes(Ir *ir, const CustomOperator *custom, const Attribute *attributes, Attribute all[4])
 {
     double *const values = NEW_ARRAY(ir->arena, double, CUSTOM_ATTRIBUTES);
     for (int i = 0; i < custom->attribute_count; i++)
         values[i] = attributes[i].kind == ATTRIBUTE_INT ? (double)attributes[i].integer : attributes[i].real;
-    Attribute text = attr_string(ir, "text", "");
-    text.string = name_intern_bytes(ir->arena, custom->text, custom->length);
-    text.count = (int)custom->length;
-    const Attribute all[] = {text,
-                             attr_string(ir, "file", custom->file),
-                             attr_int(ir, "number", custom->number),
-                             {.name = name_intern(ir->arena, "values"),
-                              .kind = ATTRIBUTE_FLOATS,
-                              .count = custom->attribute_count,
-                              .reals = values}};
+    all[0] = attr_string(ir, "text", "");
+    all[0].string = name_intern_bytes(ir->arena, custom->text, custom->length);
+    all[0].count = (int)custom->length;
+    all[1] = attr_string(ir, "file", custom->file);
+    all[2] = attr_int(ir, "number", custom->number);
+    all[3] = (Attribute){.name = name_intern(ir->arena, "values"),
+                         .kind = ATTRIBUTE_FLOATS,
+                         .count = custom->attribute_count,
+                         .reals = values};
+}
+
+static Node *stages_node(Ir *ir, const CustomOperator *custom, Node *const *inputs, int input_count,
+                         const Attribute *attributes)
+{
+    Attribute all[4];
+    custom_attributes(ir, custom, attributes, all);
     return tensor_make(ir, OP_lathe_Stages, inputs, input_count, custom->output_count, all, 4);
 }
 
@@ -43,7 +47,7 @@ static const CustomOperator *stages_definition(Ir *ir, const Node *node)
     return custom;
 }
 
-static Use *stages_use(Ir *ir, const Node *node)
+Use *custom_use_of(Ir *ir, const Node *node)
 {
     const CustomOperator *const custom = stages_definition(ir, node);
     const Attribute *const values = attribute_find(node, "values");
@@ -55,8 +59,7 @@ static Use *stages_use(Ir *ir, const Node *node)
     return use_open(ir, custom, node->inputs, (int)node->input_count, attributes, custom->attribute_count);
 }
 
-/* Binds inputs and gives the types of the results. */
-static bool stages_types(Use *use, Type *types)
+bool custom_types(Use *use, Type *types)
 {
     Cursor cursor = {use->custom->block, 0};
     bool good = true;
@@ -77,13 +80,13 @@ static bool stages_types(Use *use, Type *types)
 bool stages_shape(Infer *infer)
 {
     const Where *const where = infer->ir->where;
-    Use *const use = stages_use(infer->ir, infer->node);
+    Use *const use = custom_use_of(infer->ir, infer->node);
     Type types[CUSTOM_OUTPUTS];
     if (!use || use->custom->output_count != infer->output_count)
         return use ? infer_error(infer, "the definition has %d outputs, not %d", use->custom->output_count,
                                  infer->output_count)
                    : false;
-    if (!stages_types(use, types))
+    if (!custom_types(use, types))
         return false;
     memcpy(infer->types, types, (size_t)infer->output_count * sizeof *types);
     infer->ir->where = where;
@@ -193,9 +196,9 @@ bool stages_lower(Lower *lower)
 {
     Ir *const ir = lower->ir;
     const Where *const where = ir->where;
-    Use *const use = stages_use(ir, lower->node);
+    Use *const use = custom_use_of(ir, lower->node);
     Type types[CUSTOM_OUTPUTS];
-    bool good = use && stages_types(use, types);
+    bool good = use && custom_types(use, types);
     if (!good)
         return false;
     names_enter(use->parser.environment.names); /* the names are buffers now */

@@ -80,6 +80,9 @@ typedef struct lathe_slot {
     const int64_t *dims;
 } lathe_slot;
 
+/* A function of the user's own: fills the outputs' elements, answers 0, or another number for an error. values: of the operator's attributes. */
+typedef int lathe_external(const lathe_tensor *inputs, int input_count, const lathe_tensor *outputs, int output_count, const double *values);
+
 /* What walks scripts (runtime/script.c). Models without one do not carry it. */
 typedef struct lathe_walker lathe_walker;
 extern const lathe_walker lathe_rt_walker;

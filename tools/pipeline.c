@@ -107,6 +107,14 @@ static bool read_customs(Pipeline *pipeline)
         if (!customs_read(pipeline->ir, path, text, size, &pipeline->customs))
             return false;
     }
+    int count = 0;
+    while (customs_object(&pipeline->customs, count))
+        count++;
+    const char **const objects = NEW_ARRAY(pipeline->arena, const char *, (size_t)count + 1);
+    for (int i = 0; i < count; i++)
+        objects[i] = customs_object(&pipeline->customs, i);
+    pipeline->build.objects = objects;
+    pipeline->build.object_count = count;
     return true;
 }
 

@@ -68,6 +68,49 @@ with tempfile.TemporaryDirectory() as folder:
         for options in ([], ["-O0"], ["--backend", "interpreter"]):
             got = run(work, model, "--custom", custom, *options, inputs=[((rows, 40), x)])
             assert near(got[0], y) and near(got[1], mean), (rows, options)
+    # A function in C, linked with an archive by its user, and named as an object file for a shared library.
+    sorted_model = work / "sorted" / "model.onnx"
+    sorted_model.parent.mkdir()
+    sorted_model.write_bytes(onnxfile.model(
+        [onnxfile.node("Swoosh", ["x"], ["s"], domain="com.example", alpha=2.0), onnxfile.node("SortedRows", ["s"], ["t"], domain="com.example", descending=1),
+         onnxfile.node("Neg", ["t"], ["y"])], [onnxfile.value("x", ("N", 7))], [onnxfile.value("y", ("N", 7))], domains=("com.example",)))
+    archive = sorted_model.parent / "model.a"
+    subprocess.run([lathe, "compile", str(sorted_model), "--custom", custom, "-o", str(archive)], check=True, capture_output=True)
+    where = ["-I", str(sorted_model.parent), "-c", str(example / "sorted.c"), "-o", str(sorted_model.parent / "sorted.o")]
+    subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fPIC", *where], check=True)
+    own = sorted_model.parent / "own.custom"
+    own.write_text((example / "operators.custom").read_text().replace("external sorted_rows\n", 'external sorted_rows "sorted.o"\n'))
+
+    def swoosh(v):
+        return v / (1 + math.exp(-2 * v))
+    x = [draw.uniform(-4, 4) for _ in range(3 * 7)]
+    y = [-v for i in range(3) for v in sorted(map(swoosh, x[7 * i:7 * i + 7]), reverse=True)]
+    assert near(run(work, sorted_model, "--custom", str(own), inputs=[((3, 7), x)])[0], y)
+    main = sorted_model.parent / "main.c"
+    main.write_text("""#include "model.h"
+#include <stdio.h>
+int main(void)
+{
+    float x[7] = {3, 1, 2, 5, 4, 7, 6}, y[7];
+    int error = 0;
+    lathe_context *context = model_open(NULL, &error);
+    const model_dims dims = {.N = 1};
+    if (!context || model_run(context, &dims, x, y))
+        return 1;
+    for (int i = 0; i < 7; i++)
+        printf("%.9g ", (double)y[i]);
+    model_close(context);
+    return 0;
+}
+""")
+    program = sorted_model.parent / "main"
+    subprocess.run(["cc", "-std=c11", str(main), str(archive), str(sorted_model.parent / "sorted.o"), "-o", str(program), "-lm", "-lpthread"], check=True)
+    printed = [float(v) for v in subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout.split()]
+    assert near(printed, [-swoosh(v) for v in (7, 6, 5, 4, 3, 2, 1)]), printed
+    ran = subprocess.run([lathe, "compile", str(sorted_model), "--custom", custom, "-o", str(work / "x.so")], capture_output=True, text=True)
+    assert ran.returncode == 6 and "sorted_rows" in ran.stderr, ran
+    ran = subprocess.run([lathe, "compile", str(sorted_model), "--custom", custom, "--dim", "N=1", "--target", "cortex-m4f", "-o", str(work / "x.a")], capture_output=True, text=True)
+    assert ran.returncode == 3 and "SortedRows" in ran.stderr, ran
     # A microcontroller, and the rule for make.
     subprocess.run([lathe, "compile", str(model), "--custom", custom, "--dim", "N=2", "--target", "cortex-m4f", "-o", str(work / "model.a")], check=True, capture_output=True)
     deps = subprocess.run([lathe, "compile", str(model), "--custom", custom, "--print-deps", "-o", str(work / "m.so")], check=True, capture_output=True, text=True).stdout
@@ -103,5 +146,6 @@ with tempfile.TemporaryDirectory() as folder:
     refused(work, head + stage + "(at %x %i %j)\n}", onnxfile.node("Wrong", ["x"], ["y"], domain="d", beta=1.0), "no attribute 'beta'")
     refused(work, head + " attribute beta float\n" + stage + "(at %x %i %j)\n}", node, "no attribute 'beta'")
     refused(work, head + " attribute beta 1.0\n" + stage + "(at %x %i %j)\n}", onnxfile.node("Wrong", ["x"], ["y"], domain="d", beta=1), "wrong type")
+    refused(work, head + " external 1x\n}", node, "name of a C function", line=4)
     refused(work, head + stage + "(at %x %i %j)\n}", onnxfile.node("Wrong", ["x", "x"], ["y"], domain="d"), "1 inputs")
 print("operators of the user's own: as they are defined")
