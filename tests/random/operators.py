@@ -34,7 +34,7 @@ NOT_DRAWN = {
     "SequenceEmpty": "no tensor", "SequenceErase": "no tensor", "SequenceInsert": "no tensor", "SequenceLength": "no tensor", "SplitToSequence": "no tensor",
     "ConcatFromSequence": "no tensor", "StringConcat": "strings", "StringNormalizer": "strings", "StringSplit": "strings", "RegexFullMatch": "strings",
     "TfIdfVectorizer": "a table of n-grams; tests of its own", "ImageDecoder": "refused",
-    "SimplifiedLayerNormalization": "not of the standard", "LinearAttention": "its inputs hang together; tests of its own", "CausalConvWithState": "tests of its own",
+    "SimplifiedLayerNormalization": "not of the standard", "ParametricSoftplus": "not of the standard", "Scale": "not of the standard", "ScaledTanh": "not of the standard", "LinearAttention": "its inputs hang together; tests of its own", "CausalConvWithState": "tests of its own",
 }
 
 
