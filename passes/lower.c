@@ -89,11 +89,13 @@ static void copy_outputs(Lowerer *lowerer)
     }
 }
 
-static void name_kernels(Ir *ir, Block *body)
+/* "MatMul_3", in the fifth region of a script "MatMul_4_3". */
+static void name_kernels(Ir *ir, const Compilation *compilation, Block *body)
 {
+    const char *const region = compilation->region ? arena_format(ir->arena, "_%d", compilation->region_number) : "";
     for (int i = 0; i < body->count; i++) {
         Kernel *const kernel = body->nodes[i]->payload.kernel;
-        kernel->name = name_intern(ir->arena, arena_format(ir->arena, "%s_%d", kernel->name, i));
+        kernel->name = name_intern(ir->arena, arena_format(ir->arena, "%s%s_%d", kernel->name, region, i));
     }
 }
 
@@ -140,7 +142,7 @@ bool pass_lower(PassContext *context)
         if (op_is_tensor(order[i]->op) && !lower_one(&lowerer, order[i]))
             return false;
     copy_outputs(&lowerer);
-    name_kernels(ir, module->body);
+    name_kernels(ir, compilation, module->body);
     ir->where = NULL;
     compilation->module = module;
     return true;

@@ -345,7 +345,17 @@ static void step_reads(const Body *body, const Step *step, int number, int *last
         }
 }
 
-/* Slots that the body itself fills end with the last step that reads them, or the one that makes them. */
+static void add_end(Step *steps, int slot, const int *last, int *first, int *next)
+{
+    if (slot < 0 || last[slot] < 0)
+        return;
+    next[slot] = first[last[slot]];
+    first[last[slot]] = slot;
+    steps[last[slot]].end_count++;
+}
+
+/* Slots that the body itself fills, or a loop fills for it, end with the last step that reads them, or the one that
+ * makes them. The model's inputs are the caller's. */
 static void write_ends(const Body *body, Step *steps, int count, int *last)
 {
     const Cut *const cut = body->cut;
@@ -360,16 +370,12 @@ static void write_ends(const Body *body, Step *steps, int count, int *last)
                 last[steps[i].outputs[j]] = i;
     }
     for (int i = 0; i < body->graph->output_count; i++)
-        last[slot_or_none(body, body->graph->outputs[i])] = -1;
+        last[slot_or_none(body, body->graph->outputs[i])] = -1; /* which always has one */
     for (int i = 0; i < count; i++)
-        for (int j = 0; j < steps[i].output_count; j++) {
-            const int slot = steps[i].outputs[j];
-            if (slot < 0 || last[slot] < 0 || (steps[i].node && steps[i].node->op == OP_constant))
-                continue;
-            next[slot] = first[last[slot]];
-            first[last[slot]] = slot;
-            steps[last[slot]].end_count++;
-        }
+        for (int j = 0; j < steps[i].output_count && !(steps[i].node && steps[i].node->op == OP_constant); j++)
+            add_end(steps, steps[i].outputs[j], last, first, next);
+    for (int i = 0; i < body->graph->input_count && body->outer && count; i++)
+        add_end(steps, slot_or_none(body, body->graph->inputs[i]), last, first, next);
     for (int i = 0; i < count; i++) {
         int *const ends = NEW_ARRAY(cut->ir->arena, int, (size_t)steps[i].end_count + 1);
         int slot = first[i];

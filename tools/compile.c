@@ -2,6 +2,7 @@
 #include "tools/verbs.h"
 
 #include "ir/print.h"
+#include "ir/script.h"
 #include "tools/answer.h"
 #include "tools/pipeline.h"
 #include "tools/report.h"
@@ -82,12 +83,13 @@ static bool write_level(Pipeline *pipeline, const char *name, FILE *file)
         return true;
     }
     if (strcmp(name, "ir") == 0)
-        text = print_graph(arena, pipeline->compilation.graph, &length);
+        text = pipeline->compilation.script ? print_script(arena, pipeline->compilation.script, &length)
+                                            : print_graph(arena, pipeline->compilation.graph, &length);
     else if (strcmp(name, "stages") == 0 &&
              pipeline->build.lines_text) /* printing hashes the weights: once is enough */
         length = strlen(text = pipeline->build.lines_text);
     else if (strcmp(name, "stages") == 0)
-        text = print_module(arena, pipeline->compilation.module, &length);
+        text = compilation_print(arena, &pipeline->compilation, &length);
     if (!text) {
         pipeline->build.info.sha256 = pipeline_sha256(pipeline);
         text = model_header(program, &pipeline->build.info);
@@ -140,7 +142,7 @@ static void name_lines(Compile *compile)
         const char *const path = path_of(pipeline->arena, compile->output, &emit_rows[row], compile->kinds + 1);
         const char *const slash = strrchr(path, '/');
         pipeline->build.lines_file = slash ? slash + 1 : path;
-        pipeline->build.lines_text = print_module(pipeline->arena, pipeline->compilation.module, NULL);
+        pipeline->build.lines_text = compilation_print(pipeline->arena, &pipeline->compilation, NULL);
     }
 }
 

@@ -92,9 +92,7 @@ static bool write_result(const Pipeline *pipeline)
     size_t length;
     if (!file_writer_open(&writer, output ? output : "-", options->arena, options->diagnostics))
         return false;
-    const char *const text = compilation->state >= STATE_STAGES
-                                 ? print_module(pipeline->arena, compilation->module, &length)
-                                 : print_graph(pipeline->arena, compilation->graph, &length);
+    const char *const text = compilation_print(pipeline->arena, compilation, &length);
     fwrite(text, 1, length, writer.file);
     return file_writer_commit(&writer);
 }

@@ -20,8 +20,12 @@ static void write_index(JsonWriter *json, Arena *arena, Node *node)
 void report_shape(JsonWriter *json, Arena *arena, Type type)
 {
     json_array(json);
-    for (int i = 0; i < type.rank; i++)
-        write_index(json, arena, type.dims[i]);
+    for (int i = 0; i < type.rank; i++) {
+        if (type.dims[i])
+            write_index(json, arena, type.dims[i]);
+        else
+            json_null(json);
+    }
     json_close(json);
 }
 
@@ -80,13 +84,16 @@ static void write_nodes(JsonWriter *json, const Kernel *kernel)
     json_close(json);
 }
 
-static void write_kernel(JsonWriter *json, Arena *arena, const Program *program, const ProgramLaunch *launch)
+static void write_kernel(JsonWriter *json, Arena *arena, const Program *program, int region,
+                         const ProgramLaunch *launch)
 {
     const ProgramKernel *const kernel = &program->kernels[launch->index];
     json_object(json);
     json_field_string(json, "name", launch->kernel->payload.kernel->name);
     json_field_string(json, "code", kernel->name); /* kernels of equal text share it */
     write_nodes(json, launch->kernel->payload.kernel);
+    if (region >= 0)
+        json_field_integer(json, "region", region);
     json_key(json, "schedules");
     json_object(json);
     for (int level = 0; level < program->level_count; level++)
@@ -129,7 +136,7 @@ static void write_options(JsonWriter *json, const Pipeline *pipeline)
 static void write_memory(JsonWriter *json, const Pipeline *pipeline, const BuildFacts *facts)
 {
     const Compilation *const compilation = &pipeline->compilation;
-    const bool symbolic = compilation->slot_count > 0 || pipeline->program.symbol_count > 0;
+    const bool symbolic = compilation->script || compilation->slot_count > 0 || pipeline->program.symbol_count > 0;
     json_key(json, "arena_bytes");
     if (symbolic)
         json_null(json);
@@ -171,8 +178,13 @@ void report_write(JsonWriter *json, Pipeline *pipeline, const BuildFacts *facts)
     write_options(json, pipeline);
     json_key(json, "kernels");
     json_array(json);
-    for (int i = 0; i < program->launch_count; i++)
-        write_kernel(json, arena, program, &program->launches[i]);
+    for (int part = 0; part <= program->region_count; part++) {
+        const Program *const one = program_part(&pipeline->program, part);
+        for (int i = 0; i < one->launch_count; i++)
+            write_kernel(json, arena, one, part - 1, &one->launches[i]);
+    }
     json_close(json);
+    if (program->region_count)
+        json_field_integer(json, "regions", program->region_count);
     arena_close(arena);
 }
