@@ -199,6 +199,25 @@ static bool reduce_spread(Draft *draft)
     return true;
 }
 
+/* The shape of Expand may be shorter than the rank: ones stand in front of it then. */
+static bool expand_spread(Draft *draft)
+{
+    Ir *const ir = draft->importer->ir;
+    const int rank = draft->inputs[0]->type.rank;
+    const int64_t last = -rank, dims = rank;
+    const Attribute axis = attr_int(ir, "axis", 0);
+    Node *const shape = as_i64(draft, draft->inputs[1]);
+    Node *const longer = shape ? make(draft, OP_Concat, filled(draft, rank, 1), shape, NULL, &axis) : NULL;
+    Node *const end =
+        longer ? make(draft, OP_Slice, longer, constant_ints(ir, &last, 1), filled(draft, 1, INT64_MAX), NULL) : NULL;
+    Node *const settled = end ? make(draft, OP_Reshape, end, constant_ints(ir, &dims, 1), NULL, NULL) : NULL;
+    const char *const text = "the shape of Expand is longer than the rank that the model declares for the result";
+    if (!settled || !run_check(ir, scalar2(ir, OP_le, shape->type.dims[0], index_const(ir, rank)), text))
+        return false;
+    draft->inputs[1] = read_make(ir, settled);
+    return draft->inputs[1];
+}
+
 /* ---- tuples ---- */
 
 /* Index tuples in the last axis of GatherND and ScatterND: how long they are follows from the ranks around them. */
@@ -241,7 +260,7 @@ static bool tuples_settle(Draft *draft, int length)
     }
 static const ListRow rows[] = {
     {"Reshape", 1, LENGTH_RESULT, NULL, -1},
-    {"Expand", 1, LENGTH_RESULT, NULL, -1},
+    {"Expand", 1, LENGTH_RESULT, expand_spread, -1},
     {"ConstantOfShape", 0, LENGTH_RESULT, NULL, -1},
     {"AffineGrid", 1, LENGTH_RESULT, NULL, -1},
     {"Tile", 1, LENGTH_RANK, NULL, -1},
@@ -260,6 +279,11 @@ static const ListRow rows[] = {
     {"MaxUnpool", 2, LENGTH_RANK, NULL, -1},
     {"DequantizeLinear", 2, LENGTH_SCALAR, NULL, -1},
     {"QuantizeLinear", 2, LENGTH_SCALAR, NULL, -1},
+    {"TopK", 1, LENGTH_ONE, NULL, -1},
+    {"NonMaxSuppression", 2, LENGTH_ONE, NULL, -1},
+    {"NonMaxSuppression", 3, LENGTH_ONE, NULL, -1},
+    {"NonMaxSuppression", 4, LENGTH_ONE, NULL, -1},
+    {"OneHot", 1, LENGTH_ONE, NULL, -1},
     {"QLinearMatMul", 1, LENGTH_ONE, NULL, -1},
     {"QLinearMatMul", 2, LENGTH_ONE, NULL, -1},
     {"QLinearMatMul", 6, LENGTH_ONE, NULL, -1},
@@ -293,7 +317,7 @@ static int length_find(const Draft *draft, const ListRow *row, int result_rank)
             return -1;
         return row->length == LENGTH_TWICE ? 2 * rank : rank;
     case LENGTH_RESULT:
-        return result_rank;
+        return row->spread == expand_spread && result_rank <= rank ? -1 : result_rank;
     case LENGTH_ADDED:
         return result_rank < 0 ? -1 : result_rank - rank;
     case LENGTH_REMOVED: {
