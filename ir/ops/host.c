@@ -1,4 +1,5 @@
-/* Shape rules of the steps of a script: sequences, optionals, strings. A dim that only a run knows is a fresh symbol, which the step sets. */
+/* Shape rules of the steps of a script: sequences, optionals, strings. A dim that only a run knows is a fresh symbol,
+ * which the step sets. */
 #include "ir/ops/host.h"
 #include "ir/ops/rules.h"
 
@@ -92,11 +93,21 @@ static bool want_form(const Infer *infer, int i, ValueForm form)
                        type_text(infer->ir, infer_type(infer, i)));
 }
 
+/* A dim that must be 1: proven, or checked by the run. */
+static bool is_one(const Infer *infer, Node *dim, const char *what)
+{
+    Node *const one = index_const(infer->ir, 1);
+    return run_check(infer->ir, scalar2(infer->ir, OP_eq, dim, one),
+                     arena_format(infer->ir->arena, "%s must be 1", what));
+}
+
 static bool want_position(const Infer *infer, int i)
 {
     const Type type = infer_type(infer, i);
     const bool integer = type.dtype == DTYPE_I64 || type.dtype == DTYPE_I32;
-    return (integer && type.form == FORM_TENSOR && (type.rank == 0 || (type.rank == 1 && index_is(type.dims[0], 1)))) ||
+    const bool one = type.form == FORM_TENSOR &&
+                     (type.rank == 0 || (type.rank == 1 && is_one(infer, type.dims[0], "the number of positions")));
+    return (integer && one) ||
            infer_error(infer, "the position must be one i32 or i64, not %s", type_text(infer->ir, type));
 }
 
@@ -107,7 +118,8 @@ static bool join_into(const Infer *infer, Type *sequence, Type tensor)
     Type element = tensor;
     element.form = FORM_SEQUENCE;
     return type_join(infer->ir, *sequence, element, hint_of(infer), sequence) ||
-           infer_error(infer, "%s cannot be put into %s", type_text(infer->ir, tensor), type_text(infer->ir, *sequence));
+           infer_error(infer, "%s cannot be put into %s", type_text(infer->ir, tensor),
+                       type_text(infer->ir, *sequence));
 }
 
 bool sequence_empty_shape(Infer *infer)
@@ -132,7 +144,8 @@ bool sequence_insert_shape(Infer *infer)
 {
     infer->types[0] = infer_type(infer, 0);
     return want_form(infer, 0, FORM_SEQUENCE) && want_form(infer, 1, FORM_TENSOR) &&
-           (!infer_has(infer, 2) || want_position(infer, 2)) && join_into(infer, &infer->types[0], infer_type(infer, 1));
+           (!infer_has(infer, 2) || want_position(infer, 2)) &&
+           join_into(infer, &infer->types[0], infer_type(infer, 1));
 }
 
 bool sequence_erase_shape(Infer *infer)
@@ -172,7 +185,8 @@ bool split_sequence_shape(Infer *infer)
     const Type x = infer_type(infer, 0);
     int axis, rank = 0;
     Node *dims[RANK_MAX];
-    if (!want_form(infer, 0, FORM_TENSOR) || !infer_axis(infer, attribute_int(infer->node, "axis", 0), x.rank, false, &axis))
+    if (!want_form(infer, 0, FORM_TENSOR) ||
+        !infer_axis(infer, attribute_int(infer->node, "axis", 0), x.rank, false, &axis))
         return false;
     if (infer_has(infer, 1)) {
         const Type split = infer_type(infer, 1);
@@ -285,7 +299,7 @@ bool string_normalizer_shape(Infer *infer)
     const Type x = infer_type(infer, 0);
     if (!want_strings(infer))
         return false;
-    if (x.rank != 1 && !(x.rank == 2 && index_is(x.dims[0], 1)))
+    if (x.rank != 1 && !(x.rank == 2 && is_one(infer, x.dims[0], "the number of rows of StringNormalizer")))
         return infer_error(infer, "StringNormalizer takes string[C] or string[1,C], not %s", type_text(infer->ir, x));
     Node *dims[2];
     dims[0] = x.dims[0];

@@ -224,9 +224,10 @@ static bool expanded_dim(const Infer *infer, int axis, Node *asked, Node **dim)
     if (!run_check(ir, scalar2(ir, OP_ge, asked, index_const(ir, 0)), text))
         return infer_error(infer, "%s", text);
     *dim = asked;
-    if (axis < 0 || const_is_int(asked, &value) || index_is(infer_type(infer, 0).dims[axis], 1))
+    Node *const own = axis < 0 ? NULL : infer_type(infer, 0).dims[axis];
+    const bool open = own && own->op != OP_const; /* may be 1 too: the rule of broadcasting asks both */
+    if (!own || open || const_is_int(asked, &value) || index_is(own, 1))
         return true;
-    Node *const own = infer_type(infer, 0).dims[axis];
     Node *const fits = scalar2(ir, OP_or, scalar2(ir, OP_eq, asked, own), scalar2(ir, OP_eq, asked, index_const(ir, 1)));
     *dim = own;
     return run_check(ir, fits, "Expand: a dim of the shape is neither 1 nor that of the input") || infer_error(infer, "the shape does not broadcast");
