@@ -4,7 +4,7 @@
     conformance.py LATHE [--part N] [--symbolic] [--match GLOB] [-j N] [--cache DIR] [-- OPTIONS OF lathe run]
 
 Every test must pass, but for those that expected.tsv lists with the words of the refusal: a test that newly fails is an error, and one
-that is listed and passes too, so that the list stays true. (pending.txt, where there is one, lists what is still being written.) --part N takes every Nth test, chosen by a hash of its name, and of each
+that is listed and passes too, so that the list stays true. --part N takes every Nth test, chosen by a hash of its name, and of each
 operator that no chosen test has the first test that has it. Outputs are compared by the suite's own rule (rtol and atol of the test);
 those of random operators by shape and type. --symbolic makes every dim of the inputs a symbol: lengths of lists, ranks and broadcasts
 then come from what a run is given. Exit status 77: the onnx package is not there, or it is too old."""
