@@ -232,8 +232,8 @@ static Node *evaluate_scalar(Evaluation *evaluation, const Node *node, Node **in
     if (node->op == OP_cast)
         return dtype_is_integer(node->type.dtype) ? cast_make(ir, in[0], DTYPE_INDEX)
                                                   : cast_make(ir, in[0], node->type.dtype);
-    if (!scalar_can_evaluate(node->op))
-        return NULL; /* what a run evaluates are sizes: arithmetic, no functions */
+    if (!scalar_can_evaluate(node->op) || node->op == OP_bitcast)
+        return NULL; /* what a run evaluates are sizes: arithmetic, no functions; an index has no bits */
     const bool index = in[node->input_count - 1]->type.dtype == DTYPE_INDEX;
     if (index && (node->op == OP_div || node->op == OP_rem) && index_range(ir, in[0]).low >= 0 &&
         index_range(ir, in[1]).low >= 0)

@@ -83,3 +83,16 @@ Test(read, bodies_share_with_what_is_around_them_and_not_with_each_other)
     cr_assert(!ir_scope_holds(ir, else_scope, inner) && !ir_scope_holds(ir, inner, then_scope));
     arena_close(ir->arena);
 }
+
+Test(read, bits_of_small_inputs_stay_unknown)
+{
+    Ir *const ir = open_ir();
+    Node *const x = tensor_input(ir, "x", DTYPE_F32, 1, (int64_t[]){1});
+    Node *const y = tensor_input(ir, "y", DTYPE_I32, 1, (int64_t[]){1});
+    const Attribute to = attr_int(ir, "to", 6);
+    Node *const bits = tensor_make(ir, OP_BitCast, &x, 1, 1, &to, 1);
+    cr_assert_not_null(bits);
+    cr_assert_null(bits->contents);
+    cr_assert_not_null(tensor_make(ir, OP_BitwiseXor, (Node *[]){bits, y}, 2, 1, NULL, 0));
+    arena_close(ir->arena);
+}
