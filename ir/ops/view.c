@@ -383,7 +383,11 @@ static Node *clamped(Ir *ir, Node *value, Node *low, Node *high)
 static void slice_direction(Ir *ir, Node *dim, Node *start, Node *end, Node *step, bool up, Node **first, Node **length)
 {
     Node *const zero = index_const(ir, 0), *const last = index_sub(ir, dim, index_const(ir, 1));
-    *first = clamped(ir, wrapped(ir, start, dim), zero, up ? dim : last);
+    Node *const from = wrapped(ir, start, dim);
+    if (up)
+        *first = clamped(ir, from, zero, dim);
+    else /* -1 where the axis is empty: then nothing is left */
+        *first = index_min(ir, from, last) == last ? last : index_min(ir, index_max(ir, from, zero), last);
     Node *const stop = clamped(ir, wrapped(ir, end, dim), up ? zero : index_const(ir, -1), up ? dim : last);
     Node *const span = up ? index_sub(ir, stop, *first) : index_sub(ir, *first, stop);
     *length = index_max(ir, index_ceildiv(ir, span, up ? step : index_sub(ir, zero, step)), zero);

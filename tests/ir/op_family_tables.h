@@ -586,6 +586,18 @@ static const int64_t family583[] = {7};
 static const int64_t family584[] = {-2};
 static const int64_t family585[] = {-3};
 static const int64_t family586[] = {7, 4, 1};
+static const float family587[] = {0};
+static const int64_t family588[] = {0, -1};
+static const int64_t family589[] = {2147483648, 0};
+static const int64_t family590[] = {0, -1};
+static const int64_t family591[] = {1, -2};
+static const float family592[] = {0};
+static const float family593[] = {-0.7913922f, 0.026981918f, -0.7986505f, 0.23987643f, -0.08152334f, -0.2377334f, -1.7787673f, 1.0651499f, 0.9124902f, 1.3077613f, -1.2624347f, -0.14112163f, 0.49300322f, 0.87502784f, -0.10486719f};
+static const int64_t family594[] = {99, -1};
+static const int64_t family595[] = {-99, -99};
+static const int64_t family596[] = {0, 1};
+static const int64_t family597[] = {-2, -1};
+static const float family598[] = {-0.10486719f, 0.87502784f, 0.49300322f, 0.9124902f, 1.0651499f, -1.7787673f, -0.7986505f, 0.026981918f, -0.7913922f};
 static const FamilyCase family_cases[] = {
     {"mod", "(Mod x y)", 2, {{"i8", 1, {8}, family0, false}, {"i8", 1, {8}, family1, false}}, 1, {{"i8", 1, {8}, family2, false}}, 0},
     {"mod-fmod", "(Mod x y :fmod 1)", 2, {{"i8", 1, {8}, family3, false}, {"i8", 1, {8}, family4, false}}, 1, {{"i8", 1, {8}, family5, false}}, 0},
@@ -760,4 +772,6 @@ static const FamilyCase family_cases[] = {
     {"rotary-part", "(RotaryEmbedding x y z :num_heads 3 :rotary_embedding_dim 4)", 3, {{"f32", 3, {2, 5, 24}, family575, false}, {"f32", 3, {2, 5, 2}, family576, false}, {"f32", 3, {2, 5, 2}, family577, false}}, 1, {{"f32", 3, {2, 5, 24}, family578, false}}, 0},
     {"range-real", "(Range x y z)", 3, {{"f32", 0, {0}, family579, false}, {"f32", 0, {0}, family580, false}, {"f32", 0, {0}, family581, false}}, 1, {{"f32", 1, {5}, family582, false}}, 0},
     {"range-down", "(Range x y z)", 3, {{"i64", 0, {0}, family583, false}, {"i64", 0, {0}, family584, false}, {"i64", 0, {0}, family585, false}}, 1, {{"i64", 1, {3}, family586, false}}, 0},
+    {"slice-empty-down", "(Slice x y z w v)", 5, {{"f32", 2, {2, 0}, family587, false}, {"i64", 1, {2}, family588, false}, {"i64", 1, {2}, family589, false}, {"i64", 1, {2}, family590, false}, {"i64", 1, {2}, family591, false}}, 1, {{"f32", 2, {2, 0}, family592, false}}, 0},
+    {"slice-down-far", "(Slice x y z w v)", 5, {{"f32", 2, {5, 3}, family593, false}, {"i64", 1, {2}, family594, false}, {"i64", 1, {2}, family595, false}, {"i64", 1, {2}, family596, false}, {"i64", 1, {2}, family597, false}}, 1, {{"f32", 2, {3, 3}, family598, false}}, 0},
 };

@@ -223,6 +223,10 @@ case("rotary-part", "RotaryEmbedding", real(2, 5, 24), real(2, 5, 2), real(2, 5,
 case("range-real", "Range", np.array(0.5, np.float32), np.array(4.0, np.float32), np.array(0.75, np.float32))
 case("range-down", "Range", np.array(7, np.int64), np.array(-2, np.int64), np.array(-3, np.int64))
 
+# ---- slices that go down, of an axis that may be empty ----
+case("slice-empty-down", "Slice", real(2, 0), ints(0, -1), ints(2147483648, 0), ints(0, -1), ints(1, -2))
+case("slice-down-far", "Slice", real(5, 3), ints(99, -1), ints(-99, -99), ints(0, 1), ints(-2, -1))
+
 
 # ---- the header ----
 

@@ -355,6 +355,27 @@ Test(ops, types_follow_symbolic_dims)
     }
 }
 
+/* NumPy: len(range(n)[start:-99:step]). */
+Test(ops, slices_that_go_down_leave_nothing_of_an_empty_axis)
+{
+    static const struct {
+        int64_t start, step, extent, expected;
+    } rows[] = {{-1, -1, 0, 0}, {-1, -1, 5, 5}, {5, -2, 0, 0}, {5, -2, 1, 1}, {5, -2, 3, 2}, {5, -2, 9, 3}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        Bench bench = bench_open();
+        Ir *const ir = bench.ir;
+        Node *const n = symbol_make(ir, name_intern(ir->arena, "N"));
+        Node *const x = input_make(ir, name_intern(ir->arena, "x"), type_tensor(ir, DTYPE_F32, 1, &n));
+        Node *const start = constant_ints(ir, &rows[i].start, 1), *const end = constant_ints(ir, (int64_t[]){-99}, 1);
+        Node *const axis = constant_ints(ir, (int64_t[]){0}, 1), *const step = constant_ints(ir, &rows[i].step, 1);
+        Node *const slice = tensor_make(ir, OP_Slice, (Node *[]){x, start, end, axis, step}, 5, 1, NULL, 0);
+        cr_assert_not_null(slice);
+        cr_expect_eq(index_evaluate(slice->type.dims[0], &(SymbolValue){n, rows[i].extent}, 1), rows[i].expected,
+                     "row %zu: %s", i, type_text(ir, slice->type));
+        bench_close(&bench);
+    }
+}
+
 typedef struct ErrorRow {
     const char *text, *inputs;
     int code;
