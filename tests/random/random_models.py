@@ -199,7 +199,12 @@ def shrink(lathe, path, inputs, kind, detail):
                     f"'{sys.executable}' '{__file__}' '{lathe}' --check {{model}}"], env=environment, capture_output=True)
     if not os.path.exists(small):
         return None
-    return [node.op_type for node in onnx.load(small).graph.node]
+    graph = onnx.shape_inference.infer_shapes(onnx.load(small)).graph
+    empty = {tensor.name for tensor in graph.initializer if 0 in tensor.dims}
+    for value in [*graph.input, *graph.value_info]:
+        if any(dim.HasField("dim_value") and dim.dim_value == 0 for dim in value.type.tensor_type.shape.dim):
+            empty.add(value.name)
+    return [node.op_type for node in graph.node] + [f"{node.op_type} of nothing" for node in graph.node if empty & set(node.input)]
 
 
 def differences_read():
@@ -255,7 +260,7 @@ def main():
             wrong += 1
             print(f"seed {outcome.seed}: {outcome.kind}: {' '.join(outcome.operators)}: {outcome.detail[:400]}")
     counts = collections.Counter(outcome.kind for outcome in outcomes)
-    used = collections.Counter(op for outcome in outcomes for op in set(outcome.operators))
+    used = collections.Counter(op for outcome in outcomes for op in set(outcome.operators) if " of nothing" not in op)
     noted = sum(outcome.kind == "runtime" and any(op in explained for op in outcome.operators) for outcome in outcomes)
     alone = sum(bool(outcome.detail) for outcome in outcomes if outcome.kind == "pass")
     print(f"{len(outcomes)} models of {len(used)} operators ({len(makers)} can be drawn): {dict(counts)}; {noted} differences are explained; "
