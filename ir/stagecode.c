@@ -6,21 +6,29 @@
 
 #include <string.h>
 
-/* Values already emitted; they are valid in the block that was current and inside it. */
+/* Values already emitted; they are valid in the block that was current and inside it. What is preset stands for the
+ * expression under any mask and in any loop inside. */
 typedef struct StageMemo {
     NodeMap map;
+    Node *preset, *value; /* NULL: nothing is */
 } StageMemo;
 
-static StageMemo *memo_make(Ir *ir)
+/* around: NULL, or that of the code around */
+static StageMemo *memo_make(Ir *ir, const StageMemo *around)
 {
     StageMemo *const memo = NEW(ir->arena, StageMemo);
     map_open(&memo->map, ir->arena);
+    if (around && around->preset) {
+        memo->preset = around->preset;
+        memo->value = around->value;
+        map_set(&memo->map, memo->preset, memo->value);
+    }
     return memo;
 }
 
 StageEmitter stage_emitter(Ir *ir, const Node *kernel, Block *block)
 {
-    return (StageEmitter){.ir = ir, .kernel = kernel, .block = block, .lanes = 1, .memo = memo_make(ir)};
+    return (StageEmitter){.ir = ir, .kernel = kernel, .block = block, .lanes = 1, .memo = memo_make(ir, NULL)};
 }
 
 static Node *ordered(Ir *ir, Block *block, const Node *draft)
@@ -219,7 +227,7 @@ void stage_emit_store(StageEmitter *emitter, Node *buffer, Node *const *indices,
 static StageEmitter reduction_loops(const StageEmitter *emitter, Node *const *axes, int count)
 {
     StageEmitter inner = *emitter;
-    inner.memo = memo_make(emitter->ir);
+    inner.memo = memo_make(emitter->ir, emitter->memo);
     Node *const zero = index_const(emitter->ir, 0);
     for (int i = 0; i < count; i++) {
         StageEmitter bounds = inner;
@@ -263,7 +271,7 @@ static Node *emit_fold_lanes(StageEmitter *emitter, Node *node)
     Node *const whole = index_mul(ir, index_floordiv(ir, extent, width), width);
     if (!index_is(whole, 0)) {
         StageEmitter body = outer;
-        body.memo = memo_make(ir);
+        body.memo = memo_make(ir, outer.memo);
         body.lane_axis = axis;
         body.lanes = lanes;
         body.block = body_for(ir, outer.block, axis, index_const(ir, 0), whole, lanes);
@@ -272,7 +280,7 @@ static Node *emit_fold_lanes(StageEmitter *emitter, Node *node)
     }
     if (whole != extent) {
         StageEmitter tail = outer;
-        tail.memo = memo_make(ir);
+        tail.memo = memo_make(ir, outer.memo);
         tail.lane_axis = axis;
         tail.lanes = lanes;
         tail.block = body_for(ir, outer.block, axis, whole, extent, lanes); /* once, or never when nothing is left */
@@ -341,7 +349,7 @@ static Node *emit_guard(StageEmitter *emitter, Node *node)
     Ir *const ir = emitter->ir;
     Node *const condition = stage_emit(emitter, node->inputs[0]);
     StageEmitter inside = *emitter;
-    inside.memo = memo_make(ir);
+    inside.memo = memo_make(ir, emitter->memo);
     inside.mask = emitter->mask ? scalar2(ir, OP_and, emitter->mask, condition) : condition;
     Node *const value = stage_emit(&inside, node->inputs[1]);
     return scalar3(ir, OP_select, condition, value, stage_emit(emitter, node->inputs[2]));
@@ -411,6 +419,8 @@ static Node *emit_new(StageEmitter *emitter, Node *node)
 
 void stage_preset(StageEmitter *emitter, Node *expression, Node *value)
 {
+    emitter->memo->preset = expression;
+    emitter->memo->value = value;
     map_set(&emitter->memo->map, expression, value);
 }
 

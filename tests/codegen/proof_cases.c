@@ -265,6 +265,8 @@ void case_build(Random *random, Proof *proof, Maker *maker, Dtype dtype, int sym
                           (Node *[]){case_after(random, node), case_weight(random, node->type.rank, dims)}, 2, NULL, 0);
     }
     node = case_after(random, node);
+    if (seed % 5 == 3 && node->type.rank >= 2) /* a guard around all of it */
+        node = case_make(random, OP_Trilu, &node, 1, NULL, 0);
     *graph = (Graph){.name = name_intern(proof->arena, "random"),
                      .input_count = random->input_count,
                      .output_count = 1,
