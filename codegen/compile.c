@@ -37,15 +37,18 @@ bool build_program(const Compilation *compilation, const BuildOptions *options, 
 static const char *job_key(Program *program, Node *kernel, const TargetMachineInfo *target, const char *symbol,
                            const LineTable *lines)
 {
-    Arena *const arena = program->ir->arena;
+    Arena *const arena = program->ir->arena, *const scratch = arena_scratch(arena);
+    const ArenaMark mark = arena_mark(scratch);
     size_t length;
-    const char *const text = print_kernel(arena, kernel, PRINT_CANONICAL, &length);
+    const char *const text = print_kernel(scratch, kernel, PRINT_CANONICAL, &length);
     const char *place = "";
     if (lines)
         place = arena_format(arena, "%s:%d %s", lines->file, lines->line_of(lines->context, kernel),
                              kernel->payload.kernel->name);
-    return arena_format(arena, "%s\n%s %s %s\n%s %s\n%s", object_version(arena), target->triple, target->cpu,
-                        target->features, symbol, place, text);
+    const char *const key = arena_format(arena, "%s\n%s %s %s\n%s %s\n%s", object_version(arena), target->triple,
+                                         target->cpu, target->features, symbol, place, text);
+    arena_reset(scratch, mark);
+    return key;
 }
 
 /* Behind the first `count` jobs come those of the kernels; how many there are then. */

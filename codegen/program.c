@@ -122,15 +122,18 @@ typedef struct KeyTable {
 /* Stages printed canonically; equal text gives the kernel that exists. */
 static int kernel_number(Program *program, KeyTable *table, Node *kernel)
 {
+    Arena *const arena = program->ir->arena, *const scratch = arena_scratch(arena);
+    const ArenaMark mark = arena_mark(scratch);
     size_t length;
-    const char *const key = print_kernel(program->ir->arena, kernel, PRINT_CANONICAL, &length);
-    const uint64_t hash = XXH3_64bits(key, length);
+    const char *const text = print_kernel(scratch, kernel, PRINT_CANONICAL, &length);
+    const uint64_t hash = XXH3_64bits(text, length);
     size_t slot = hash & (table->capacity - 1);
-    while (table->numbers[slot]) {
-        if (table->hashes[slot] == hash && strcmp(table->keys[slot], key) == 0)
-            return table->numbers[slot] - 1;
+    while (table->numbers[slot] && (table->hashes[slot] != hash || strcmp(table->keys[slot], text) != 0))
         slot = (slot + 1) & (table->capacity - 1);
-    }
+    const char *const key = table->numbers[slot] ? table->keys[slot] : arena_copy(arena, text, length + 1);
+    arena_reset(scratch, mark);
+    if (table->numbers[slot])
+        return table->numbers[slot] - 1;
     table->keys[slot] = key;
     table->hashes[slot] = hash;
     table->numbers[slot] = ++program->kernel_count;

@@ -8,9 +8,12 @@
 
 const char *tuning_key(Ir *ir, Node *kernel)
 {
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
     size_t length;
-    const char *const text = print_kernel(ir->arena, kernel, PRINT_CANONICAL, &length);
+    const char *const text = print_kernel(scratch, kernel, PRINT_CANONICAL, &length);
     const XXH128_hash_t hash = XXH3_128bits(text, length);
+    arena_reset(scratch, mark);
     return arena_format(ir->arena, "%016llx%016llx", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 

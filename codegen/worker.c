@@ -281,12 +281,14 @@ static const char *full_key(Arena *arena, const KernelJob *job, const WorkerOpti
 static void job_done(Pool *pool, int number, ObjectBytes object)
 {
     KernelJob *const job = &pool->jobs[number];
+    Arena *const scratch = arena_scratch(pool->ir->diagnostics->arena);
+    const ArenaMark mark = arena_mark(scratch);
     job->object = object;
     pool->finished++;
     /* The fallback's object does not belong to the key of the schedule that crashed. */
     if (job->key && !job->fell_back && !job->from_cache)
-        cache_put(pool->options->cache, full_key(pool->ir->diagnostics->arena, job, pool->options), object.data,
-                  object.bytes);
+        cache_put(pool->options->cache, full_key(scratch, job, pool->options), object.data, object.bytes);
+    arena_reset(scratch, mark);
     if (pool->options->progress)
         pool->options->progress(pool->options->context, pool->finished, pool->count);
 }
@@ -486,13 +488,15 @@ static void compile_here(Pool *pool)
 
 static void take_from_cache(Pool *pool)
 {
-    Arena *const arena = pool->ir->diagnostics->arena;
+    Arena *const arena = pool->ir->diagnostics->arena, *const scratch = arena_scratch(arena);
     for (int i = 0; i < pool->count; i++) {
+        const ArenaMark mark = arena_mark(scratch);
         KernelJob *const job = &pool->jobs[i];
         ObjectBytes object = {0};
         job->from_cache = job->fell_back = false;
         if (job->key && pool->options->cache)
-            object.data = cache_get(pool->options->cache, arena, full_key(arena, job, pool->options), &object.bytes);
+            object.data = cache_get(pool->options->cache, arena, full_key(scratch, job, pool->options), &object.bytes);
+        arena_reset(scratch, mark);
         job->from_cache = object.data != NULL;
         if (object.data)
             job_done(pool, i, object);

@@ -85,6 +85,7 @@ static int term_compare(const Term *a, const Term *b)
     return a->count - b->count;
 }
 
+/* What does not fit into the sum itself lies in scratch: whoever opens sums gives it back. */
 static void sum_insert(Ir *ir, Sum *sum, const Term *term)
 {
     if (term->factor == 0)
@@ -102,7 +103,7 @@ static void sum_insert(Ir *ir, Sum *sum, const Term *term)
         return;
     }
     if (sum->count == sum->capacity) {
-        Term *const terms = NEW_ARRAY(ir->arena, Term, (size_t)sum->capacity * 2);
+        Term *const terms = NEW_ARRAY(arena_scratch(ir->arena), Term, (size_t)sum->capacity * 2);
         memcpy(terms, sum->terms, (size_t)sum->count * sizeof *terms);
         sum->terms = terms;
         sum->capacity *= 2;
@@ -146,13 +147,20 @@ static Node *sum_node(Ir *ir, const Sum *sum)
     return node;
 }
 
+static Node *scratch_reset(Ir *ir, ArenaMark mark, Node *result)
+{
+    arena_reset(arena_scratch(ir->arena), mark);
+    return result;
+}
+
 static Node *linear(Ir *ir, Node *a, Node *b, int64_t factor)
 {
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
     Sum sum;
     sum_open(&sum);
     sum_add(ir, &sum, a, 1);
     sum_add(ir, &sum, b, factor);
-    return sum_node(ir, &sum);
+    return scratch_reset(ir, mark, sum_node(ir, &sum));
 }
 
 Node *index_add(Ir *ir, Node *a, Node *b)
@@ -178,10 +186,8 @@ static void term_multiply(Term *term, const Term *by)
     }
 }
 
-Node *index_mul(Ir *ir, Node *a, Node *b)
+static Node *product_of(Ir *ir, Node *a, Node *b)
 {
-    if (is_vector(a, b))
-        return vector_binary(ir, OP_mul, a, b);
     Sum left, right, product;
     sum_open(&left);
     sum_open(&right);
@@ -197,6 +203,12 @@ Node *index_mul(Ir *ir, Node *a, Node *b)
             sum_insert(ir, &product, &term);
         }
     return sum_node(ir, &product);
+}
+
+Node *index_mul(Ir *ir, Node *a, Node *b)
+{
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    return is_vector(a, b) ? vector_binary(ir, OP_mul, a, b) : scratch_reset(ir, mark, product_of(ir, a, b));
 }
 
 /* ---- ranges ---- */
@@ -354,6 +366,7 @@ static Range range_at_depth(const Node *node, int depth)
  * shrink it 0. */
 static Node *extreme(Ir *ir, Node *node, bool largest)
 {
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
     Sum sum, bound;
     sum_open(&sum);
     sum_open(&bound);
@@ -382,7 +395,7 @@ static Node *extreme(Ir *ir, Node *node, bool largest)
         Node *const grown = index_mul(ir, term_node(ir, &rest), index_sub(ir, extent, index_const(ir, 1)));
         sum_add(ir, &bound, axes > 1 ? extreme(ir, grown, largest) : grown, 1);
     }
-    return sum_node(ir, &bound);
+    return scratch_reset(ir, mark, sum_node(ir, &bound));
 }
 
 Range index_range(Ir *ir, Node *node)
@@ -479,6 +492,7 @@ Node *index_floordiv(Ir *ir, Node *a, Node *b)
         if (const_is_int(a, &dividend))
             return index_const(ir, divisor == -1 ? (int64_t)(0 - (uint64_t)dividend) : floor_divide(dividend, divisor));
     }
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
     Sum sum, whole, rest;
     sum_open(&sum);
     sum_open(&whole);
@@ -504,9 +518,9 @@ Node *index_floordiv(Ir *ir, Node *a, Node *b)
         sum_insert(ir, &rest, &term);
     }
     if (rest.count == 0)
-        return sum_node(ir, &whole);
+        return scratch_reset(ir, mark, sum_node(ir, &whole));
     /* x/N for a symbolic N of 0 would be defined as 0, and whole terms are not: extents of 0 never reach an address. */
-    return index_add(ir, sum_node(ir, &whole), floordiv_rest(ir, &rest, b));
+    return scratch_reset(ir, mark, index_add(ir, sum_node(ir, &whole), floordiv_rest(ir, &rest, b)));
 }
 
 Node *index_ceildiv(Ir *ir, Node *a, Node *b)
@@ -544,7 +558,7 @@ Node *index_max(Ir *ir, Node *a, Node *b)
     return extremum(ir, OP_max, a, b);
 }
 
-Node *index_coefficient(Ir *ir, Node *node, Node *axis, Node **rest)
+static Node *coefficient(Ir *ir, Node *node, const Node *axis, Node **rest)
 {
     Sum sum, factor, other;
     sum_open(&sum);
@@ -575,4 +589,10 @@ Node *index_coefficient(Ir *ir, Node *node, Node *axis, Node **rest)
     if (rest)
         *rest = sum_node(ir, &other);
     return sum_node(ir, &factor);
+}
+
+Node *index_coefficient(Ir *ir, Node *node, Node *axis, Node **rest)
+{
+    const ArenaMark mark = arena_mark(arena_scratch(ir->arena));
+    return scratch_reset(ir, mark, coefficient(ir, node, axis, rest));
 }

@@ -48,12 +48,25 @@ const char *compilation_print(Arena *arena, const Compilation *compilation, size
     if (!compilation->script)
         return compilation->state >= STATE_STAGES ? print_module(arena, compilation->module, length)
                                                   : print_graph(arena, compilation->graph, length);
-    const char *text = "";
-    for (int i = 0; i < compilation->script->region_count; i++)
-        text = arena_format(arena, "%s%s%s", text, i ? "\n" : "",
-                            print_module(arena, compilation->regions[i].module, NULL));
+    Arena *const scratch = arena_scratch(arena);
+    size_t used = 0, capacity = 4096;
+    char *text = arena_alloc(arena, capacity);
+    for (int i = 0; i < compilation->script->region_count; i++) {
+        const ArenaMark mark = arena_mark(scratch);
+        size_t more;
+        const char *const part = print_module(scratch, compilation->regions[i].module, &more);
+        if (used + more + 2 > capacity) {
+            capacity = (used + more + 2) * 2;
+            text = memcpy(arena_alloc(arena, capacity), text, used);
+        }
+        if (i)
+            text[used++] = '\n';
+        memcpy(text + used, part, more + 1);
+        used += more;
+        arena_reset(scratch, mark);
+    }
     if (length)
-        *length = strlen(text);
+        *length = used;
     return text;
 }
 

@@ -142,7 +142,11 @@ static void name_lines(Compile *compile)
         const char *const path = path_of(pipeline->arena, compile->output, &emit_rows[row], compile->kinds + 1);
         const char *const slash = strrchr(path, '/');
         pipeline->build.lines_file = slash ? slash + 1 : path;
-        pipeline->build.lines_text = compilation_print(pipeline->arena, &pipeline->compilation, NULL);
+        Arena *const scratch = arena_open(0, NULL, NULL);
+        size_t length;
+        const char *const text = compilation_print(scratch, &pipeline->compilation, &length);
+        pipeline->build.lines_text = arena_copy(pipeline->arena, text, length + 1);
+        arena_close(scratch);
     }
 }
 

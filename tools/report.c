@@ -7,6 +7,7 @@
 static void write_index(JsonWriter *json, Arena *arena, Node *node)
 {
     int64_t value;
+    const ArenaMark mark = arena_mark(arena);
     if (!node)
         json_null(json);
     else if (const_is_int(node, &value))
@@ -15,6 +16,7 @@ static void write_index(JsonWriter *json, Arena *arena, Node *node)
         json_string(json, node->payload.name);
     else
         json_string(json, print_expression(arena, node));
+    arena_reset(arena, mark);
 }
 
 void report_shape(JsonWriter *json, Arena *arena, Type type)
