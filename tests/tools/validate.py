@@ -4,11 +4,13 @@ node must be named, with what was changed. Once for every value of the model.
 
     validate.py LATHE MODEL"""
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
+sys.path[:0] = [path for path in (os.environ.get("LATHE_TEST_PACKAGES"), "/usr/local/share/lathe-tests") if path]
 try:
     import numpy
 except ImportError:
