@@ -3,7 +3,6 @@
 #include "frontend/loop.h"
 #include "ir/ops/host.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { SPLIT_MAX = 64 }; /* parts; more are left to the run */
@@ -228,64 +227,10 @@ static Node *equal_resolve(Step *step)
     return strings ? made(step, tensor_make(step->ir, OP_lathe_StringEqual, step->inputs, 2, 1, NULL, 0)) : NULL;
 }
 
-/* ---- Range of types whose elements a run does not read ---- */
-
-static Node *combine(Step *step, Op op, Node *a, Node *b)
-{
-    Node *inputs[] = {a, b};
-    return a && b ? made(step, tensor_make(step->ir, op, inputs, 2, 1, NULL, 0)) : NULL;
-}
-
-static Node *convert(Step *step, Node *x, Dtype dtype)
-{
-    const Attribute to = attr_int(step->ir, "to", dtype_info[dtype].onnx);
-    return x ? made(step, tensor_make(step->ir, OP_Cast, &x, 1, 1, &to, 1)) : NULL;
-}
-
-/* The number of elements between constants, NULL when a run has to compute it. */
-static Node *range_count(const Step *step)
-{
-    double value[3];
-    for (int i = 0; i < 3; i++) {
-        const Node *node = step->inputs[i];
-        if (node->op != OP_constant || node->type.dtype != DTYPE_F64 || node->payload.constant->bytes != sizeof *value)
-            return NULL;
-        memcpy(&value[i], node->payload.constant->data, sizeof *value);
-    }
-    const double count = ceil((value[1] - value[0]) / value[2]);
-    return count < 1e15 ? scalar_of(step->ir, DTYPE_I64, count > 0 ? (int64_t)count : 0) : NULL;
-}
-
-/* The number of elements is computed as an i64, the elements follow from a Range of that. */
-static Node *range_resolve(Step *step)
-{
-    Ir *ir = step->ir;
-    const Dtype dtype = step->count == 3 ? step->inputs[0]->type.dtype : DTYPE_NONE;
-    const Dtype wide = dtype == DTYPE_F64 ? DTYPE_F64 : DTYPE_F32;
-    Node *value[3];
-    if (dtype != DTYPE_F64 && dtype != DTYPE_F16 && dtype != DTYPE_BF16)
-        return NULL;
-    for (int i = 0; i < 3; i++)
-        if (step->inputs[i]->type.dtype != dtype || step->inputs[i]->type.rank != 0)
-            return NULL;
-    for (int i = 0; i < 3; i++)
-        if (!(value[i] = convert(step, step->inputs[i], wide)))
-            return NULL;
-    Node *steps = combine(step, OP_Div, combine(step, OP_Sub, value[1], value[0]), value[2]);
-    steps = steps ? made(step, tensor_make(ir, OP_Ceil, &steps, 1, 1, NULL, 0)) : NULL;
-    Node *count = range_count(step);
-    Node *range[] = {scalar_of(ir, DTYPE_I64, 0), count ? count : convert(step, steps, DTYPE_I64),
-                     scalar_of(ir, DTYPE_I64, 1)};
-    Node *numbers = range[1] ? made(step, tensor_make(ir, OP_Range, range, 3, 1, NULL, 0)) : NULL;
-    Node *sum = combine(step, OP_Add, combine(step, OP_Mul, convert(step, numbers, wide), value[2]), value[0]);
-    return convert(step, sum, dtype);
-}
-
 static const struct {
     Op op;
     StepResolve *resolve;
 } resolves[] = {
-    {OP_Range, range_resolve},
     {OP_SequenceAt, at_resolve},
     {OP_SequenceInsert, insert_resolve},
     {OP_SequenceErase, erase_resolve},
