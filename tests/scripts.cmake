@@ -36,9 +36,10 @@ if(TARGET lathe)
   add_test(NAME conformance/compiled COMMAND ${conformance})
   add_test(NAME conformance/level0 COMMAND ${conformance} -- -O0)
   add_test(NAME conformance/interpreter COMMAND ${conformance} -- --backend interpreter)
-  set_tests_properties(conformance/third conformance/compiled conformance/level0 conformance/interpreter PROPERTIES
+  add_test(NAME conformance/symbolic COMMAND ${conformance} --symbolic)
+  set_tests_properties(conformance/third conformance/compiled conformance/level0 conformance/interpreter conformance/symbolic PROPERTIES
                        SKIP_RETURN_CODE 77 TIMEOUT 3600 PROCESSORS 2)
-  set_tests_properties(conformance/compiled conformance/level0 conformance/interpreter PROPERTIES LABELS nightly)
+  set_tests_properties(conformance/compiled conformance/level0 conformance/interpreter conformance/symbolic PROPERTIES LABELS nightly)
 endif()
 
 # Random models over the table of operators.
