@@ -210,6 +210,11 @@ bool control_body(const Control *control, const char *name, size_t inputs, size_
 bool condition_read(const Control *control, const Node *condition, bool *known, bool *value);
 ControlImport if_import, loop_import, scan_import, sequence_map_import, optional_import;
 
+/* ---- node.c: what raising and settling are made of ---- */
+Attribute *draft_attribute(const Draft *draft, const char *name); /* NULL when absent */
+void draft_drop(Draft *draft, const char *name);                  /* nothing when absent */
+Node *draft_input(const Draft *draft, int i);                     /* NULL when omitted */
+
 /* ---- lists.c ---- */
 /* Is input i of the draft a list whose length is not a constant, and the operator one that must know it? */
 bool lists_are_open(const Draft *draft);

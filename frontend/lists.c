@@ -5,7 +5,7 @@
  * declares for the result, from the number of outputs. Where none of these tells, the list is spread: a bound or a mark
  * for every axis, written at the places that the list names, which has the rank's length whatever the list's is. */
 #include "frontend/importer.h"
-#include "ir/ops/ops.h"
+#include "ir/ops/build.h"
 
 #include <string.h>
 
@@ -32,30 +32,11 @@ typedef struct ListRow {
 
 /* ---- nodes ---- */
 
-static Node *make(Draft *draft, Op op, Node *a, Node *b, Node *c, const Attribute *attribute)
-{
-    Node *const inputs[] = {a, b, c};
-    return tensor_make(draft->importer->ir, op, inputs, 1 + (b != NULL) + (c != NULL), 1, attribute, attribute != NULL);
-}
-
-static Node *input_of(const Draft *draft, int i)
-{
-    return i < draft->input_count && !is_omitted(draft->inputs[i]) ? draft->inputs[i] : NULL;
-}
-
 /* Is it a list whose length is not a constant? */
 static bool is_open(const Node *list)
 {
     int64_t length;
     return list && list->type.rank == 1 && !const_is_int(list->type.dims[0], &length);
-}
-
-static const Attribute *attribute_of(const Draft *draft, const char *name)
-{
-    for (int i = 0; i < draft->attribute_count; i++)
-        if (strcmp(draft->attributes[i].name, name) == 0)
-            return &draft->attributes[i];
-    return NULL;
 }
 
 static Node *filled(Draft *draft, int count, int64_t value)
@@ -74,30 +55,18 @@ static Node *counted(Draft *draft, int count)
     return constant_ints(draft->importer->ir, values, count);
 }
 
-static Node *as_i64(Draft *draft, Node *list)
-{
-    if (!list || list->type.dtype == DTYPE_I64)
-        return list;
-    const Attribute to = attr_int(draft->importer->ir, "to", dtype_info[DTYPE_I64].onnx);
-    return make(draft, OP_Cast, list, NULL, NULL, &to);
-}
-
 /* 0, 1, ... for every entry of the list, an i64 list. */
 static Node *places(Draft *draft, Node *list)
 {
-    Node *const length = make(draft, OP_Shape, list, NULL, NULL, NULL);
-    Node *const none = filled(draft, 1, 0);
-    Node *const scalar = length && none ? make(draft, OP_Squeeze, length, none, NULL, NULL) : NULL;
     Ir *const ir = draft->importer->ir;
-    return scalar ? make(draft, OP_Range, constant_scalar(ir, DTYPE_I64, 0), scalar, constant_scalar(ir, DTYPE_I64, 1),
-                         NULL)
-                  : NULL;
+    Node *const count = build2(ir, OP_Squeeze, build1(ir, OP_Shape, list), filled(draft, 1, 0));
+    return build3(ir, OP_Range, constant_scalar(ir, DTYPE_I64, 0), count, constant_scalar(ir, DTYPE_I64, 1));
 }
 
 /* `otherwise` for every axis, the list's entries at the axes it belongs to. */
 static Node *scattered(Draft *draft, int rank, int64_t otherwise, Node *axes, Node *list)
 {
-    return axes && list ? make(draft, OP_ScatterElements, filled(draft, rank, otherwise), axes, list, NULL) : NULL;
+    return build3(draft->importer->ir, OP_ScatterElements, filled(draft, rank, otherwise), axes, list);
 }
 
 /* ---- what is spread ---- */
@@ -108,13 +77,14 @@ static bool slice_spread(Draft *draft)
 {
     const int rank = draft->inputs[0]->type.rank;
     static const int64_t otherwise[] = {[SLICE_STARTS] = 0, [SLICE_ENDS] = INT64_MAX, [SLICE_STEPS] = 1};
-    Node *axes = as_i64(draft, input_of(draft, SLICE_AXES));
+    Node *axes = build_cast(draft->importer->ir, draft_input(draft, SLICE_AXES), DTYPE_I64);
     if (!axes)
         axes = places(draft, draft->inputs[SLICE_STARTS]);
     for (int i = SLICE_STARTS; i <= SLICE_STEPS && axes; i++) {
-        if (i == SLICE_AXES || !input_of(draft, i))
+        if (i == SLICE_AXES || !draft_input(draft, i))
             continue;
-        Node *const spread = scattered(draft, rank, otherwise[i], axes, as_i64(draft, draft->inputs[i]));
+        Node *const spread =
+            scattered(draft, rank, otherwise[i], axes, build_cast(draft->importer->ir, draft->inputs[i], DTYPE_I64));
         if (!spread)
             return false;
         draft->inputs[i] = spread;
@@ -129,22 +99,22 @@ enum { PADS = 1, PADS_AXES = 3 };
 /* Half of the pads, at the front of the listed axes or behind them. */
 static Node *pads_half(Draft *draft, Node *pads, Node *axes, bool behind)
 {
-    Node *const length = make(draft, OP_Shape, axes, NULL, NULL, NULL);
-    if (!length)
-        return NULL;
-    Node *const inputs[] = {pads, behind ? length : filled(draft, 1, 0), behind ? filled(draft, 1, INT64_MAX) : length};
-    return scattered(draft, draft->inputs[0]->type.rank, 0, axes,
-                     tensor_make(draft->importer->ir, OP_Slice, inputs, 3, 1, NULL, 0));
+    Ir *const ir = draft->importer->ir;
+    Node *const length = build1(ir, OP_Shape, axes);
+    Node *const first = behind ? length : filled(draft, 1, 0), *const end =
+                                                                   behind ? filled(draft, 1, INT64_MAX) : length;
+    return scattered(draft, draft->inputs[0]->type.rank, 0, axes, build3(ir, OP_Slice, pads, first, end));
 }
 
 static bool pad_spread(Draft *draft)
 {
-    Node *const axes = as_i64(draft, input_of(draft, PADS_AXES)), *const pads = as_i64(draft, draft->inputs[PADS]);
+    Node *const axes = build_cast(draft->importer->ir, draft_input(draft, PADS_AXES), DTYPE_I64),
+                *const pads = build_cast(draft->importer->ir, draft->inputs[PADS], DTYPE_I64);
     if (!axes || !pads || axes->type.rank != 1)
         return true;
     Node *const front = pads_half(draft, pads, axes, false), *const back = pads_half(draft, pads, axes, true);
-    const Attribute axis = attr_int(draft->importer->ir, "axis", 0);
-    Node *const both = front && back ? make(draft, OP_Concat, front, back, NULL, &axis) : NULL;
+    Ir *const ir = draft->importer->ir;
+    Node *const both = build2_with(ir, OP_Concat, front, back, attr_int(ir, "axis", 0));
     if (!both)
         return false;
     draft->inputs[PADS] = both;
@@ -158,33 +128,22 @@ static bool reduce_spread(Draft *draft)
 {
     Ir *const ir = draft->importer->ir;
     const int rank = draft->inputs[0]->type.rank;
-    const Attribute *const keep = attribute_of(draft, "keepdims"), *const noop =
-                                                                       attribute_of(draft, "noop_with_empty_axes");
+    const Attribute *const keep = draft_attribute(draft, "keepdims"), *const noop = draft_attribute(
+                                                                          draft, "noop_with_empty_axes");
     if (keep && keep->integer == 0)
         return true;
-    Node *const axes = as_i64(draft, draft->inputs[1]), *const zero = filled(draft, 1, 0),
+    Node *const axes = build_cast(draft->importer->ir, draft->inputs[1], DTYPE_I64), *const zero = filled(draft, 1, 0),
                 *const one = filled(draft, 1, 1);
-    Node *const shape = make(draft, OP_Shape, draft->inputs[0], NULL, NULL, NULL);
-    Node *const length = axes ? make(draft, OP_Shape, axes, NULL, NULL, NULL) : NULL;
-    Node *const ones = length ? make(draft, OP_Expand, one, length, NULL, NULL) : NULL;
-    Node *const marks = scattered(draft, rank, 0, axes, ones);
-    Node *reduced = marks ? make(draft, OP_Equal, marks, one, NULL, NULL) : NULL;
-    if (reduced && !(noop && noop->integer)) {
-        Node *const all = make(draft, OP_Equal, length, zero, NULL, NULL);
-        reduced = all ? make(draft, OP_Or, reduced, all, NULL, NULL) : NULL;
-    }
-    if (!reduced || !shape)
-        return false;
+    Node *const shape = build1(ir, OP_Shape, draft->inputs[0]), *const length = build1(ir, OP_Shape, axes);
+    Node *const marks = scattered(draft, rank, 0, axes, build2(ir, OP_Expand, one, length));
+    Node *reduced = build2(ir, OP_Equal, marks, one);
+    if (!(noop && noop->integer))
+        reduced = build2(ir, OP_Or, reduced, build2(ir, OP_Equal, length, zero));
     const int64_t column = 1, flat = -1;
-    const Attribute axis = attr_int(ir, "axis", 1);
-    Node *const stays = make(draft, OP_Where, reduced, one, shape, NULL), *const goes = make(draft, OP_Where, reduced,
-                                                                                             shape, one, NULL);
-    Node *const left = stays ? make(draft, OP_Unsqueeze, stays, constant_ints(ir, &column, 1), NULL, NULL) : NULL;
-    Node *const right = goes ? make(draft, OP_Unsqueeze, goes, constant_ints(ir, &column, 1), NULL, NULL) : NULL;
-    Node *const pairs = left && right ? make(draft, OP_Concat, left, right, NULL, &axis) : NULL;
-    Node *const dims = pairs ? make(draft, OP_Reshape, pairs, constant_ints(ir, &flat, 1), NULL, NULL) : NULL;
-    const Attribute allow = attr_int(ir, "allowzero", 1);
-    Node *const apart = dims ? make(draft, OP_Reshape, draft->inputs[0], dims, NULL, &allow) : NULL;
+    Node *const stays = build_unsqueeze(ir, build3(ir, OP_Where, reduced, one, shape), &column, 1);
+    Node *const goes = build_unsqueeze(ir, build3(ir, OP_Where, reduced, shape, one), &column, 1);
+    Node *const dims = build_reshape(ir, build2_with(ir, OP_Concat, stays, goes, attr_int(ir, "axis", 1)), &flat, 1);
+    Node *const apart = build2_with(ir, OP_Reshape, draft->inputs[0], dims, attr_int(ir, "allowzero", 1));
     if (!apart)
         return false;
     int64_t odd[RANK_MAX];
@@ -192,9 +151,7 @@ static bool reduce_spread(Draft *draft)
         odd[i] = 2 * i + 1;
     draft->inputs[0] = apart;
     draft->inputs[1] = constant_ints(ir, odd, rank);
-    for (int i = 0; i < draft->attribute_count; i++)
-        if (strcmp(draft->attributes[i].name, "keepdims") == 0)
-            draft->attributes[i--] = draft->attributes[--draft->attribute_count];
+    draft_drop(draft, "keepdims");
     draft->attributes[draft->attribute_count++] = attr_int(ir, "keepdims", 0);
     return true;
 }
@@ -205,12 +162,10 @@ static bool expand_spread(Draft *draft)
     Ir *const ir = draft->importer->ir;
     const int rank = draft->inputs[0]->type.rank;
     const int64_t last = -rank, dims = rank;
-    const Attribute axis = attr_int(ir, "axis", 0);
-    Node *const shape = as_i64(draft, draft->inputs[1]);
-    Node *const longer = shape ? make(draft, OP_Concat, filled(draft, rank, 1), shape, NULL, &axis) : NULL;
-    Node *const end =
-        longer ? make(draft, OP_Slice, longer, constant_ints(ir, &last, 1), filled(draft, 1, INT64_MAX), NULL) : NULL;
-    Node *const settled = end ? make(draft, OP_Reshape, end, constant_ints(ir, &dims, 1), NULL, NULL) : NULL;
+    Node *const shape = build_cast(ir, draft->inputs[1], DTYPE_I64);
+    Node *const longer = build2_with(ir, OP_Concat, filled(draft, rank, 1), shape, attr_int(ir, "axis", 0));
+    Node *const end = build3(ir, OP_Slice, longer, constant_ints(ir, &last, 1), filled(draft, 1, INT64_MAX));
+    Node *const settled = build_reshape(ir, end, &dims, 1);
     const char *const text = "the shape of Expand is longer than the rank that the model declares for the result";
     if (!settled || !run_check(ir, scalar2(ir, OP_le, shape->type.dims[0], index_const(ir, rank)), text))
         return false;
@@ -224,10 +179,11 @@ static bool expand_spread(Draft *draft)
 static bool is_open_tuples(const Draft *draft, int *length, int result_rank)
 {
     const bool gathers = strcmp(draft->op, "GatherND") == 0;
-    if ((!gathers && strcmp(draft->op, "ScatterND") != 0) || !input_of(draft, 1) || (!gathers && !input_of(draft, 2)))
+    if ((!gathers && strcmp(draft->op, "ScatterND") != 0) || !draft_input(draft, 1) ||
+        (!gathers && !draft_input(draft, 2)))
         return false;
     const Type data = draft->inputs[0]->type, indices = draft->inputs[1]->type;
-    const Attribute *const batch = attribute_of(draft, "batch_dims");
+    const Attribute *const batch = draft_attribute(draft, "batch_dims");
     int64_t known;
     if (indices.rank < 1 || const_is_int(indices.dims[indices.rank - 1], &known))
         return false;
@@ -245,11 +201,10 @@ static bool tuples_settle(Draft *draft, int length)
     const char *const text = arena_format(ir->arena, "the index tuples of %s must have %d entries", draft->op, length);
     if (!run_check(ir, scalar2(ir, OP_eq, last, index_const(ir, length)), text))
         return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s", text);
-    const Attribute end = attr_int(ir, "end", -1), axis = attr_int(ir, "axis", 0), allow = attr_int(ir, "allowzero", 1);
     const int64_t entries = length;
-    Node *const before = make(draft, OP_Shape, indices, NULL, NULL, &end);
-    Node *const dims = before ? make(draft, OP_Concat, before, constant_ints(ir, &entries, 1), NULL, &axis) : NULL;
-    Node *const settled = dims ? make(draft, OP_Reshape, indices, dims, NULL, &allow) : NULL;
+    Node *const before = build1_with(ir, OP_Shape, indices, attr_int(ir, "end", -1));
+    Node *const dims = build2_with(ir, OP_Concat, before, constant_ints(ir, &entries, 1), attr_int(ir, "axis", 0));
+    Node *const settled = build2_with(ir, OP_Reshape, indices, dims, attr_int(ir, "allowzero", 1));
     draft->inputs[1] = settled ? settled : indices;
     return settled;
 }
@@ -309,9 +264,9 @@ static int length_find(const Draft *draft, const ListRow *row, int result_rank)
     switch (row->length) {
     case LENGTH_RANK:
     case LENGTH_TWICE:
-        if (row->axes == 0 && attribute_of(draft, "axes"))
-            return attribute_of(draft, "axes")->count * (row->length == LENGTH_TWICE ? 2 : 1);
-        if (row->axes > 0 && input_of(draft, row->axes))
+        if (row->axes == 0 && draft_attribute(draft, "axes"))
+            return draft_attribute(draft, "axes")->count * (row->length == LENGTH_TWICE ? 2 : 1);
+        if (row->axes > 0 && draft_input(draft, row->axes))
             return -1;
         if (row->spread == slice_spread) /* bounds may be given of the first axes only */
             return -1;
@@ -321,7 +276,7 @@ static int length_find(const Draft *draft, const ListRow *row, int result_rank)
     case LENGTH_ADDED:
         return result_rank < 0 ? -1 : result_rank - rank;
     case LENGTH_REMOVED: {
-        const Attribute *const keep = attribute_of(draft, "keepdims");
+        const Attribute *const keep = draft_attribute(draft, "keepdims");
         const bool kept = row->spread == reduce_spread && (!keep || keep->integer != 0);
         return result_rank < 0 || kept ? -1 : rank - result_rank;
     }
@@ -349,7 +304,7 @@ static Node *list_of(Draft *draft, Node *list, int length, Length kind)
         return NULL;
     }
     const int64_t dims = length;
-    Node *const settled = make(draft, OP_Reshape, list, constant_ints(ir, &dims, kind != LENGTH_SCALAR), NULL, NULL);
+    Node *const settled = build_reshape(ir, list, &dims, kind != LENGTH_SCALAR);
     const bool told = length > 0 && kind != LENGTH_SCALAR && kind != LENGTH_ONE;
     return settled && told ? read_make(ir, settled) : settled;
 }
@@ -357,7 +312,7 @@ static Node *list_of(Draft *draft, Node *list, int length, Length kind)
 bool lists_are_open(const Draft *draft)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(rows[i].op, draft->op) == 0 && is_open(input_of(draft, rows[i].input)))
+        if (strcmp(rows[i].op, draft->op) == 0 && is_open(draft_input(draft, rows[i].input)))
             return true;
     int length;
     return is_open_tuples(draft, &length, 0);
@@ -367,7 +322,7 @@ bool lists_settle(Draft *draft, int result_rank)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const ListRow *const row = &rows[i];
-        if (strcmp(row->op, draft->op) != 0 || !is_open(input_of(draft, row->input)))
+        if (strcmp(row->op, draft->op) != 0 || !is_open(draft_input(draft, row->input)))
             continue;
         const int length = length_find(draft, row, result_rank);
         if (length >= 0 && length <= 2 * RANK_MAX) {

@@ -45,6 +45,26 @@ static bool inputs_resolve(Importer *importer, const Scope *scope, const Where *
     return true;
 }
 
+Attribute *draft_attribute(const Draft *draft, const char *name)
+{
+    for (int i = 0; i < draft->attribute_count; i++)
+        if (strcmp(draft->attributes[i].name, name) == 0)
+            return &draft->attributes[i];
+    return NULL;
+}
+
+void draft_drop(Draft *draft, const char *name)
+{
+    Attribute *attribute = draft_attribute(draft, name);
+    if (attribute)
+        *attribute = draft->attributes[--draft->attribute_count];
+}
+
+Node *draft_input(const Draft *draft, int i)
+{
+    return i < draft->input_count && !is_omitted(draft->inputs[i]) ? draft->inputs[i] : NULL;
+}
+
 /* A node that draws random numbers and has no seed gets one of its own, so that no two draw the same: the number of the
  * node in the order of import, as a float and a half (which models that count their seeds do not use), as an integer
  * beyond 32 bits. Every compilation of a model gives the same. */
@@ -53,9 +73,8 @@ static void seed_give(Draft *draft, const OpRow *row)
     const AttributeRow *known = row->attributes;
     while (known->name && strcmp(known->name, "seed") != 0)
         known++;
-    for (int i = 0; i < draft->attribute_count && known->name; i++)
-        if (strcmp(draft->attributes[i].name, known->name) == 0)
-            return;
+    if (known->name && draft_attribute(draft, known->name))
+        return;
     Ir *ir = draft->importer->ir;
     const uint64_t number = draft->importer->nodes;
     if (known->name && known->kind == ATTRIBUTE_FLOAT)

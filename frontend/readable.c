@@ -1,7 +1,7 @@
 /* Numbers that sizes are made of, where their type is none that a run can read between two regions (ir/ops/read.c):
  * they are counted in stages and the count is read. */
 #include "frontend/importer.h"
-#include "ir/ops/ops.h"
+#include "ir/ops/build.h"
 #include "ir/scalar.h"
 
 #include <math.h>
@@ -72,8 +72,7 @@ static bool depth_settle(Draft *draft)
         draft->inputs[1] = constant_ints(ir, &depth, 1);
         return true;
     }
-    const Attribute to = attr_int(ir, "to", dtype_info[DTYPE_I64].onnx);
-    draft->inputs[1] = tensor_make(ir, OP_Cast, &draft->inputs[1], 1, 1, &to, 1);
+    draft->inputs[1] = build_cast(ir, draft->inputs[1], DTYPE_I64);
     return draft->inputs[1];
 }
 
@@ -84,8 +83,7 @@ static bool region_settle(Draft *draft)
     if (draft->input_count < 2 || is_omitted(draft->inputs[1]) || !type_is_tensor(draft->inputs[1]->type) ||
         !dtype_is_float(draft->inputs[1]->type.dtype) || draft->inputs[1]->type.dtype == DTYPE_F32)
         return true;
-    const Attribute to = attr_int(ir, "to", dtype_info[DTYPE_F32].onnx);
-    draft->inputs[1] = tensor_make(ir, OP_Cast, &draft->inputs[1], 1, 1, &to, 1);
+    draft->inputs[1] = build_cast(ir, draft->inputs[1], DTYPE_F32);
     return draft->inputs[1];
 }
 

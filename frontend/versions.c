@@ -18,18 +18,10 @@ typedef struct Raise {
 
 /* ---- what the rows are made of ---- */
 
-static Attribute *find(Draft *draft, const char *name)
-{
-    for (int i = 0; i < draft->attribute_count; i++)
-        if (strcmp(draft->attributes[i].name, name) == 0)
-            return &draft->attributes[i];
-    return NULL;
-}
-
 /* The attribute, of the kind that it must have; NULL when absent. *good turns false after a diagnostic. */
 static Attribute *find_kind(Draft *draft, const char *name, AttributeKind kind, bool *good)
 {
-    Attribute *attribute = find(draft, name);
+    Attribute *attribute = draft_attribute(draft, name);
     if (!attribute || attribute->kind == kind)
         return attribute;
     const bool list = kind == ATTRIBUTE_INTS && attribute->kind >= ATTRIBUTE_INTS && attribute->count == 0;
@@ -37,14 +29,6 @@ static Attribute *find_kind(Draft *draft, const char *name, AttributeKind kind, 
         *good = diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
                            "attribute '%s' of %s has the wrong type", name, draft->op);
     return NULL;
-}
-
-static void drop(Draft *draft, const char *name)
-{
-    Attribute *attribute = find(draft, name);
-    if (!attribute)
-        return;
-    *attribute = draft->attributes[--draft->attribute_count];
 }
 
 static void add(Draft *draft, Attribute attribute)
@@ -60,12 +44,6 @@ static Ir *ir_of(const Draft *draft)
 static bool unsupported(Draft *draft, const char *what)
 {
     return diag_error(draft->importer->diagnostics, EXIT_UNSUPPORTED, draft->where, "%s is not supported", what);
-}
-
-/* Input i, when given. */
-static Node *input(const Draft *draft, int i)
-{
-    return i < draft->input_count && !is_omitted(draft->inputs[i]) ? draft->inputs[i] : NULL;
 }
 
 static void input_set(Draft *draft, int i, Node *node)
@@ -100,19 +78,19 @@ static bool ints_to_input(Draft *draft, const Raise *row)
     const Attribute *list = find_kind(draft, row->name, ATTRIBUTE_INTS, &good);
     if (!good)
         return false;
-    if (find(draft, row->name) && input(draft, row->number))
+    if (draft_attribute(draft, row->name) && draft_input(draft, row->number))
         return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where,
                           "%s is given as attribute and as input", row->name);
     if (list)
         input_set(draft, row->number, constant_ints(ir_of(draft), list->integers, list->count));
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     return true;
 }
 
 /* Reshape 1 has its shape always, Slice 1 its starts and ends. */
 static bool required_to_input(Draft *draft, const Raise *row)
 {
-    if (!find(draft, row->name) && !input(draft, row->number))
+    if (!draft_attribute(draft, row->name) && !draft_input(draft, row->number))
         return diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s has no %s", draft->op,
                           row->name);
     return ints_to_input(draft, row);
@@ -126,7 +104,7 @@ static bool int_to_input(Draft *draft, const Raise *row)
         return good && diag_error(draft->importer->diagnostics, EXIT_MALFORMED, draft->where, "%s has no %s", draft->op,
                                   row->name);
     input_set(draft, row->number, constant_ints(ir_of(draft), &value->integer, 1));
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     return true;
 }
 
@@ -141,7 +119,7 @@ static bool float_to_input(Draft *draft, const Raise *row)
         input_set(draft, row->number, constant_scalar(ir_of(draft), draft->inputs[0]->type.dtype, value->real));
     else if (value && value->real != 0)
         return unsupported(draft, row->name);
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     return good;
 }
 
@@ -151,7 +129,7 @@ static bool axis_to_input(Draft *draft, const Raise *row)
     bool good = true;
     const Attribute *axis = find_kind(draft, row->name, ATTRIBUTE_INT, &good);
     input_set(draft, row->number, constant_scalar(ir_of(draft), DTYPE_I64, axis ? (double)axis->integer : 1));
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     return good;
 }
 
@@ -159,7 +137,7 @@ static bool axis_to_input(Draft *draft, const Raise *row)
 
 static bool drop_it(Draft *draft, const Raise *row)
 {
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     return true;
 }
 
@@ -171,13 +149,13 @@ static bool drop_int(Draft *draft, const Raise *row)
     if (value && value->integer != row->number)
         return unsupported(draft,
                            arena_format(draft->importer->scratch, "%s = %lld", row->name, (long long)value->integer));
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     return good;
 }
 
 static bool default_int(Draft *draft, const Raise *row)
 {
-    if (!find(draft, row->name))
+    if (!draft_attribute(draft, row->name))
         add(draft, attr_int(ir_of(draft), row->name, row->number));
     return true;
 }
@@ -198,7 +176,7 @@ static bool float_to_int(Draft *draft, const Raise *row)
 static bool pad_rename(Draft *draft, const Raise *row)
 {
     (void)row;
-    Attribute *paddings = find(draft, "paddings");
+    Attribute *paddings = draft_attribute(draft, "paddings");
     if (paddings)
         paddings->name = name_intern(ir_of(draft)->arena, "pads");
     return true;
@@ -207,9 +185,9 @@ static bool pad_rename(Draft *draft, const Raise *row)
 static bool selu_defaults(Draft *draft, const Raise *row)
 {
     (void)row;
-    if (!find(draft, "alpha"))
+    if (!draft_attribute(draft, "alpha"))
         add(draft, attr_float(ir_of(draft), "alpha", 1.6732f));
-    if (!find(draft, "gamma"))
+    if (!draft_attribute(draft, "gamma"))
         add(draft, attr_float(ir_of(draft), "gamma", 1.0507f));
     return true;
 }
@@ -251,7 +229,7 @@ static bool grid_mode_names(Draft *draft, const Raise *row)
 /* Without sizes the parts are equal; since 18 that must be said. */
 static bool split_count(Draft *draft, const Raise *row)
 {
-    if (!input(draft, 1) && !find(draft, row->name))
+    if (!draft_input(draft, 1) && !draft_attribute(draft, row->name))
         add(draft, attr_int(ir_of(draft), row->name, draft->written_count));
     return true;
 }
@@ -280,8 +258,8 @@ static bool broadcast_axis(Draft *draft, const Raise *row)
         if (count && !(draft->inputs[1] = unsqueeze(draft, draft->inputs[1], axes, count)))
             return false;
     }
-    drop(draft, "broadcast");
-    drop(draft, "axis");
+    draft_drop(draft, "broadcast");
+    draft_drop(draft, "axis");
     return good;
 }
 
@@ -305,7 +283,7 @@ static bool softmax_flatten(Draft *draft, const Raise *row)
     bool good = true;
     const Attribute *given = find_kind(draft, row->name, ATTRIBUTE_INT, &good);
     const int64_t axis = given ? given->integer : 1;
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     if (!good || draft->input_count != 1)
         return good;
     Node *x = draft->inputs[0];
@@ -334,8 +312,8 @@ static bool softmax_flatten(Draft *draft, const Raise *row)
 static bool dropout_inference(Draft *draft, const Raise *row)
 {
     (void)row;
-    drop(draft, "ratio");
-    drop(draft, "is_test");
+    draft_drop(draft, "ratio");
+    draft_drop(draft, "is_test");
     return true;
 }
 
@@ -375,8 +353,8 @@ static bool upsample_scales_list(Draft *draft, const Raise *row)
                                   "Upsample has no height_scale or width_scale");
     double *scales = NEW_ARRAY(ir_of(draft)->arena, double, 4);
     memcpy(scales, (double[]){1, 1, height->real, width->real}, 4 * sizeof *scales);
-    drop(draft, "height_scale");
-    drop(draft, "width_scale");
+    draft_drop(draft, "height_scale");
+    draft_drop(draft, "width_scale");
     add(draft,
         (Attribute){
             .name = name_intern(ir_of(draft)->arena, "scales"), .kind = ATTRIBUTE_FLOATS, .count = 4, .reals = scales});
@@ -393,7 +371,7 @@ static bool upsample_scales_input(Draft *draft, const Raise *row)
     for (int i = 0; i < scales->count; i++)
         values[i] = (float)scales->reals[i];
     input_set(draft, row->number, values_constant(draft->importer, DTYPE_F32, 1, values, scales->count, NULL));
-    drop(draft, row->name);
+    draft_drop(draft, row->name);
     return true;
 }
 
@@ -521,7 +499,7 @@ bool draft_raise(Draft *draft)
 {
     const char *op = draft->op;
     if (draft->version < 6) /* a hint for memory that was dropped */
-        drop(draft, "consumed_inputs");
+        draft_drop(draft, "consumed_inputs");
     for (int i = 0; i < RAISE_COUNT && !draft->outputs; i++)
         if (draft->version < raises[i].below && strcmp(raises[i].op, op) == 0 && !raises[i].raise(draft, &raises[i]))
             return false;
