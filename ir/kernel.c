@@ -230,3 +230,13 @@ bool kernel_has_order(const Node *kernel)
             return true;
     return false;
 }
+
+bool value_contracts(Ir *ir, Node *value)
+{
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_contract)
+            return true;
+    return false;
+}

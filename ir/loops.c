@@ -18,16 +18,6 @@ static bool has_lane_fold(Ir *ir, Node *value)
     return false;
 }
 
-static bool has_contract(Ir *ir, Node *value)
-{
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_contract)
-            return true;
-    return false;
-}
-
 /* Does how far a reduction goes differ along this axis? */
 static bool shapes_reduction(Ir *ir, Node *value, const Node *axis)
 {
@@ -73,7 +63,7 @@ static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *sche
     StagePlan plan = {.lanes = 1, .apart = schedule->apart};
     int lane = -1;
     if (schedule->lanes > 1 && dtype_info[stage_buffer(stage)->type.dtype].bits >= 8 &&
-        !has_lane_fold(ir, stage_value(stage)) && (!schedule->products || has_contract(ir, stage_value(stage))))
+        !has_lane_fold(ir, stage_value(stage)) && (!schedule->products || value_contracts(ir, stage_value(stage))))
         lane = lane_axis_of(ir, stage);
     lane = lane < shared ? -1 : lane;
     for (int i = shared; i < stage->axis_count; i++)

@@ -104,16 +104,6 @@ static bool reads_group(Grouper *grouper, const Group *group, const Node *kernel
     return false;
 }
 
-static bool has_contract(Ir *ir, Node *value)
-{
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_contract)
-            return true;
-    return false;
-}
-
 /* Members after the first: until a reader of the group cannot join. */
 static void gather(Grouper *grouper, Group *group, int first)
 {
@@ -126,7 +116,7 @@ static void gather(Grouper *grouper, Group *group, int first)
         if (!reads_group(grouper, group, kernel))
             continue;
         if (grouper->taken[i] || kernel_stages(kernel)->count != 1 || stage_ordered(stage_of(grouper, i)) ||
-            has_contract(grouper->ir, stage_value(stage_of(grouper, i))) ||
+            value_contracts(grouper->ir, stage_value(stage_of(grouper, i))) ||
             (intptr_t)map_get(&grouper->writers, stage_buffer(stage_of(grouper, i))) != 1 ||
             !match_axes(grouper, group, stage_of(grouper, i), mapped))
             return;
