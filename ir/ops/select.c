@@ -172,18 +172,24 @@ bool nonzero_make(Ir *ir, const Node *node, Node **outputs)
     return outputs[0] != NULL;
 }
 
+Node *select_from(const Infer *infer, int *axis)
+{
+    Node *const x = infer->node->inputs[0];
+    const Attribute *const given = attribute_find(infer->node, "axis");
+    *axis = 0;
+    if (given)
+        return infer_axis(infer, given->integer, x->type.rank, false, axis) ? x : NULL;
+    return x->type.rank == 1 ? x : build_reshape(infer->ir, x, (const int64_t[]){-1}, 1);
+}
+
 bool compress_make(Ir *ir, const Node *node, Node **outputs)
 {
     const Infer infer = {.ir = ir, .node = node};
-    Node *x = node->inputs[0], *const condition = node->inputs[1];
-    const Attribute *const given = attribute_find(node, "axis");
-    int axis = 0;
+    Node *const condition = node->inputs[1];
+    int axis;
     if (condition->type.dtype != DTYPE_BOOL || condition->type.rank != 1)
         return infer_error(&infer, "the condition must be a list of bool, not %s", type_text(ir, condition->type));
-    if (given && !infer_axis(&infer, given->integer, x->type.rank, false, &axis))
-        return false;
-    if (!given && x->type.rank != 1)
-        x = build_reshape(ir, x, (const int64_t[]){-1}, 1);
+    Node *const x = select_from(&infer, &axis);
     if (!x)
         return false;
     const char *const text = arena_format(ir->arena, "Compress: the condition is longer than axis %d", axis);

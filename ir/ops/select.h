@@ -10,4 +10,7 @@ void starts_lower(Lower *lower, Node *counts, Node *number, Node *starts, Node *
 /* Element 0 of a tensor that read_sizes_make gave back. */
 Node *size_read(const Infer *infer, int input);
 
+/* What Compress and Unique go along: input 0 and the axis they name, or input 0 as a list. NULL after a diagnostic. */
+Node *select_from(const Infer *infer, int *axis);
+
 #endif

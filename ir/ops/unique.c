@@ -218,13 +218,8 @@ bool unique_fill_lower(Lower *lower)
 bool unique_make(Ir *ir, const Node *node, Node **outputs)
 {
     const Infer infer = {.ir = ir, .node = node};
-    const Attribute *const given = attribute_find(node, "axis");
-    Node *x = node->inputs[0];
-    int axis = 0;
-    if (given && !infer_axis(&infer, given->integer, x->type.rank, false, &axis))
-        return false;
-    if (!given && x->type.rank != 1)
-        x = build_reshape(ir, x, (const int64_t[]){-1}, 1);
+    int axis;
+    Node *const x = select_from(&infer, &axis);
     if (!x)
         return false;
     const Attribute attributes[2] = {attr_int(ir, "axis", axis),
