@@ -53,13 +53,18 @@ static void pair_next(Pair *pair)
     }
 }
 
+/* Opens the pair and the result, whose `data` is NULL when nobody wants it. */
+static int pair_start(Run *run, const lathe_step *step, int32_t dtype, Pair *pair, void **data)
+{
+    const int code = pair_open(run, step, pair);
+    return code == LATHE_OK ? run_tensor(run, step, 0, dtype, pair->rank, pair->dims, data) : code;
+}
+
 int lathe_host_Equal(Run *run, const lathe_step *step)
 {
     Pair pair;
     void *data;
-    int code = pair_open(run, step, &pair);
-    if (code == LATHE_OK)
-        code = run_tensor(run, step, 0, DTYPE_BOOL, pair.rank, pair.dims, &data);
+    const int code = pair_start(run, step, DTYPE_BOOL, &pair, &data);
     if (code != LATHE_OK || data == NULL)
         return code;
     const int64_t count = elements_count(pair.rank, pair.dims);
@@ -72,9 +77,7 @@ int lathe_host_StringConcat(Run *run, const lathe_step *step)
 {
     Pair pair;
     void *data;
-    int code = pair_open(run, step, &pair);
-    if (code == LATHE_OK)
-        code = run_tensor(run, step, 0, DTYPE_STRING, pair.rank, pair.dims, &data);
+    const int code = pair_start(run, step, DTYPE_STRING, &pair, &data);
     if (code != LATHE_OK || data == NULL)
         return code;
     const int64_t count = elements_count(pair.rank, pair.dims);
