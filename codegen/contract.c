@@ -32,9 +32,9 @@ static Node *vector_load(Contract *c, Node *buffer, Node *offset, Node *mask)
     Node *inputs[4] = {buffer, offset, mask, NULL};
     if (mask)
         inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), PANEL);
-    const bool local = buffer->payload.buffer->place == PLACE_LOCAL;
+    const bool written = buffer->payload.buffer->place == PLACE_LOCAL || c->b_written;
     return node_make(
-        ir, &(Node){.op = local ? OP_read : OP_load, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2});
+        ir, &(Node){.op = written ? OP_read : OP_load, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2});
 }
 
 static Node *ordered(Ir *ir, Block *block, Node *node)
@@ -68,7 +68,8 @@ static Node *load_a(Contract *c, Block *block, const Corner *corner, int row, No
 static Node *panel_offset(Contract *c, Node *panel, Node *k)
 {
     Ir *const ir = c->ir;
-    return index_mul(ir, index_add(ir, index_mul(ir, panel, c->depth), k), index_const(ir, PANEL));
+    Node *const offset = index_mul(ir, index_add(ir, index_mul(ir, panel, c->depth), k), index_const(ir, PANEL));
+    return c->read_b == READ_PANELS ? index_add(ir, c->b_rest, offset) : offset;
 }
 
 static Node *load_b(Contract *c, Block *block, const Corner *corner, int vector, Node *k, Node *mask)
@@ -78,7 +79,7 @@ static Node *load_b(Contract *c, Block *block, const Corner *corner, int vector,
     if (c->read_b == READ_STRIDED) {
         Node *const column = index_add(ir, corner->column, index_const(ir, vector * PANEL));
         Node *const offset = index_add(ir, c->b_rest, index_add(ir, column, index_mul(ir, k, c->b_step)));
-        return vector_load(c, c->b_buffer, offset, mask);
+        return ordered(ir, block, vector_load(c, c->b_buffer, offset, mask));
     }
     Node *panel = corner->panel;
     if (c->read_b == READ_PANELS)
@@ -420,14 +421,19 @@ static Node *emit_units(Contract *c, Block *body)
     return units;
 }
 
-void contract_emit_step(Contract *c, Block *block, Node *tile)
+void contract_emit_within(Contract *c, Block *block, Node *first_tile, Node *last_tile)
 {
     Ir *const ir = c->ir;
     const Unit unit = {.first_group = index_const(ir, 0),
                        .last_group = index_ceildiv(ir, c->roles.columns, index_const(ir, c->tile.vectors * PANEL)),
-                       .first_tile = tile,
-                       .last_tile = index_add(ir, tile, index_const(ir, 1))};
+                       .first_tile = first_tile,
+                       .last_tile = last_tile};
     emit_groups(c, block, &unit);
+}
+
+void contract_emit_step(Contract *c, Block *block, Node *tile)
+{
+    contract_emit_within(c, block, tile, index_add(c->ir, tile, index_const(c->ir, 1)));
 }
 
 /* What the cost model alone would not have chosen is said only where it was. */

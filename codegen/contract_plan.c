@@ -73,6 +73,20 @@ static bool b_is_strided(Contract *c)
     return c->b_step && is_plain(ir, c->b_step) && is_plain(ir, c->b_rest);
 }
 
+/* Where the panels begin: the offset of column 0 and k = 0, in terms of the other axes. */
+static Node *panels_begin(const Contract *c)
+{
+    Ir *const ir = c->ir;
+    Node *const at = c->roles.b->op == OP_cast ? c->roles.b->inputs[0] : c->roles.b, *const zero = index_const(ir, 0);
+    if (at->op != OP_at)
+        return zero;
+    Node *offset =
+        node_substitute(ir, layout_offset(ir, at->inputs[0], at->inputs + 1), &c->roles.n, (Node *const *)&zero, 1);
+    for (int i = 0; i < c->roles.contract->axis_count; i++)
+        offset = node_substitute(ir, offset, &c->roles.contract->axes[i], (Node *const *)&zero, 1);
+    return offset;
+}
+
 static bool b_is_panels(Contract *c)
 {
     if (!c->roles.weight)
@@ -80,6 +94,7 @@ static bool b_is_panels(Contract *c)
     const Layout wanted = panel_layout(&c->roles);
     const Layout *const has = &c->roles.weight->payload.buffer->layout;
     c->b_buffer = c->roles.weight;
+    c->b_rest = panels_begin(c);
     return has->count == wanted.count &&
            memcmp(has->entries, wanted.entries, (size_t)has->count * sizeof *has->entries) == 0 &&
            (c->roles.b->op == OP_at || c->roles.b->op == OP_cast);
@@ -289,7 +304,7 @@ bool contract_plan_step(Contract *c, Node *stage)
 {
     Ir *const ir = c->ir;
     int64_t depth, columns;
-    if (!contract_match_stage(ir, stage, &c->roles) || c->roles.batch_count || c->roles.m_count != 1 ||
+    if (!contract_match_stage(ir, stage, 0, &c->roles) || c->roles.batch_count || c->roles.m_count != 1 ||
         c->roles.m[0] != stage->axes[0] || !const_is_int(c->roles.depth, &depth) ||
         !const_is_int(c->roles.columns, &columns) || depth < 1 || columns < 1 || !tile_fits(c->target, c->tile.rows, 1))
         return false;
@@ -301,6 +316,34 @@ bool contract_plan_step(Contract *c, Node *stage)
         return false;
     c->a_written = kernel_writes(c->kernel, c->a_buffer);
     c->tile.vectors = step_vectors(c, columns);
+    c->block_tiles = 1;
+    c->block_groups = ceil_divide(columns, c->tile.vectors * PANEL);
+    c->unroll = UNROLL;
+    c->fetch = c->read_b == READ_PANELS ? PREFETCH_ROWS : 0;
+    return true;
+}
+
+bool contract_plan_within(Contract *c, Node *stage, int bound)
+{
+    Ir *const ir = c->ir;
+    int64_t depth, columns;
+    if (!tile_fits(c->target, 1, 1) || !contract_match_stage(ir, stage, bound, &c->roles) || c->roles.batch_count ||
+        !const_is_int(c->roles.columns, &columns) || columns < 1)
+        return false;
+    c->m = axis_make(ir, "m", c->roles.rows);
+    c->k = axis_make(ir, "k", c->roles.depth);
+    c->depth = c->roles.depth;
+    if (const_is_int(c->depth, &depth) && depth < 1)
+        return false;
+    c->trial = NULL;
+    plan_reading(c, false);
+    if (c->read_a != READ_STRIDED || c->read_b == READ_PACKED)
+        return false;
+    c->a_written = kernel_writes(c->kernel, c->a_buffer) || c->a_buffer->payload.buffer->place == PLACE_LOCAL;
+    c->b_written = c->read_b == READ_STRIDED &&
+                   (kernel_writes(c->kernel, c->b_buffer) || c->b_buffer->payload.buffer->place == PLACE_LOCAL);
+    if (!c->tile.rows)
+        plan_tile(c);
     c->block_tiles = 1;
     c->block_groups = ceil_divide(columns, c->tile.vectors * PANEL);
     c->unroll = UNROLL;

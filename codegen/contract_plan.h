@@ -29,10 +29,10 @@ typedef struct Contract {
     ContractRoles roles;
     Node *m, *k, *depth; /* flattened axes */
     Reading read_a, read_b;
-    bool a_written;                             /* by the kernel itself */
+    bool a_written, b_written;                  /* by the kernel itself */
     Node *a_buffer, *a_rest, *a_pitch, *a_step; /* READ_STRIDED: a_rest holds batch axes */
-    Node *b_buffer, *b_rest, *b_step;
-    Node *a_local, *b_local; /* READ_PACKED */
+    Node *b_buffer, *b_rest, *b_step;           /* b_rest: also where the panels of other axes begin */
+    Node *a_local, *b_local;                    /* READ_PACKED */
     Tile tile;
     int64_t block_groups; /* column groups of one unit */
     int64_t block_tiles;  /* tiles of rows of one unit */
@@ -50,6 +50,13 @@ bool contract_plan(Contract *contract);
 bool contract_plan_step(Contract *contract, Node *stage);
 /* All columns of the tile of rows number `tile` for a planned step. */
 void contract_emit_step(Contract *contract, Block *block, Node *tile);
+/* Plans one stage of several, for templates that put it into loops of their own: its first `bound` axes are variables
+ * of those. Operands are read in place (locals too) or, weights, in panels; a tile that is given stays, else the cost
+ * model chooses one. False when that is not possible; a template then copies an operand to a local buffer first. */
+bool contract_plan_within(Contract *contract, Node *stage, int bound);
+/* All columns of the tiles of rows first..last (of contract->tile.rows rows each) of such a stage. Its values are read
+ * as they are at that point of `block`. */
+void contract_emit_within(Contract *contract, Block *block, Node *first_tile, Node *last_tile);
 /* Cycles of the planned kernel on `threads` cores, roughly. */
 double contract_plan_cycles(const Contract *contract, int threads);
 /* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */

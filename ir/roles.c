@@ -37,22 +37,33 @@ static bool is_axis_of(const Node *node, Node *const *axes, int count)
     return false;
 }
 
-/* Every index of the weight is n, a reduced axis, or 0 in a dim of 1: then its elements can be stored panel by panel.
- */
-static Node *panel_weight(const ContractRoles *roles)
+/* Does the index move with the columns or with a reduced axis? */
+static bool is_product_index(Ir *ir, const ContractRoles *roles, Node *index)
+{
+    bool depends = node_depends(ir, index, roles->n);
+    for (int i = 0; i < roles->contract->axis_count; i++)
+        depends = depends || node_depends(ir, index, roles->contract->axes[i]);
+    return depends;
+}
+
+/* Every index of the weight is n, a reduced axis, or has nothing to do with them: then its elements can be stored panel
+ * by panel. */
+static Node *panel_weight(Ir *ir, ContractRoles *roles)
 {
     if (!reads_weight(roles->b))
         return NULL;
     const Node *const at = stripped(roles->b);
-    bool has_n = false;
+    bool has_n = false, others = false;
     int64_t extent;
     for (uint32_t i = 1; i < at->input_count; i++) {
         Node *const index = at->inputs[i], *const dim = at->inputs[0]->type.dims[i - 1];
         if (index == roles->n)
             has_n = true;
-        else if (!is_axis_of(index, roles->contract->axes, roles->contract->axis_count) &&
-                 !(index_is(index, 0) && index_is(dim, 1)))
-            return NULL;
+        else if (!is_axis_of(index, roles->contract->axes, roles->contract->axis_count)) {
+            if (is_product_index(ir, roles, index))
+                return NULL;
+            others = others || !index_is(dim, 1);
+        }
         if (!const_is_int(dim, &extent) || (index->op == OP_axis && index->inputs[0] != dim))
             return NULL;
         for (uint32_t j = 1; j < i; j++)
@@ -63,14 +74,16 @@ static Node *panel_weight(const ContractRoles *roles)
         if (!is_axis_of(roles->contract->axes[i], at->inputs + 1, (int)at->input_count - 1) &&
             !index_is(roles->contract->axes[i]->inputs[0], 1))
             return NULL;
+    roles->weight_has_others = others;
     return has_n ? at->inputs[0] : NULL;
 }
 
-/* Does the step run in order along axis i? It is then a number like any other to the product. */
-static bool in_order(const Node *stage, int i)
+/* Do loops around bind axis i, or does the step run in order along it? It is then a number like any other to the
+ * product. */
+static bool is_bound(const ContractRoles *roles, int i)
 {
-    const int last = stage_is_step(stage) ? stage_step_axes(stage) : 0;
-    return i < last && i >= last - stage_ordered(stage);
+    const int last = stage_is_step(roles->stage) ? stage_step_axes(roles->stage) : 0;
+    return i < roles->bound || (i < last && i >= last - stage_ordered(roles->stage));
 }
 
 /* Sorts the output axes; n is the last (or, for weights, the only plain) axis that b alone depends on. */
@@ -80,21 +93,21 @@ static bool assign(Ir *ir, ContractRoles *roles)
     roles->n = NULL;
     roles->m_count = roles->batch_count = 0;
     for (int i = 0; i < stage->axis_count; i++)
-        if (!in_order(stage, i) && node_depends(ir, roles->b, stage->axes[i]) &&
+        if (!is_bound(roles, i) && node_depends(ir, roles->b, stage->axes[i]) &&
             !node_depends(ir, roles->a, stage->axes[i]) && !index_is(stage->axes[i]->inputs[0], 1))
             roles->n = stage->axes[i];
     if (!roles->n)
         return false;
     for (int i = 0; i < stage->axis_count; i++) {
         Node *const axis = stage->axes[i];
-        if (axis == roles->n || in_order(stage, i))
+        if (axis == roles->n || is_bound(roles, i))
             continue;
         if (node_depends(ir, roles->b, axis))
             roles->batch[roles->batch_count++] = axis;
         else
             roles->m[roles->m_count++] = axis;
     }
-    roles->weight = panel_weight(roles);
+    roles->weight = panel_weight(ir, roles);
     roles->rows = axes_points(ir, roles->m, roles->m_count);
     roles->columns = roles->n->inputs[0];
     roles->depth = axes_points(ir, roles->contract->axes, roles->contract->axis_count);
@@ -105,12 +118,12 @@ bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles)
 {
     *roles = (ContractRoles){0};
     return kernel_stages(kernel)->count == 1 && !kernel_has_steps(kernel) &&
-           contract_match_stage(ir, kernel_stages(kernel)->nodes[0], roles);
+           contract_match_stage(ir, kernel_stages(kernel)->nodes[0], 0, roles);
 }
 
-bool contract_match_stage(Ir *ir, Node *stage, ContractRoles *roles)
+bool contract_match_stage(Ir *ir, Node *stage, int bound, ContractRoles *roles)
 {
-    *roles = (ContractRoles){.stage = stage};
+    *roles = (ContractRoles){.stage = stage, .bound = bound};
     roles->contract = only_contract(ir, roles->stage);
     if (!roles->contract || roles->contract->type.dtype != DTYPE_F32)
         return false;
@@ -135,13 +148,19 @@ static int column_dim(const ContractRoles *roles)
     return 0;
 }
 
-/* Dims of 1, then the reduced axes in order. */
-static void add_rows(const ContractRoles *roles, Layout *layout)
+/* Dims of 1 and those along axes that are neither columns nor reduced. */
+static void add_others(const ContractRoles *roles, Layout *layout)
 {
     const Node *const at = stripped(roles->b);
     for (uint32_t i = 1; i < at->input_count; i++)
-        if (at->inputs[i]->op != OP_axis)
+        if (at->inputs[i] != roles->n && !is_axis_of(at->inputs[i], roles->contract->axes, roles->contract->axis_count))
             layout->entries[layout->count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
+}
+
+/* The reduced axes in order. */
+static void add_rows(const ContractRoles *roles, Layout *layout)
+{
+    const Node *const at = stripped(roles->b);
     for (int k = 0; k < roles->contract->axis_count; k++)
         for (uint32_t i = 1; i < at->input_count; i++)
             if (at->inputs[i] == roles->contract->axes[k])
@@ -152,6 +171,7 @@ Layout panel_layout(const ContractRoles *roles)
 {
     const uint8_t column = (uint8_t)column_dim(roles);
     Layout layout = {0};
+    add_others(roles, &layout);
     layout.entries[layout.count++] = (LayoutEntry){column, PART_OUTER, PANEL};
     add_rows(roles, &layout);
     layout.entries[layout.count++] = (LayoutEntry){column, PART_INNER, PANEL};
@@ -161,6 +181,7 @@ Layout panel_layout(const ContractRoles *roles)
 Layout columns_layout(const ContractRoles *roles)
 {
     Layout layout = {0};
+    add_others(roles, &layout);
     add_rows(roles, &layout);
     layout.entries[layout.count++] = (LayoutEntry){(uint8_t)column_dim(roles), PART_WHOLE, 0};
     return layout;

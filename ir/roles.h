@@ -15,18 +15,21 @@ typedef struct ContractRoles {
     Node *batch[RANK_MAX]; /* the other output axes */
     int m_count, batch_count;
     Node *weight;                 /* the constant that b reads with plain axes: it can be packed into panels; or NULL */
+    bool weight_has_others;       /* dims along axes that are neither columns nor reduced */
+    int bound;                    /* leading axes of the stage that loops around bind: they have no role */
     Node *rows, *columns, *depth; /* extents of m (product), n, k (product) */
 } ContractRoles;
 
 /* Does the kernel consist of one stage around one contraction of floats (f32 accumulator), with an output axis for
  * vectors? */
 bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles);
-/* The same of one stage; axes that a step runs in order along have no role. */
-bool contract_match_stage(Ir *ir, Node *stage, ContractRoles *roles);
-/* The panel layout of roles->weight: columns in blocks of PANEL, then the reduced axes in order, then the column within
- * its block. */
+/* The same of one stage whose first `bound` axes are variables of loops around it; neither those nor axes that a step
+ * runs in order along have a role. */
+bool contract_match_stage(Ir *ir, Node *stage, int bound, ContractRoles *roles);
+/* The panel layout of roles->weight: dims along other axes (groups, points of a transform) first, then columns in
+ * blocks of PANEL, the reduced axes in order, and the column within its block. */
 Layout panel_layout(const ContractRoles *roles);
-/* The same without panels: the reduced axes in order, then the column, and nothing to fill. */
+/* The same without panels: other dims, the reduced axes in order, then the column, and nothing to fill. */
 Layout columns_layout(const ContractRoles *roles);
 
 #endif

@@ -298,23 +298,49 @@ static void free_copy(Chooser *chooser, const Node *kernel)
 }
 
 /* Panels, unless there is no room for the zeros that fill the last one. */
-static Layout weight_layout(const Compilation *compilation, const ContractRoles *roles)
+static Node *lay_out_columns(Chooser *chooser, Node *kernel, const ContractRoles *roles)
 {
-    const bool bare = compilation->target && compilation->target->family->system == SYSTEM_FREESTANDING;
-    return bare ? columns_layout(roles) : panel_layout(roles);
+    const TargetMachineInfo *const target = chooser->context->compilation->target;
+    const bool bare = target && target->family->system == SYSTEM_FREESTANDING;
+    int64_t columns = PANEL;
+    const_is_int(roles->columns, &columns);
+    if (!roles->weight || (roles->weight_has_others && ((target && target->gpu) || columns < PANEL / 2)))
+        return kernel; /* what GPUs do not read so, or would be mostly padding */
+    const Layout layout = bare ? columns_layout(roles) : panel_layout(roles);
+    return lay_out_weight(chooser, kernel, roles->weight, &layout);
 }
 
-/* Weights that steps multiply with. */
-static Node *lay_out_steps(Chooser *chooser, Node *kernel)
+/* Weights that the stages of a kernel multiply with. */
+static Node *lay_out_stages(Chooser *chooser, Node *kernel)
 {
     for (int i = 0; i < kernel_stages(kernel)->count; i++) {
         ContractRoles roles;
-        if (!contract_match_stage(chooser->ir, kernel_stages(kernel)->nodes[i], &roles) || !roles.weight)
-            continue;
-        const Layout layout = weight_layout(chooser->context->compilation, &roles);
-        kernel = lay_out_weight(chooser, kernel, roles.weight, &layout);
+        if (contract_match_stage(chooser->ir, kernel_stages(kernel)->nodes[i], 0, &roles))
+            kernel = lay_out_columns(chooser, kernel, &roles);
     }
     return kernel;
+}
+
+/* A local buffer stands row-major: what is copied into it, or out of it, likes the axis that is innermost there. */
+static void vote_local(Chooser *chooser, const Node *stage)
+{
+    Ir *const ir = chooser->ir;
+    Node *value = stage_value(stage);
+    const Node *const target = stage_buffer(stage);
+    const int rank = target->type.rank;
+    if (target->payload.buffer->place == PLACE_LOCAL && rank > 1 && stage_indices(stage)[rank - 1]->op == OP_axis)
+        vote_operand(chooser, value, stage_indices(stage)[rank - 1]);
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++) {
+        if (nodes[i]->op != OP_at || nodes[i]->inputs[0]->payload.buffer->place != PLACE_LOCAL ||
+            nodes[i]->input_count < 3)
+            continue;
+        const Node *const last = nodes[i]->inputs[nodes[i]->input_count - 1];
+        for (int d = 0; d < rank; d++)
+            if (stage_indices(stage)[d] == last && last->op == OP_axis)
+                vote(chooser, stage_buffer(stage), d, 1);
+    }
 }
 
 bool pass_layout(PassContext *context)
@@ -333,6 +359,8 @@ bool pass_layout(PassContext *context)
             tie_stage(&chooser, kernel_stages(module->body->nodes[i])->nodes[j], matched ? roles.contract : NULL);
         if (matched)
             vote_contract(&chooser, &roles);
+        for (int j = 0; j < kernel_stages(module->body->nodes[i])->count; j++)
+            vote_local(&chooser, kernel_stages(module->body->nodes[i])->nodes[j]);
     }
     apply_votes(&chooser);
     Block *const body = block_make(ir);
@@ -340,11 +368,9 @@ bool pass_layout(PassContext *context)
         ContractRoles roles;
         Node *kernel = module->body->nodes[i];
         if (contract_match(ir, kernel, &roles)) {
-            const Layout layout = roles.weight ? weight_layout(context->compilation, &roles) : (Layout){0};
-            if (roles.weight)
-                kernel = lay_out_weight(&chooser, kernel, roles.weight, &layout);
-        } else if (kernel_has_steps(kernel)) {
-            kernel = lay_out_steps(&chooser, kernel);
+            kernel = lay_out_columns(&chooser, kernel, &roles);
+        } else if (kernel_stages(kernel)->count > 1 || kernel_has_steps(kernel)) {
+            kernel = lay_out_stages(&chooser, kernel);
         } else {
             kernel = lay_out_other_weights(&chooser, kernel);
         }
