@@ -4,7 +4,7 @@
  * the key is SEED (low word, high word), the counter is (element / 4: low word, high word; number of the input: low,
  * high), and element i takes word i % 4. Of that word w: floats            w / 2^31 - 1, in [-1,1), rounded to nearest
  * even into the type (f32 takes the top 24 bits: exact) f8e8m0            2^-4 ... 2^3 8-bit integers    all values
- *   other integers    0 ... 9, or to the largest value if that is less
+ *   other integers    0 ... 9, or to the largest value if that is less; 0 or 1 where the spec wants them small
  *   bool              0 or 1 */
 #include "tools/tensorfile.h"
 
@@ -33,7 +33,7 @@ void philox(uint32_t words[4], const uint32_t counter[4], const uint32_t key[2])
     words[3] = word3;
 }
 
-static double random_number(const HostDtype *type, uint32_t word)
+static double random_number(const HostDtype *type, bool small, uint32_t word)
 {
     if (type->class == HOST_CLASS_BOOL)
         return word & 1;
@@ -45,11 +45,13 @@ static double random_number(const HostDtype *type, uint32_t word)
     const bool is_signed = type->class == HOST_CLASS_SIGNED;
     if (type->bits == 8)
         return (double)(word % 256) - (is_signed ? 128 : 0);
+    if (small)
+        return word & 1;
     const int values = 1 << (type->bits < 5 ? type->bits - is_signed : 4);
     return word % (uint32_t)(values < 10 ? values : 10);
 }
 
-static void fill_random(HostTensor *tensor, uint64_t seed, uint64_t stream)
+static void fill_random(HostTensor *tensor, bool small, uint64_t seed, uint64_t stream)
 {
     const HostDtype *const type = host_dtype(tensor->dtype);
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
@@ -60,7 +62,7 @@ static void fill_random(HostTensor *tensor, uint64_t seed, uint64_t stream)
                                      (uint32_t)(stream >> 32)};
         if (i % 4 == 0)
             philox(words, counter, key);
-        const double number = random_number(type, words[i % 4]);
+        const double number = random_number(type, small, words[i % 4]);
         if (tensor->dtype == ONNX_FLOAT)
             ((float *)tensor->data)[i] = (float)number;
         else
@@ -112,7 +114,7 @@ bool generator_read(HostValue *value, const char *text, const HostSpec *spec, ui
         return false;
     tensor.name = spec->name;
     if (random)
-        fill_random(&tensor, (uint64_t)seed, stream);
+        fill_random(&tensor, spec->small, (uint64_t)seed, stream);
     for (int64_t i = 0; strcmp(text, "ones") == 0 && i < tensor.count; i++)
         host_element_set(&tensor, i, 1);
     *value = host_value_of_tensor(tensor);

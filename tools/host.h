@@ -27,8 +27,13 @@ HostFacts host_facts(Arena *arena);
 /* The field "host" of a report: cpu and cores. */
 void host_json(JsonWriter *json, const HostFacts *host);
 
-/* Single-precision multiply-adds per second, counted as two operations each, of one thread of this machine; 0 where it
- * has no fused multiply-add. Takes about 50 ms. */
-double host_peak_flops(void);
+/* Both measure `threads` threads at the same time, with registers of 32 or 64 bytes (0: the widest that this machine
+ * has), in about 50 ms, and give the sum over the threads of what each did best; 0 where the machine has no such
+ * registers or no fused multiply-add. */
+/* Single-precision multiply-adds per second, counted as two operations each. */
+double host_peak_flops(int threads, int vector_bytes);
+/* Bytes per second read by each thread from `bytes` of its own, again and again. More than an eighth of the machine's
+ * memory is not taken. */
+double host_read_bandwidth(int threads, int vector_bytes, int64_t bytes);
 
 #endif

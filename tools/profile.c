@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNS_LEAST = 5, RUNS_MOST = 100000 };
+enum { RUNS_LEAST = 5, RUNS_MOST = 100000, READ_BYTES = 512 << 20 /* more than caches hold */ };
 static const double least_time = 1e9; /* nanoseconds of profiled runs */
 
 typedef struct Launch {
@@ -22,9 +22,10 @@ typedef struct Profile {
     Launch *launches; /* slowest first */
     int count;
     int64_t runs;
-    double total; /* nanoseconds of all launches per run */
-    double run;   /* nanoseconds per run, seen from outside */
-    double peak;  /* operations per second of all threads of the model together */
+    double total;     /* nanoseconds of all launches per run */
+    double run;       /* nanoseconds per run, seen from outside */
+    double peak;      /* operations per second of all threads of the model together */
+    double bandwidth; /* bytes per second that they read from memory together */
     int threads;
 } Profile;
 
@@ -68,7 +69,8 @@ static bool measure(Profile *profile)
         profile->total += launch->wall;
     }
     profile->threads = api->thread_count(library->context);
-    profile->peak = host_peak_flops() * profile->threads;
+    profile->peak = host_peak_flops(profile->threads, 0);
+    profile->bandwidth = host_read_bandwidth(profile->threads, 0, READ_BYTES / profile->threads);
     return true;
 }
 
@@ -88,18 +90,19 @@ static void print_text(const Profile *profile)
     Arena *const arena = profile->session.options->arena;
     const lathe_model_v1 *const model = profile->session.library.model;
     const int64_t top = option_integer(profile->session.options, OPTION_PROFILE_TOP);
-    printf("%s: %.3f ms per run, %.3f ms in %d launches; %d threads, peak %.1f GFLOP/s (fp32 multiply-adds, measured "
-           "on one thread times %d)\n",
+    printf("%s: %.3f ms per run, %.3f ms in %d launches; measured on %d thread%s: peak %.1f GFLOP/s (fp32 "
+           "multiply-adds), %.1f GB/s read from memory (above 100 %%: from caches)\n",
            model->name, profile->run * 1e-6, profile->total * 1e-6, profile->count, profile->threads,
-           profile->peak * 1e-9, profile->threads);
-    printf("%9s %6s %9s %8s %6s  %s\n", "ms", "%", "GFLOP/s", "GB/s", "%peak", "kernel: ONNX nodes");
+           profile->threads == 1 ? "" : "s at once", profile->peak * 1e-9, profile->bandwidth * 1e-9);
+    printf("%9s %6s %9s %6s %8s %6s  %s\n", "ms", "%", "GFLOP/s", "%peak", "GB/s", "%band", "kernel: ONNX nodes");
     for (int i = 0; i < profile->count && i < top; i++) {
         const Launch *const launch = &profile->launches[i];
         const double flops = per_second((double)launch->info.flops, launch->wall);
-        printf("%9.4f %6.1f %9.2f %8.2f %6.1f  %s: %s\n", launch->wall * 1e-6,
-               share(launch->wall, profile->total) * 100, flops * 1e-9,
-               per_second((double)launch->info.bytes, launch->wall) * 1e-9, share(flops, profile->peak) * 100,
-               diag_quote(arena, launch->info.kernel_name, 40), diag_quote(arena, launch->info.name, 120));
+        const double bytes = per_second((double)launch->info.bytes, launch->wall);
+        printf("%9.4f %6.1f %9.2f %6.1f %8.2f %6.1f  %s: %s\n", launch->wall * 1e-6,
+               share(launch->wall, profile->total) * 100, flops * 1e-9, share(flops, profile->peak) * 100, bytes * 1e-9,
+               share(bytes, profile->bandwidth) * 100, diag_quote(arena, launch->info.kernel_name, 40),
+               diag_quote(arena, launch->info.name, 120));
     }
     if (profile->count > top)
         printf("and %lld more launches (--top)\n", (long long)(profile->count - top));
@@ -124,6 +127,7 @@ static bool write_json(const Profile *profile)
     json_field_double(json, "run_ns", profile->run);
     json_field_double(json, "launches_ns", profile->total);
     json_field_double(json, "peak_flops_per_second", profile->peak);
+    json_field_double(json, "read_bytes_per_second", profile->bandwidth);
     json_key(json, "launches"); /* slowest first */
     json_array(json);
     for (int i = 0; i < profile->count; i++) {
@@ -140,6 +144,8 @@ static bool write_json(const Profile *profile)
         json_field_integer(json, "bytes", launch->info.bytes);
         json_field_double(json, "peak_share",
                           share(per_second((double)launch->info.flops, launch->wall), profile->peak));
+        json_field_double(json, "bandwidth_share",
+                          share(per_second((double)launch->info.bytes, launch->wall), profile->bandwidth));
         json_close(json);
     }
     json_close(json);

@@ -88,13 +88,14 @@ static int64_t *sized_dims(const Session *session, const lathe_tensor_info *info
     return dims;
 }
 
-static HostSpec *sized_specs(const Session *session, const int64_t *sizes, const int64_t *made)
+static HostSpec *sized_specs(const Session *session, bool fill, const int64_t *sizes, const int64_t *made)
 {
     const lathe_model_v1 *const model = session->library.model;
     HostSpec *const specs = library_specs(&session->library);
     for (uint32_t i = 0; i < model->input_count; i++) {
         specs[i].dims = sized_dims(session, &model->inputs[i], sizes);
         specs[i].made = sized_dims(session, &model->inputs[i], made);
+        specs[i].small = fill;
     }
     return specs;
 }
@@ -163,7 +164,7 @@ static bool session_start(Session *session, bool fill)
     session->inputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->input_count + 1);
     session->outputs = NEW_ARRAY(options->arena, HostValue, (size_t)model->output_count + 1);
     const Options filled = fill ? filled_options(session) : *options;
-    HostSpec *const specs = sized_specs(session, sizes, made);
+    HostSpec *const specs = sized_specs(session, fill, sizes, made);
     return session_fits(session, specs) && inputs_bind(session->inputs, specs, model->input_count, &filled) &&
            (library_prepare(library, options, session->inputs, session->outputs) || explain(session));
 }

@@ -12,7 +12,8 @@ typedef struct Session {
 
 /* Opens the model that the command line names and binds its inputs; --dim and --shape say how large the symbolic dims
  * of generated inputs are. With `fill`, inputs that are not given are random, dims that are left open are the least
- * possible (at least 1), and integers that shapes are made of are 1. Always to be closed. */
+ * possible (at least 1), integers that shapes are made of are 1, and other integers of more than 8 bits 0 or 1, which
+ * are in range as indices and masks. Always to be closed. */
 bool session_open(Session *session, const Options *options, bool fill);
 /* The same from a pipeline that has its graph. */
 bool session_build(Session *session, const Options *options, Pipeline *pipeline, bool fill);

@@ -71,6 +71,7 @@ typedef struct HostSpec {
     const int64_t *dims;
     bool optional;       /* "none" is allowed */
     const int64_t *made; /* what a generator makes where dims are open; NULL: dims */
+    bool small;          /* random integers are 0 or 1: as indices they are in range wherever two can be told apart */
 } HostSpec;
 
 /* Fills everything but the name; data is zeroed. Rank, dims and their product are checked, the message is the source's.

@@ -157,6 +157,26 @@ Test(generator, fills_every_type_within_its_range)
     bench_close(&bench);
 }
 
+Test(generator, integers_are_0_or_1_where_they_may_be_indices)
+{
+    Bench bench = bench_open();
+    const int64_t dims[] = {1000};
+    for (int dtype = 4; dtype <= 7; dtype++) { /* u16, i16, i32, i64 */
+        const HostSpec spec = {
+            .name = "x", .kind = HOST_TENSOR, .dtype = dtype, .rank = 1, .dims = dims, .small = true};
+        HostValue value;
+        int counts[2] = {0};
+        cr_assert(generator_read(&value, "random:1", &spec, 0, bench.arena, bench.diagnostics));
+        for (int i = 0; i < 1000; i++) {
+            const double number = host_element(&value.tensor, i);
+            cr_assert(number == 0 || number == 1, "type %d: %g", dtype, number);
+            counts[(int)number]++;
+        }
+        cr_expect(counts[0] > 400 && counts[1] > 400, "type %d: %d zeros", dtype, counts[0]);
+    }
+    bench_close(&bench);
+}
+
 /* The first element follows from the published vector: 0x6627e8d5 with its low byte cleared, / 2^31, - 1. */
 Test(generator, is_what_its_documentation_says)
 {

@@ -200,6 +200,7 @@ Test(program, success_is_0)
         {"cp $D/good/dense.onnx lathe.onnx && $L compile lathe.onnx -q -o l.so && grep model_lathe_open l.h", 0, ""},
         {"$L bench dense.so --min-time 1ms --dim batch=4", 0, "batch=4"},
         {"$L profile dense.so --warmup 1 --trace trace.json", 0, "GFLOP/s"},
+        {"$L profile dense.so --warmup 1", 0, "GB/s read from memory"},
         {"$L compile $D/good/dense.onnx --print-deps", 0, "dense.onnx"},
         {"$L compile $D/good/dense.onnx -q -o 'a b.so' --depfile d && cat d", 0, "a\\ b.so: "},
         {"$L compile $D/good/dense.onnx -q -o - --emit so | head -c 4", 0, "ELF"},
