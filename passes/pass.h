@@ -28,6 +28,7 @@ typedef struct Compilation {
     State state;
     int level; /* -O0 ... -O3 */
     MathMode math;
+    Dtype weights; /* how weights of products are stored: DTYPE_F16, DTYPE_BF16, or DTYPE_NONE as the model has them */
     const TargetMachineInfo *target; /* the level that decides what all levels share: layouts, fusion */
     /* Set by planning */
     int64_t arena_bytes; /* static models */

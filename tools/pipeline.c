@@ -225,6 +225,9 @@ bool pipeline_start(Pipeline *pipeline, const Options *options)
     compilation->math = option_is(options, OPTION_MATH, "exact")  ? MATH_EXACT
                         : option_is(options, OPTION_MATH, "fast") ? MATH_FAST
                                                                   : MATH_DEFAULT;
+    compilation->weights = option_is(options, OPTION_WEIGHTS, "f16")    ? DTYPE_F16
+                           : option_is(options, OPTION_WEIGHTS, "bf16") ? DTYPE_BF16
+                                                                        : DTYPE_NONE;
     build->schedule.level = compilation->level;
     build->schedule.math = compilation->math;
     build->workers = jobs ? (int)jobs : (int)sysconf(_SC_NPROCESSORS_ONLN);

@@ -118,6 +118,7 @@ static void write_options(JsonWriter *json, const Pipeline *pipeline)
     json_object(json);
     json_field_integer(json, "level", pipeline->compilation.level);
     json_field_string(json, "math", math[pipeline->compilation.math]);
+    json_field_string(json, "weights", option_text(options, OPTION_WEIGHTS));
     json_field_string(json, "prefix", pipeline->build.info.prefix);
     json_key(json, "skip");
     json_array(json);

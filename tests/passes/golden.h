@@ -36,6 +36,7 @@ typedef struct Golden {
     const char *passes[16];
     int pass_count;
     MathMode math;
+    Dtype weights; /* "; weights: f16"; DTYPE_NONE without that line */
 } Golden;
 
 static inline const char *text_read(Arena *arena, const char *path)
@@ -70,6 +71,8 @@ static inline Golden golden_read(Arena *arena, const char *name)
     golden.before = arena_format(arena, "%.*s", (int)(mark - text), text);
     golden.after = mark + strlen(golden_mark);
     golden.math = math_mode(golden_key(arena, golden.before, "math"));
+    if (strstr(golden.before, "; weights: "))
+        golden.weights = dtype_from_name(golden_key(arena, golden.before, "weights"));
     char *passes = arena_format(arena, "%s", golden_key(arena, golden.before, "passes"));
     for (char *pass; (pass = strtok_r(passes, " ", &passes)) && golden.pass_count < 16;)
         golden.passes[golden.pass_count++] = pass;

@@ -24,6 +24,7 @@ Test(passes, golden_files_become_what_they_say)
         const Golden golden = golden_read(arena, names[i]);
         Compilation compilation = compilation_open(golden.path, golden.before, golden.math);
         cr_assert_not_null(compilation.graph, "%s: %s", golden.name, first_error(compilation.ir));
+        compilation.weights = golden.weights;
         const PassOptions options = {.verify = true, .fuel = -1};
         cr_assert(passes_run_named(&compilation, golden.passes, golden.pass_count, &options), "%s: %s", golden.name,
                   first_error(compilation.ir));
