@@ -13,6 +13,7 @@ typedef struct MathRow {
 
 static const MathRow math_rows[] = {
     [OP_exp - OP_exp] = {exp_single, exp_double},
+    [OP_softexp - OP_exp] = {softexp_single, softexp_double},
     [OP_log - OP_exp] = {log_single, log_double},
     [OP_log1p - OP_exp] = {log1p_single, log1p_double},
     [OP_tanh - OP_exp] = {tanh_single, tanh_double},

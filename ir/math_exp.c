@@ -30,6 +30,22 @@ Node *exp_single(const Form *form, Node *x)
     return exp_clamped(form, x, 89);
 }
 
+/* For the numerators of softmax, which are at most 1: 2^n is always normal, and results below the normal numbers, which
+ * processors multiply and add a hundred times slower, are 0. Beside a sum of at least 1 they are nothing. */
+Node *softexp_single(const Form *form, Node *x)
+{
+    Node *const shift = number(form, math_round(form));
+    Node *const shifted = fused(form, x, number(form, 0x1.715476p+0), shift); /* 1 / ln 2 */
+    Node *const n = minus(form, shifted, shift);
+    Node *r = fused(form, n, number(form, -LN2_F32_1), x);
+    r = fused(form, n, number(form, -LN2_F32_2), r);
+    Node *const one = number(form, 1);
+    Node *p = POLYNOMIAL(form, r, softexp_f32);
+    p = fused(form, fused(form, p, r, one), r, one);
+    Node *const vanishes = less(form, x, number(form, -0x1.5d589ep+6)); /* ln 2^-126 */
+    return pick(form, vanishes, number(form, 0), times(form, p, math_power_of_two(form, shifted)));
+}
+
 /* exp(x) / (1 + exp(x)): the small values on the left keep their relative accuracy. Above 88 the quotient is 1 long
  * since. */
 Node *sigmoid_single(const Form *form, Node *x)
@@ -106,6 +122,12 @@ static Node *exp_scaled(const Form *form, Node *x, Node *low, int scale)
 Node *exp_double(const Form *form, Node *x)
 {
     return exp_scaled(form, x, NULL, 0);
+}
+
+Node *softexp_double(const Form *form, Node *x)
+{
+    Node *const vanishes = less(form, x, number(form, -0x1.6232bdd7abcd2p+9)); /* ln 2^-1022 */
+    return pick(form, vanishes, number(form, 0), exp_double(form, x));
 }
 
 Node *exp_of_pair(const Form *form, Node *high, Node *low)

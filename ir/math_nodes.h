@@ -119,8 +119,8 @@ Node *math_power_of_two(const Form *form, Node *shifted);
 /* The bits of 1.0. */
 int64_t math_one(const Form *form);
 
-MathFunction exp_single, tanh_single, sigmoid_single, erf_single;
-MathFunction exp_double, tanh_double, sigmoid_double, erf_double, sinh_double, cosh_double;
+MathFunction exp_single, softexp_single, tanh_single, sigmoid_single, erf_single;
+MathFunction exp_double, softexp_double, tanh_double, sigmoid_double, erf_double, sinh_double, cosh_double;
 MathFunction log_single, log1p_single;
 MathFunction log_double, log1p_double, asinh_double, acosh_double, atanh_double;
 MathFunction sin_double, cos_double, tan_double, asin_double, acos_double, atan_double;

@@ -4,6 +4,8 @@
 
 #define TWICE_LN2_F32_1 0x1.62e4000000000p+0
 #define TWICE_LN2_F32_2 0x1.7f7d1c0000000p-19
+#define LN2_F32_1 0x1.62e4000000000p-1
+#define LN2_F32_2 0x1.7f7d1c0000000p-20
 #define HALF_LN2_F32_1 0x1.62e4000000000p-2
 #define HALF_LN2_F32_2 0x1.7f7d1c0000000p-21
 #define LN2_F64_1 0x1.62e42fefa3800p-1
@@ -23,6 +25,15 @@ static const double exp_f32[] = {
     0x1.11251c0000000p-7,
     0x1.71c8fc0000000p-10,
     0x1.9c8cde0000000p-13,
+};
+
+/* exp(r), |r| <= ln 2 / 2, from r^2 on: relative error 2^-28.2. */
+static const double softexp_f32[] = {
+    0x1.fffffc0000000p-2,
+    0x1.5554940000000p-3,
+    0x1.5558880000000p-5,
+    0x1.1238520000000p-7,
+    0x1.6a79460000000p-10,
 };
 
 /* (exp(2r) - 1) / 2, |r| <= ln 2 / 4, from r^3 on: relative error 2^-26.1. */

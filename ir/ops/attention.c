@@ -360,7 +360,7 @@ static Node *weights_define(Lower *lower, const Heads *heads, Node *scores)
         Node *value = lower_at(lower, masked, axes.at);
         value = cast_make(ir, asked == DTYPE_NONE ? value : cast_make(ir, value, asked), compute);
         if (step == 1)
-            value = scalar1(ir, OP_exp, scalar2(ir, OP_sub, value, lower_at(lower, most, axes.at)));
+            value = scalar1(ir, OP_softexp, scalar2(ir, OP_sub, value, lower_at(lower, most, axes.at)));
         Node *fold = fold_make(ir, step == 0 ? FOLD_MAX : FOLD_SUM, fold_lanes(compute, true), &axes.at[3], 1, value);
         if (step == 0)
             fold = scalar3(ir, OP_select, scalar2(ir, OP_eq, fold, const_float(ir, compute, -INFINITY)),
@@ -371,7 +371,7 @@ static Node *weights_define(Lower *lower, const Heads *heads, Node *scores)
     axes = head_axes(lower, heads, heads->total);
     Node *value = lower_at(lower, masked, axes.at);
     value = cast_make(ir, asked == DTYPE_NONE ? value : cast_make(ir, value, asked), compute);
-    value = scalar1(ir, OP_exp, scalar2(ir, OP_sub, value, lower_at(lower, most, axes.at)));
+    value = scalar1(ir, OP_softexp, scalar2(ir, OP_sub, value, lower_at(lower, most, axes.at)));
     Node *const sum = lower_at(lower, total, axes.at);
     Node *const divisor =
         scalar3(ir, OP_select, scalar2(ir, OP_eq, sum, const_float(ir, compute, 0)), const_float(ir, compute, 1), sum);

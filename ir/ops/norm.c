@@ -65,7 +65,7 @@ static bool softmax_stages(Lower *lower, bool logarithm)
 {
     Ir *const ir = lower->ir;
     Node *const x = lower_in(lower, 0);
-    const Dtype compute = dtype_compute(x->type.dtype);
+    const Dtype storage = x->type.dtype, compute = dtype_compute(storage);
     const Infer infer = lower_infer(lower);
     int axis;
     if (!infer_axis(&infer, attribute_int(lower->node, "axis", -1), x->type.rank, false, &axis))
@@ -76,17 +76,19 @@ static bool softmax_stages(Lower *lower, bool logarithm)
     Rows rows = rows_open(lower, x->type, axis, axis + 1);
     lower_define(lower, maximum, rows.outer, rows.outer_count, rows_fold(lower, &rows, FOLD_MAX, lower_at(lower, x, rows.from)));
 
+    /* What f32 cannot hold as a normal number beside a sum of at least 1 is 0: a masked row would be full of it, and the product that follows a
+     * hundred times slower. Smaller types are rounded step by step as the specification says. */
+    const Op numerator = compute == storage ? OP_softexp : OP_exp;
     rows = rows_open(lower, x->type, axis, axis + 1);
-    const Dtype storage = x->type.dtype;
     Node *shifted = rounded(ir, scalar2(ir, OP_sub, lower_at(lower, x, rows.from), lower_at(lower, maximum, rows.outer)), storage);
-    Node *const term = rounded(ir, scalar1(ir, OP_exp, shifted), storage);
+    Node *const term = rounded(ir, scalar1(ir, numerator, shifted), storage);
     lower_define(lower, total, rows.outer, rows.outer_count, rounded(ir, rows_fold(lower, &rows, FOLD_SUM, term), storage));
 
     rows = rows_open(lower, x->type, axis, axis + 1);
     shifted = rounded(ir, scalar2(ir, OP_sub, lower_at(lower, x, rows.from), lower_at(lower, maximum, rows.outer)), storage);
     Node *const sum = lower_at(lower, total, rows.outer);
     Node *const value = logarithm ? scalar2(ir, OP_sub, shifted, rounded(ir, scalar1(ir, OP_log, sum), storage))
-                                  : scalar2(ir, OP_div, rounded(ir, scalar1(ir, OP_exp, shifted), storage), sum);
+                                  : scalar2(ir, OP_div, rounded(ir, scalar1(ir, numerator, shifted), storage), sum);
     lower_define(lower, lower_out(lower, 0), rows.from, x->type.rank, value);
     return true;
 }

@@ -249,6 +249,43 @@ Test(math, f64_dense_and_over_all_exponents)
     }
 }
 
+static long double softexp_reference_f32(long double x)
+{
+    return x < logl(0x1p-126L) ? 0 : expl(x);
+}
+
+static long double softexp_reference_f64(long double x)
+{
+    return x < logl(0x1p-1022L) ? 0 : expl(x);
+}
+
+/* Numerators of softmax: arguments up to 0, results normal or 0. Every exponent, and densely where results vanish. */
+Test(math, softexp_up_to_zero)
+{
+    const Expansion e = expansion_open(OP_softexp, DTYPE_F32), wide = expansion_open(OP_softexp, DTYPE_F64);
+    Worst worst = {-1, 0, 0, 0}, worst_wide = {-1, 0, 0, 0};
+    for (uint64_t next = UINT64_C(1) << 31; next < UINT64_C(1) << 32;) {
+        uint32_t patterns[ROW_LANES], edge[ROW_LANES];
+        for (int i = 0; i < ROW_LANES; i++, next += 4099) {
+            patterns[i] = (uint32_t)next;
+            edge[i] = UINT32_C(0xc2aeac4f) + (uint32_t)(next % 65536) - 32768; /* around ln 2^-126 */
+        }
+        row_check(&e, softexp_reference_f32, DTYPE_F32, patterns, INFINITY, &worst);
+        row_check(&e, softexp_reference_f32, DTYPE_F32, edge, INFINITY, &worst);
+    }
+    uint64_t state = 1;
+    for (int part = 0; part < 300; part++) {
+        double values[ROW_LANES];
+        for (int i = 0; i < ROW_LANES; i++)
+            values[i] = random_between(&state, -750, 0);
+        row_check(&wide, softexp_reference_f64, DTYPE_F64, values, INFINITY, &worst_wide);
+    }
+    report("softexp", "f32", &e, &worst, 0.9);
+    report("softexp", "f64", &wide, &worst_wide, 1.0);
+    arena_close(e.arena);
+    arena_close(wide.arena);
+}
+
 /* Multiples of pi/2 rounded to the format: nothing is nearer to a zero of sin and cos. */
 Test(math, near_multiples_of_half_pi)
 {
@@ -331,6 +368,7 @@ typedef struct Special {
 static const Special specials[] = {
     {OP_exp, 0, 0, 1}, {OP_exp, -0.0, 0, 1}, {OP_exp, -INFINITY, 0, 0}, {OP_exp, INFINITY, 0, INFINITY}, {OP_exp, NAN, 0, NAN},
     {OP_exp, 1e30, 0, INFINITY}, {OP_exp, -1e30, 0, 0},
+    {OP_softexp, 0, 0, 1}, {OP_softexp, -0.0, 0, 1}, {OP_softexp, -INFINITY, 0, 0}, {OP_softexp, -1e30, 0, 0}, {OP_softexp, NAN, 0, NAN},
     {OP_log, 0, 0, -INFINITY}, {OP_log, -0.0, 0, -INFINITY}, {OP_log, 1, 0, 0}, {OP_log, -1, 0, NAN}, {OP_log, -INFINITY, 0, NAN},
     {OP_log, INFINITY, 0, INFINITY}, {OP_log, NAN, 0, NAN},
     {OP_log1p, 0, 0, 0}, {OP_log1p, -0.0, 0, -0.0}, {OP_log1p, -1, 0, -INFINITY}, {OP_log1p, -2, 0, NAN}, {OP_log1p, -INFINITY, 0, NAN},
