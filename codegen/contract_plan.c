@@ -106,13 +106,13 @@ static int panel_registers(const TargetMachineInfo *target)
     return target->vector_bytes >= PANEL * 4 ? 1 : PANEL * 4 / target->vector_bytes;
 }
 
-/* Cycles of one k step of a tile, roughly: multiply-adds, against loads, against rows of B that come from L2 at 28
- * bytes a cycle. */
+/* Cycles of one k step of a tile, roughly: multiply-adds, against loads, against rows of B that come from L2. */
 static double tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t vectors)
 {
     const double width = panel_registers(target);
-    const double multiply = (double)(rows * vectors) * width / 2, loads = ((double)rows + (double)vectors * width) / 2;
-    const double stream = (double)vectors * PANEL * 4 / 28;
+    const double multiply = (double)(rows * vectors) * width / target->multiplies_per_cycle;
+    const double loads = ((double)rows + (double)vectors * width) / target->loads_per_cycle;
+    const double stream = (double)vectors * PANEL * 4 / target->l2_bytes_per_cycle;
     const double bound = multiply > loads ? multiply : loads;
     return (bound > stream ? bound : stream) + 0.1 * loads + 0.1 * stream;
 }
@@ -353,10 +353,6 @@ bool contract_plan_within(Contract *c, Node *stage, int bound)
 
 /* ---- cost ---- */
 
-/* Cycles of one element that is copied to scratch, of one byte that comes from behind L2, and of one round of the loop
- * over k besides its products. */
-static const double copy_cycles = 0.4, stream_cycles = 0.1, round_cycles = 1.5;
-
 double contract_plan_cycles(const Contract *c, int threads)
 {
     const int64_t rows = c->guess_rows, columns = c->guess_columns, depth = c->guess_depth, l2 = c->target->l2;
@@ -365,17 +361,17 @@ double contract_plan_cycles(const Contract *c, int threads)
     const int64_t row_blocks = c->read_b == READ_PACKED ? 1 : ceil_divide(tiles, c->block_tiles);
     double cycles =
         (double)depth * product_cycles(c->target, rows, ceil_divide(columns, PANEL), c->tile.rows, c->tile.vectors);
-    cycles += round_cycles * (double)(tiles * groups) * (double)ceil_divide(depth, c->unroll);
+    cycles += c->target->round_cycles * (double)(tiles * groups) * (double)ceil_divide(depth, c->unroll);
     if (c->read_a == READ_PACKED)
-        cycles += copy_cycles * (double)(rows * depth * column_blocks);
+        cycles += c->target->copy_cycles * (double)(rows * depth * column_blocks);
     if (c->read_b == READ_PACKED)
-        cycles += copy_cycles * (double)(columns * depth);
+        cycles += c->target->copy_cycles * (double)(columns * depth);
     /* B comes from behind L2 once per block of rows, A once per group where its block does not stay. */
     const double b_bytes = (double)(columns * depth) * 4, a_block = (double)(c->block_tiles * c->tile.rows * depth) * 4;
     if (b_bytes > (double)l2 / 4)
-        cycles += (c->ahead ? 0.3 : 1.0) * stream_cycles * b_bytes * (double)row_blocks;
+        cycles += (c->ahead ? 0.3 : 1.0) * b_bytes * (double)row_blocks / c->target->l3_bytes_per_cycle;
     if (a_block > (double)l2 * 3 / 4)
-        cycles += stream_cycles * (double)(rows * depth * groups) * 4;
+        cycles += (double)(rows * depth * groups) * 4 / c->target->l3_bytes_per_cycle;
     int64_t units = row_blocks * column_blocks, extent;
     for (int i = 0; i < c->roles.batch_count; i++)
         if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0) {

@@ -70,7 +70,7 @@ static bool loops_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tr
 {
     const int lanes = suggest_lanes(ir, kernel, target, trial);
     const double flops = known(kernel_flops(ir, kernel), 1e6), bytes = known(kernel_bytes(ir, kernel), 1e6);
-    *cycles = (flops / lanes + bytes / 8) / threads;
+    *cycles = (flops / lanes + bytes / target->l3_bytes_per_cycle) / threads;
     return true;
 }
 

@@ -1,18 +1,27 @@
 /* Named devices: what people own, as a level and, for microcontrollers, the memory that there is. A device is a row.
  *
  * Sizes are those of the manufacturers' data sheets, the whole of the chip's: what a program needs besides the model is
- * the program's to subtract (--max-ram, --max-flash). */
+ * the program's to subtract (--max-ram, --max-flash). Caches that cores share are told as one core's share. */
 #include "targets/devices.h"
 
+#define MACHINE "lathe-machine 1\n"
+
 const TargetDevice target_devices[] = {
-    {"skylake-avx512", "x86-64-v4", 0, 0, "servers and desktops with AVX-512, from 2017"},
-    {"haswell", "x86-64-v3", 0, 0, "Intel from 2013, AMD Zen 1 to 3"},
-    {"raspberry-pi-5", "aarch64", 0, 0, "64-bit system; four Cortex-A76"},
-    {"raspberry-pi-4", "aarch64", 0, 0, "64-bit system; four Cortex-A72"},
-    {"raspberry-pi-3", "aarch64", 0, 0, "64-bit system; four Cortex-A53"},
-    {"raspberry-pi-2", "armv7-neon", 0, 0, "32-bit system; four Cortex-A7; also later ones with a 32-bit system"},
-    {"beaglebone-ai", "armv7-neon", 0, 0, "two Cortex-A15"},
-    {"jetson-nano", "aarch64", 0, 0, "the CPU: four Cortex-A57"},
+    {"skylake-avx512", "x86-64-v4", 0, 0, "servers and desktops with AVX-512, from 2017",
+     MACHINE "l1 32768\nl2 1048576\nl3 1441792\n"},
+    {"haswell", "x86-64-v3", 0, 0, "Intel from 2013, AMD Zen 1 to 3", MACHINE "l2 262144\n"},
+    {"raspberry-pi-5", "aarch64", 0, 0, "64-bit system; four Cortex-A76",
+     MACHINE "cores 4\nghz 2.4\nl1 65536\nl2 524288\nl3 524288\n"},
+    {"raspberry-pi-4", "aarch64", 0, 0, "64-bit system; four Cortex-A72",
+     MACHINE "cores 4\nghz 1.5\nl1 32768\nl2 262144\nl3 262144\n"},
+    {"raspberry-pi-3", "aarch64", 0, 0, "64-bit system; four Cortex-A53",
+     MACHINE "cores 4\nghz 1.2\nl1 32768\nl2 131072\nl3 131072\n"},
+    {"raspberry-pi-2", "armv7-neon", 0, 0, "32-bit system; four Cortex-A7; also later ones with a 32-bit system",
+     MACHINE "cores 4\nghz 0.9\nl1 32768\nl2 131072\nl3 131072\n"},
+    {"beaglebone-ai", "armv7-neon", 0, 0, "two Cortex-A15",
+     MACHINE "cores 2\nghz 1.5\nl1 32768\nl2 1048576\nl3 1048576\n"},
+    {"jetson-nano", "aarch64", 0, 0, "the CPU: four Cortex-A57",
+     MACHINE "cores 4\nghz 1.43\nl1 32768\nl2 524288\nl3 524288\n"},
     {"graviton", "aarch64", 0, 0, "AWS Graviton, all generations"},
     {"t4", "sm_75", 0, 0, "NVIDIA T4, GeForce RTX 20"},
     {"a100", "sm_80", 0, 0, "NVIDIA A100, A30"},

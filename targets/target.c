@@ -5,6 +5,7 @@
 #include "targets/cortexm.h"
 #include "targets/cuda.h"
 #include "targets/devices.h"
+#include "targets/machine.h"
 #include "targets/null.h"
 #include "targets/x86.h"
 
@@ -95,7 +96,7 @@ static const TargetMachineInfo *any_level_called(const char *name)
     return level;
 }
 
-static void nearer(const char *name, const char *candidate, const char **nearest, int *least)
+void target_nearer(const char *name, const char *candidate, const char **nearest, int *least)
 {
     const int distance = edit_distance(name, candidate);
     if (distance < *least) {
@@ -111,11 +112,11 @@ static bool no_such_target(Diagnostics *diagnostics, const char *name, const Tar
     int least = NAME_LONGEST + 1;
     for (int i = 0; i < target_count(); i++)
         if (!family || target_at(i)->family == family)
-            nearer(name, target_at(i)->name, &nearest, &least);
+            target_nearer(name, target_at(i)->name, &nearest, &least);
     for (int i = 0; i < FAMILIES && !family; i++)
-        nearer(name, families[i]->name, &nearest, &least);
+        target_nearer(name, families[i]->name, &nearest, &least);
     for (int i = 0; i < target_devices_count && !family; i++)
-        nearer(name, target_devices[i].name, &nearest, &least);
+        target_nearer(name, target_devices[i].name, &nearest, &least);
     return diag_error(diagnostics, EXIT_USAGE, NULL, "no target%s%s is called \"%s\"; did you mean \"%s\"?",
                       family ? " of " : "", family ? family->name : "",
                       diag_quote(diagnostics->arena, name, NAME_LONGEST), nearest);
@@ -211,7 +212,7 @@ static const char *level_of_triple(const char *triple)
     return triple;
 }
 
-bool target_choose(Diagnostics *diagnostics, const char *name, const char *const *levels, int count,
+static bool choose(Diagnostics *diagnostics, const char *name, const char *const *levels, int count,
                    TargetChoice *choice)
 {
     const size_t length = strcspn(name, ":");
@@ -239,4 +240,13 @@ bool target_choose(Diagnostics *diagnostics, const char *name, const char *const
         if (!add_levels(diagnostics, choice, levels[i]))
             return false;
     return true;
+}
+
+bool target_choose(Diagnostics *diagnostics, const char *name, const char *const *levels, int count,
+                   TargetChoice *choice)
+{
+    if (!choose(diagnostics, name, levels, count, choice))
+        return false;
+    const char *const machine = choice->device ? choice->device->machine : NULL;
+    return !machine || machine_apply(diagnostics, name, machine, strlen(machine), choice);
 }

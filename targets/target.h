@@ -68,6 +68,12 @@ typedef struct TargetGpu {
     const char *mma;       /* rows of ir/mma.def that are instructions, with spaces */
 } TargetGpu;
 
+/* What the rows of CPUs say of themselves unless they were measured: two ports for multiply-adds, two for loads, and
+ * caches as on servers. */
+#define TARGET_USUAL                                                                                                   \
+    .multiplies_per_cycle = 2, .loads_per_cycle = 2, .l2_bytes_per_cycle = 28, .l3_bytes_per_cycle = 10,               \
+    .copy_cycles = 0.4, .round_cycles = 1.5
+
 typedef struct TargetMachineInfo {
     const TargetFamily *family;
     const char *name;     /* as in --cpu */
@@ -81,7 +87,9 @@ typedef struct TargetMachineInfo {
     bool rounds_in_steps; /* no instructions for floor, ceil, trunc and round: LLVM would call the C library for each
                              lane */
     bool flushes;         /* vectors of f32 take denormals for zeros, whatever the mode: NEON of 32-bit ARM */
-    int64_t l1, l2, l3;   /* bytes of data cache; l3 is one core's share */
+#define WHOLE(name, least, most, what) int64_t name; /* what it is */
+#define REAL(name, least, most, what)  double name;
+#include "targets/machine.def"
     uint64_t cpu_mask;    /* TARGET_CPU_*; of the family's own */
     unsigned lacks;       /* TARGET_LACKS_* */
     const TargetGpu *gpu; /* NULL: a CPU */
@@ -94,6 +102,7 @@ typedef struct TargetDevice {
     int64_t ram,
         flash;        /* bytes of a microcontroller: the limits unless --max-ram and --max-flash say others; 0: none */
     const char *what; /* for people */
+    const char *machine; /* what its cost models read instead of the level's row, as a machine file; NULL: nothing */
 } TargetDevice;
 
 enum { TARGET_LEVELS_MAX = 8 }; /* in one library */
@@ -118,10 +127,13 @@ const TargetMachineInfo *target_at(int index); /* best level of a family last */
  * nearest row. */
 const TargetMachineInfo *target_find(Diagnostics *diagnostics, const char *name);
 /* `name` is a family ("x86-64"), a level, a device, a triple of a family, several levels of one family after its name
- * ("cuda:sm_80,sm_90"), or "native". `levels` replaces the levels that the name implies; count 0 keeps them. False
- * after a diagnostic that names the nearest. */
+ * ("cuda:sm_80,sm_90"), or "native". Levels of a device that says more of its machine are copies with its numbers.
+ * `levels` replaces the levels that the name implies; count 0 keeps them. False after a diagnostic that names the
+ * nearest. */
 bool target_choose(Diagnostics *diagnostics, const char *name, const char *const *levels, int count,
                    TargetChoice *choice);
 bool target_runs_here(const TargetMachineInfo *target);
+/* Takes `candidate` when it is nearer to `name` than what was `least` edits away. */
+void target_nearer(const char *name, const char *candidate, const char **nearest, int *least);
 
 #endif

@@ -189,7 +189,12 @@ static const char *input_file(const Pipeline *pipeline, int number)
     const int customs = option_count(pipeline->options, OPTION_CUSTOM);
     if (number < customs)
         return option_at(pipeline->options, OPTION_CUSTOM, number);
-    return number == customs && tuning && strcmp(tuning, "-") != 0 ? tuning : NULL;
+    number -= customs;
+    const char *const files[] = {tuning, option_text(pipeline->options, OPTION_MACHINE)};
+    for (int i = 0; i < 2; i++)
+        if (files[i] && strcmp(files[i], "-") != 0 && number-- == 0)
+            return files[i];
+    return NULL;
 }
 
 /* One rule for make: blanks, # and $ are escaped. */

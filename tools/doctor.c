@@ -8,7 +8,8 @@
 #include "tools/answer.h"
 #include "tools/cachefolder.h"
 #include "tools/host.h"
-#include "tools/library.h"
+#include "tools/calibrate.h"
+#include "tools/probe.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -115,30 +116,16 @@ static void check_cache(Doctor *doctor)
 
 /* ---- the model: y = max(0, 2x + 1) ---- */
 
-static Graph *make_graph(Ir *ir)
+static Graph *make_graph(Ir *ir, const void *context)
 {
-    Node *const extent = index_const(ir, ELEMENTS);
-    Graph *const graph = NEW(ir->arena, Graph);
-    Node *const x = input_make(ir, name_intern(ir->arena, "x"), type_tensor(ir, DTYPE_F32, 1, &extent));
+    static const int64_t dims[] = {ELEMENTS};
+    (void)context;
+    Node *const x = probe_input(ir, 0, 1, dims);
     Node *const twice[] = {x, constant_scalar(ir, DTYPE_F32, 2)};
     Node *const product = tensor_make(ir, OP_Mul, twice, 2, 1, NULL, 0);
     Node *const more[] = {product, constant_scalar(ir, DTYPE_F32, 1)};
     Node *const sum = product ? tensor_make(ir, OP_Add, more, 2, 1, NULL, 0) : NULL;
-    Node *const y = sum ? tensor_make(ir, OP_Relu, &sum, 1, 1, NULL, 0) : NULL;
-    Node **const nodes = NEW_ARRAY(ir->arena, Node *, 2);
-    Name *const names = NEW_ARRAY(ir->arena, Name, 2);
-    nodes[0] = x;
-    nodes[1] = y;
-    names[0] = name_intern(ir->arena, "x");
-    names[1] = name_intern(ir->arena, "y");
-    *graph = (Graph){.name = name_intern(ir->arena, "doctor"),
-                     .input_count = 1,
-                     .output_count = 1,
-                     .inputs = nodes,
-                     .outputs = nodes + 1,
-                     .input_names = names,
-                     .output_names = names + 1};
-    return y ? graph : NULL;
+    return probe_graph(ir, "doctor", &x, 1, sum ? tensor_make(ir, OP_Relu, &sum, 1, 1, NULL, 0) : NULL);
 }
 
 static bool run_model(Library *library, const char **wrong)
@@ -159,17 +146,11 @@ static void check_model(Doctor *doctor)
 {
     Options options = *doctor->options; /* the model's errors are this check's detail */
     Diagnostics *const quiet = diagnostics_open(options.arena);
-    Library library = {0};
-    Pipeline pipeline;
+    Library library;
     const char *wrong = NULL;
     options.diagnostics = quiet;
-    bool compiled = pipeline_start(&pipeline, &options);
-    Graph *const graph = compiled ? make_graph(pipeline.ir) : NULL;
-    if (graph)
-        pipeline_take(&pipeline, graph, "doctor");
-    compiled = graph && library_build(&library, &pipeline);
-    pipeline_close(&pipeline);
-    const bool runs = compiled && library_start(&library, 1) && run_model(&library, &wrong);
+    const bool runs = probe_build(&options, "doctor", make_graph, NULL, &library) && library_start(&library, 1) &&
+                      run_model(&library, &wrong);
     const char *const version =
         library.model ? arena_format(options.arena, "Relu(2 x + 1) is compiled and computes what it should") : "";
     if (runs)
@@ -227,6 +208,12 @@ static bool write_json(const Doctor *doctor)
 int verb_doctor(const Options *options)
 {
     Doctor doctor = {.options = options};
+    if (option_given(options, OPTION_CALIBRATE))
+        return calibrate(options) ? EXIT_OK : options->diagnostics->code;
+    if (option_given(options, OPTION_OUTPUT)) {
+        diag_error(options->diagnostics, EXIT_USAGE, NULL, "-o is for --calibrate: checks are printed");
+        return EXIT_USAGE;
+    }
     found(&doctor, "version", "lathe " LATHE_VERSION);
     found(&doctor, "back end", object_version(options->arena));
     check_processor(&doctor);

@@ -35,5 +35,7 @@ double host_peak_flops(int threads, int vector_bytes);
 /* Bytes per second read by each thread from `bytes` of its own, again and again. More than an eighth of the machine's
  * memory is not taken. */
 double host_read_bandwidth(int threads, int vector_bytes, int64_t bytes);
+/* Cycles per nanosecond of one core that counts; 0 where that is not known. */
+double host_cycles_per_ns(void);
 
 #endif

@@ -22,7 +22,7 @@ static double seconds(void)
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-enum { CHAINS = 12, ROUNDS = 20000 };
+enum { CHAINS = 12, ROUNDS = 20000, LOADS = 8 /* 512 bytes, of which pages are made */ };
 
 /* The empty statement keeps the values in registers, and the compiler from knowing them. */
 #define KEEP(x)      __asm__ volatile("" : "+x"(x))
@@ -58,24 +58,34 @@ __attribute__((target("avx512f"))) static void chains_avx512(void)
 
 __attribute__((target("avx2"))) static void loads_avx2(const char *bytes, size_t size)
 {
-    __m256i a[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (const char *at = bytes; at < bytes + size; at += 4 * sizeof *a)
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            a[i] = _mm256_or_si256(a[i], _mm256_load_si256((const __m256i *)(const void *)at + i));
-            KEEP(a[i]);
+    for (const char *at = bytes; at < bytes + size; at += LOADS * sizeof(__m256i))
+#pragma GCC unroll 8
+        for (int i = 0; i < LOADS; i++) {
+            __m256i loaded = _mm256_load_si256((const __m256i *)(const void *)at + i);
+            KEEP(loaded);
         }
 }
 
 __attribute__((target("avx512f"))) static void loads_avx512(const char *bytes, size_t size)
 {
-    __m512i a[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
-    for (const char *at = bytes; at < bytes + size; at += 4 * sizeof *a)
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            a[i] = _mm512_or_si512(a[i], _mm512_load_si512((const __m512i *)(const void *)at + i));
-            KEEP_WIDE(a[i]);
+    for (const char *at = bytes; at < bytes + size; at += LOADS * sizeof(__m512i))
+#pragma GCC unroll 8
+        for (int i = 0; i < LOADS; i++) {
+            __m512i loaded = _mm512_load_si512((const __m512i *)(const void *)at + i);
+            KEEP_WIDE(loaded);
         }
+}
+
+/* Operations that wait for each other: one a cycle on every processor of these levels. (Additions of constants are not:
+ * some add several at once while they rename registers.) */
+static double steps(void)
+{
+    uint64_t sum = 0, other = 1;
+    for (int i = 0; i < ROUNDS; i++)
+#pragma GCC unroll 16
+        for (int j = 0; j < 16; j++)
+            __asm__ volatile("xor %1, %0" : "+r"(sum) : "r"(other));
+    return 16.0 * ROUNDS;
 }
 
 static bool has(int vector_bytes)
@@ -105,6 +115,11 @@ static double load(int vector_bytes, const char *bytes, size_t size)
     return (double)size;
 }
 #else
+static double steps(void)
+{
+    return 0;
+}
+
 static bool has(int vector_bytes)
 {
     (void)vector_bytes;
@@ -236,4 +251,15 @@ double host_read_bandwidth(int threads, int vector_bytes, int64_t bytes)
     bytes = bytes < most ? bytes : most;
     team.bytes = (size_t)(bytes & ~(int64_t)4095);
     return has(team.vector_bytes) && team.bytes ? team_rate(&team, threads) : 0;
+}
+
+double host_cycles_per_ns(void)
+{
+    const double end = seconds() + 0.05;
+    double best = 0;
+    while (seconds() < end) {
+        const double begin = seconds(), count = steps(), rate = count / (seconds() - begin);
+        best = rate > best ? rate : best;
+    }
+    return best * 1e-9;
 }

@@ -2,6 +2,7 @@
 #include "tools/pipeline.h"
 
 #include "ir/ops/ops.h"
+#include "targets/machine.h"
 #include "tools/arguments.h"
 #include "tools/cachefolder.h"
 #include "tools/file.h"
@@ -13,7 +14,7 @@
 
 /* What one compilation may take beyond the mapped model: more means a hostile model or one that folds without end. */
 static const size_t memory_budget = (size_t)3 << 29;
-enum { CUSTOM_MOST = 1 << 20 }; /* bytes of a file of operators */
+enum { CUSTOM_MOST = 1 << 20, MACHINE_MOST = 1 << 16 }; /* bytes of a file of operators, of a machine */
 
 _Noreturn static void leave_over_memory(void *context, size_t wanted, size_t budget)
 {
@@ -154,6 +155,21 @@ bool pipeline_import(Pipeline *pipeline, const char *path)
 
 /* ---- target options ---- */
 
+/* --machine: cost models read these numbers instead of the rows'. */
+static bool read_machine(Pipeline *pipeline)
+{
+    const char *const path = option_text(pipeline->options, OPTION_MACHINE);
+    Source source;
+    if (!path)
+        return true;
+    if (!source_open(&source, path, MACHINE_MOST, pipeline->arena, pipeline->diagnostics))
+        return false;
+    const bool good =
+        machine_apply(pipeline->diagnostics, path, (const char *)source.bytes, source.size, &pipeline->target);
+    source_close(&source);
+    return good;
+}
+
 /* What is named, else a library for others' machines of this family when compiling, else the level that runs here. */
 static bool choose_levels(Pipeline *pipeline)
 {
@@ -165,7 +181,7 @@ static bool choose_levels(Pipeline *pipeline)
         target = "x86-64";
     else if (!option_given(options, OPTION_TARGET) && count > 0)
         target = levels[0];
-    if (!target_choose(pipeline->diagnostics, target, levels, count, choice))
+    if (!target_choose(pipeline->diagnostics, target, levels, count, choice) || !read_machine(pipeline))
         return false;
     pipeline->build.levels = choice->levels;
     pipeline->build.level_count = choice->level_count;

@@ -1,7 +1,7 @@
 /* lathe targets: the machines that can be compiled for, the devices that are known by name, and what each implies. */
 #include "tools/verbs.h"
 
-#include "targets/target.h"
+#include "targets/machine.h"
 #include "tools/answer.h"
 
 #include <string.h>
@@ -57,9 +57,10 @@ static void print_level(const TargetMachineInfo *level)
     printf("vector registers  %d of %d bits\n", level->vector_registers, level->vector_bytes * 8);
     printf("cheap masks       %s\n", yes_no(level->masked));
     printf("gather            %s\n", yes_no(level->gather));
-    if (level->l1)
-        printf("caches            %lld KiB, %lld KiB, %lld KiB of the last level per core\n",
-               (long long)level->l1 >> 10, (long long)level->l2 >> 10, (long long)level->l3 >> 10);
+    for (int i = 0; i < machine_field_count; i++)
+        if (machine_number(level, &machine_fields[i]) != 0)
+            printf("%-26s %-10.8g %s\n", machine_fields[i].name, machine_number(level, &machine_fields[i]),
+                   machine_fields[i].what);
     printf("runs here         %s\n", yes_no(target_runs_here(level)));
     printf("features          %s\n", level->features);
 }
@@ -102,6 +103,14 @@ static void write_level(JsonWriter *json, const TargetMachineInfo *level)
     json_field_integer(json, "l1_bytes", level->l1);
     json_field_integer(json, "l2_bytes", level->l2);
     json_field_integer(json, "l3_bytes", level->l3);
+    json_key(json, "machine");
+    json_object(json);
+    for (int i = 0; i < machine_field_count; i++)
+        if (machine_fields[i].whole)
+            json_field_integer(json, machine_fields[i].name, (int64_t)machine_number(level, &machine_fields[i]));
+        else
+            json_field_double(json, machine_fields[i].name, machine_number(level, &machine_fields[i]));
+    json_close(json);
     json_field_bool(json, "runs_here", target_runs_here(level));
     json_close(json);
 }

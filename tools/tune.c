@@ -1,6 +1,7 @@
 /* lathe tune: measures schedules for a model's kernels and writes down the best as tuning records. */
 #include "tools/verbs.h"
 
+#include "targets/machine.h"
 #include "tools/answer.h"
 #include "tools/arguments.h"
 #include "tools/pipeline.h"
@@ -192,6 +193,16 @@ static bool open_runner(Tune *tune)
     return true;
 }
 
+/* What measures, and with --machine the numbers from which the cost model starts: other numbers are another study. */
+static const char *machine_text(const Tune *tune)
+{
+    const char *text = tune->tuner.client.hello.machine;
+    for (int i = 0; i < machine_field_count && option_given(tune->options, OPTION_MACHINE); i++)
+        text = arena_format(tune->tuner.arena, "%s%s%s=%.17g", text, i ? " " : "; ", machine_fields[i].name,
+                            machine_number(tune->tuner.target, &machine_fields[i]));
+    return text;
+}
+
 static bool open_storage(Tune *tune)
 {
     Tuner *const tuner = &tune->tuner;
@@ -206,7 +217,7 @@ static bool open_storage(Tune *tune)
     tune->study.model_sha256 = pipeline_sha256(&tune->pipeline);
     tune->study.target = tuner->target->name;
     tune->study.features = tuner->target->features;
-    tune->study.machine = tuner->client.hello.machine;
+    tune->study.machine = machine_text(tune);
     tune->study.tool = "lathe " LATHE_VERSION;
     tuner->study = storage_study(tuner->storage, &tune->study, resume, &found);
     if (resume && !found && tuner->study)

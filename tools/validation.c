@@ -51,6 +51,7 @@ static Options plain_options(const Options *options)
     plain.values[OPTION_MATH] = (OptionValues){exact, 1};
     plain.values[OPTION_TUNING] = (OptionValues){0};
     plain.values[OPTION_TARGET] = (OptionValues){0};
+    plain.values[OPTION_MACHINE] = (OptionValues){0};
     return plain;
 }
 

@@ -218,6 +218,43 @@ Test(program, a_range_of_a_dim_is_kept_by_the_compiled_model)
     cr_expect(strstr(said, "from 2 to 4"), "%s", said);
 }
 
+/* A machine file changes schedules, never what a model computes, and objects are cached under what was compiled. */
+Test(program, numbers_of_a_machine_choose_schedules)
+{
+    static const Case cases[] = {
+        {"printf 'lathe-machine 1\nl2 2048\ncores 1\n' > small; printf 'lathe-machine 1\nl2 8388608\n' > large", 0, ""},
+        {"mkdir cold warm && for m in small large; do $L compile $D/good/dense.onnx -q -o cold/$m.so --machine $m "
+         "--no-cache && "
+         "$L compile $D/good/dense.onnx -q -o warm/$m.so --machine $m --cache-dir cache --depfile $m.d; done",
+         0, ""},
+        {"cmp cold/small.so warm/small.so && cmp cold/large.so warm/large.so && echo same", 0, "same"},
+        {"cat small.d", 0, " \\\n  small\n"},
+        {"for m in small large; do $L run warm/$m.so -q -i random:1 --dim batch=3 -o $m.out/; done; cmp "
+         "small.out/output_0.npy large.out/output_0.npy && echo same",
+         0, "same"},
+        {"$L run $D/good/dense.onnx -i random:1 --dim batch=3 --machine small", 0, "y: f32[3,4]"},
+        {"$L profile $D/good/dense.onnx --warmup 1 --machine large", 0, "GFLOP/s"},
+        {"$L compile $D/good/dense.onnx -q -o a.so --machine nowhere", 5, "nowhere"},
+        {"echo 'cores 4' > bad; $L compile $D/good/dense.onnx -q -o a.so --machine bad", 4, "bad:1:1: "},
+        {"$L run $D/good/dense.onnx -i random:1 --machine bad", 4, "bad:1:1: "},
+        {"$L doctor -o file", 2, "--calibrate"},
+        {"$L targets raspberry-pi-5", 0, "524288"},
+    };
+    CHECK(cases);
+}
+
+/* What is measured can be read; where nothing can be measured, that is said. */
+Test(program, a_machine_that_was_measured_is_read)
+{
+    const int code = sh("$L doctor --calibrate -o this.machine");
+    if (code == 3 || code == 7)
+        return;
+    cr_assert_eq(code, 0, "%s", said);
+    cr_expect_eq(sh("head -1 this.machine"), 0);
+    cr_expect(strstr(said, "lathe-machine 1"), "%s", said);
+    cr_expect_eq(sh("$L compile $D/good/dense.onnx -q -o a.so --machine this.machine"), 0, "%s", said);
+}
+
 Test(program, slower_than_the_baseline_is_1)
 {
     cr_assert_eq(sh("$L bench $D/good/dense.onnx --min-time 1ms -q --json=now.json"), 0, "%s", said);
