@@ -421,14 +421,19 @@ static Node *emit_units(Contract *c, Block *body)
     return units;
 }
 
+void contract_emit_columns(Contract *c, Block *block, Node *first_group, Node *last_group, Node *first_tile,
+                           Node *last_tile)
+{
+    const Unit unit = {
+        .first_group = first_group, .last_group = last_group, .first_tile = first_tile, .last_tile = last_tile};
+    emit_groups(c, block, &unit);
+}
+
 void contract_emit_within(Contract *c, Block *block, Node *first_tile, Node *last_tile)
 {
     Ir *const ir = c->ir;
-    const Unit unit = {.first_group = index_const(ir, 0),
-                       .last_group = index_ceildiv(ir, c->roles.columns, index_const(ir, c->tile.vectors * PANEL)),
-                       .first_tile = first_tile,
-                       .last_tile = last_tile};
-    emit_groups(c, block, &unit);
+    Node *const groups = index_ceildiv(ir, c->roles.columns, index_const(ir, c->tile.vectors * PANEL));
+    contract_emit_columns(c, block, index_const(ir, 0), groups, first_tile, last_tile);
 }
 
 void contract_emit_step(Contract *c, Block *block, Node *tile)

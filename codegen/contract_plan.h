@@ -57,6 +57,9 @@ bool contract_plan_within(Contract *contract, Node *stage, int bound);
 /* All columns of the tiles of rows first..last (of contract->tile.rows rows each) of such a stage. Its values are read
  * as they are at that point of `block`. */
 void contract_emit_within(Contract *contract, Block *block, Node *first_tile, Node *last_tile);
+/* The same for the column groups first..last alone (of contract->tile.vectors panels each). */
+void contract_emit_columns(Contract *contract, Block *block, Node *first_group, Node *last_group, Node *first_tile,
+                           Node *last_tile);
 /* Cycles of the planned kernel on `threads` cores, roughly. */
 double contract_plan_cycles(const Contract *contract, int threads);
 /* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */

@@ -5,6 +5,7 @@
 #include "codegen/gpu.h"
 #include "codegen/recurrent.h"
 #include "codegen/window.h"
+#include "codegen/winograd.h"
 #include "ir/loops.h"
 #include "ir/procedure.h"
 #include "ir/roles.h"
@@ -87,6 +88,7 @@ typedef struct Template {
 static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
+    {"winograd", WINOGRAD_SPACE, winograd_schedule, winograd_cost},
     {"window", WINDOW_SPACE, window_schedule, window_cost},
     {"loops", LOOPS_SPACE, loops_template, loops_cost},
 };

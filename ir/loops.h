@@ -36,6 +36,8 @@ typedef struct StageEmitter {
     struct StageMemo *memo;
 } StageEmitter;
 StageEmitter stage_emitter(Ir *ir, const Node *kernel, Block *block);
+/* The same lanes, mask and preset values for a block inside of the one that `around` emits into. */
+StageEmitter stage_emitter_within(const StageEmitter *around, Block *block);
 /* The value of a stage expression in terms of kernel operations: a vector of `lanes` when it depends on the lane axis,
  * else a scalar. */
 Node *stage_emit(StageEmitter *emitter, Node *expression);

@@ -10,7 +10,7 @@
  * expression under any mask and in any loop inside. */
 typedef struct StageMemo {
     NodeMap map;
-    Node *preset, *value; /* NULL: nothing is */
+    NodeMap *presets; /* shared by all that is inside */
 } StageMemo;
 
 /* around: NULL, or that of the code around */
@@ -18,17 +18,23 @@ static StageMemo *memo_make(Ir *ir, const StageMemo *around)
 {
     StageMemo *const memo = NEW(ir->arena, StageMemo);
     map_open(&memo->map, ir->arena);
-    if (around && around->preset) {
-        memo->preset = around->preset;
-        memo->value = around->value;
-        map_set(&memo->map, memo->preset, memo->value);
-    }
+    memo->presets = around ? around->presets : NEW(ir->arena, NodeMap);
+    if (!around)
+        map_open(memo->presets, ir->arena);
     return memo;
 }
 
 StageEmitter stage_emitter(Ir *ir, const Node *kernel, Block *block)
 {
     return (StageEmitter){.ir = ir, .kernel = kernel, .block = block, .lanes = 1, .memo = memo_make(ir, NULL)};
+}
+
+StageEmitter stage_emitter_within(const StageEmitter *around, Block *block)
+{
+    StageEmitter emitter = *around;
+    emitter.block = block;
+    emitter.memo = memo_make(around->ir, around->memo);
+    return emitter;
 }
 
 static Node *ordered(Ir *ir, Block *block, const Node *draft)
@@ -196,7 +202,7 @@ static Node *emit_at(StageEmitter *emitter, Node *node)
     Node *inputs[4] = {buffer, offset, mask, NULL};
     if (mask)
         inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), type.lanes);
-    const bool written = kernel_writes(emitter->kernel, buffer);
+    const bool written = place_is_inner(buffer->payload.buffer->place) || kernel_writes(emitter->kernel, buffer);
     Node draft = {.op = spread == SPREAD_ANY && type.lanes > 1 ? OP_gather
                         : written                              ? OP_read
                                                                : OP_load,
@@ -419,15 +425,15 @@ static Node *emit_new(StageEmitter *emitter, Node *node)
 
 void stage_preset(StageEmitter *emitter, Node *expression, Node *value)
 {
-    emitter->memo->preset = expression;
-    emitter->memo->value = value;
-    map_set(&emitter->memo->map, expression, value);
+    map_set(emitter->memo->presets, expression, value);
 }
 
 /* Recursion follows the text of one stage, which is bounded (512 nodes). */
 Node *stage_emit(StageEmitter *emitter, Node *expression)
 {
-    Node *const known = map_get(&emitter->memo->map, expression);
+    Node *known = map_get(&emitter->memo->map, expression);
+    if (!known)
+        known = map_get(emitter->memo->presets, expression);
     if (known)
         return known;
     Node *const value = emit_new(emitter, expression);
