@@ -219,12 +219,12 @@ static bool writes_neighbours(Ir *ir, const Node *stage, Node *axis)
     return factor && index_is(factor, 1);
 }
 
-/* The weight's indices are n, the channel, the taps, or 0; f32 elements, all there. */
+/* Its indices are n, the channel, the taps, or 0. */
 static bool weight_fits(const Winograd *w)
 {
     const Node *const at = w->roles.b;
     const Constant *const constant = w->roles.weight->payload.buffer->constant;
-    return at->op == OP_at && at->type.dtype == DTYPE_F32 && constant && !constant->splat && constant->data &&
+    return at->op == OP_at && at->type.dtype == DTYPE_F32 && constant && constant->data &&
            !w->roles.weight_has_others;
 }
 
@@ -270,11 +270,11 @@ static const Variant *choose(const Winograd *w, const TargetMachineInfo *target)
 
 /* ---- the constant ---- */
 
-/* How far the weight's elements are apart along an axis; its elements stand row-major. */
+/* How far the weight's elements are apart along an axis; they stand row-major, or there is one for all. */
 static int64_t pitch_along(const Winograd *w, const Node *axis)
 {
     const Node *const at = w->roles.b;
-    int64_t pitch = 1, extent;
+    int64_t pitch = w->roles.weight->payload.buffer->constant->splat ? 0 : 1, extent;
     for (uint32_t i = at->input_count - 1; i > 0; i--) {
         if (at->inputs[i] == axis)
             return pitch;

@@ -19,17 +19,18 @@ typedef struct Plan {
     int least;            /* of the cases that the template takes */
     bool anyhow;          /* with values drawn from the templates' spaces instead of the cost model's */
     const char *template; /* that must take so many; NULL: any but the plain loops */
+    int64_t cache;        /* bytes of the small L2; 0: hardly any */
 } Plan;
 
 /* The level as it is, and with so few registers and so little cache that tiles and blocks become odd. */
-static TargetMachineInfo machine_like(const TargetMachineInfo *target, uint64_t seed)
+static TargetMachineInfo machine_like(const TargetMachineInfo *target, uint64_t seed, int64_t cache)
 {
     TargetMachineInfo info = *target;
     if (seed % 3 == 0)
         return info;
     const int least = target->vector_bytes == 16 ? 10 : 5; /* a tile of one row needs two times sixteen columns */
     info.vector_registers = least + (int)(seed / 3 % (uint64_t)(target->vector_registers - least + 1));
-    info.l2 = seed % 2 ? target->l2 : 2048;
+    info.l2 = seed % 2 ? target->l2 : cache ? cache : 2048;
     return info;
 }
 
@@ -79,7 +80,7 @@ static Node *schedule_anyhow(void *context, Ir *ir, Node *kernel, const TargetMa
 static bool holds(const Plan *plan, const TargetMachineInfo *target, uint64_t seed, bool *taken)
 {
     const ProofOptions options = {.level = 2, .target = target->name, .work = 200000000, .rounds = 2};
-    const TargetMachineInfo odd = machine_like(target, seed);
+    const TargetMachineInfo odd = machine_like(target, seed, plan->cache);
     Proof proof;
     Random random;
     Tally tally = {0};
@@ -272,4 +273,45 @@ Test(contract, spaces_compiled)
 {
     check(&(Plan){case_matmul, 20, 25, true, 8, true});
     check(&(Plan){case_conv, 10, 25, true, 8, true});
+}
+
+/* Convolutions of 3x3 with stride 1 between others, where channels lie last: what a transform may take. */
+static Node *transformed(Random *random, int symbolic)
+{
+    Ir *const ir = random->ir;
+    Node *const channels = index_const(ir, case_chance(random, 50) ? 16 : case_between(random, 16, 40));
+    Node *const outs = index_const(ir, case_chance(random, 30) ? 32 : case_between(random, 16, 70));
+    Node *const one = index_const(ir, 1), *const three = index_const(ir, 3), *const few = case_extent(random, 4, 0);
+    Node *const batch = case_chance(random, 60) ? one : case_extent(random, 2, symbolic);
+    Node *const x = case_given(random, 4,
+                               (Node *[]){batch, few, index_const(ir, case_between(random, 13, 20)),
+                                          index_const(ir, case_between(random, 13, 20))});
+    int64_t pads[4];
+    for (int i = 0; i < 4; i++)
+        pads[i] = case_chance(random, 60) ? 1 : case_between(random, 0, 2);
+    const Attribute attributes[1] = {attr_ints(ir, "pads", pads, 4)};
+    Node *node = case_make(random, OP_Conv, (Node *[]){x, case_weight(random, 4, (Node *[]){channels, few, one, one})},
+                           2, NULL, 0);
+    case_tell(random, "transform of", node);
+    Node *const weight = case_weight(random, 4, (Node *[]){outs, channels, three, three});
+    node = case_make(random, OP_Conv, (Node *[]){node, weight, case_weight(random, 1, &outs)}, 3, attributes, 1);
+    case_tell(random, "to", node);
+    return case_make(random, OP_Conv,
+                     (Node *[]){case_after(random, node), case_weight(random, 4, (Node *[]){few, outs, one, one})}, 2,
+                     NULL, 0);
+}
+
+Test(contract, transforms_interpreted)
+{
+    check(&(Plan){transformed, 15, 30, false, 30, false, "winograd", 64 << 10});
+}
+
+Test(contract, transforms_compiled)
+{
+    check(&(Plan){transformed, 15, 10, true, 8, false, "winograd", 64 << 10});
+}
+
+Test(contract, spaces_of_transforms_interpreted)
+{
+    check(&(Plan){transformed, 0, 30, false, 10, true, "winograd", 64 << 10});
 }
