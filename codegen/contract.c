@@ -10,7 +10,8 @@
  * One accumulator per element, k ascending: the bits do not depend on tile, threads or level. Rows are the flattened m
  * axes; the epilogue is the stage's own expression with the contraction replaced by the register. */
 #include "codegen/contract.h"
-#include "codegen/contract_plan.h"
+#include "codegen/contract_emit.h"
+#include "codegen/contract_window.h"
 
 #include "ir/kernel.h"
 #include "ir/loops.h"
@@ -18,12 +19,6 @@
 #include <string.h>
 
 /* ---- tiles ---- */
-
-/* Where a tile stands: its first row as a number of m and as a row of what A is read from, and its first column. */
-typedef struct Corner {
-    Node *row, *a_row, *column, *panel; /* panel: number within the packed block of B */
-    Node *tile;                         /* number of the tile of rows within the block */
-} Corner;
 
 static Node *vector_load(Contract *c, Node *buffer, Node *offset, Node *mask)
 {
@@ -44,24 +39,24 @@ static Node *ordered(Ir *ir, Block *block, Node *node)
     return node;
 }
 
-static Node *load_a(Contract *c, Block *block, const Corner *corner, int row, Node *k)
+/* a_offset: how far k moves A from its row. */
+static Node *load_a(Contract *c, Block *block, const Corner *corner, int row, Node *a_offset)
 {
     Ir *const ir = c->ir;
-    Node *const r = index_add(ir, corner->a_row, index_const(ir, row));
-    Node *offset, *buffer = c->a_buffer;
-    Op op = c->a_written ? OP_read : OP_load;
-    if (c->read_a == READ_PACKED) {
-        buffer = c->a_local;
-        offset = index_add(ir, index_mul(ir, r, c->depth), k);
-        op = OP_read;
-    } else {
-        offset = index_add(ir, c->a_rest, index_add(ir, index_mul(ir, r, c->a_pitch), index_mul(ir, k, c->a_step)));
-    }
-    Node *const scalar = ordered(
-        ir, block,
-        node_make(
-            ir,
-            &(Node){.op = op, .type = type_scalar(DTYPE_F32), .inputs = (Node *[]){buffer, offset}, .input_count = 2}));
+    Node *offset, *buffer = c->a_local ? c->a_local : c->a_buffer;
+    const Op op = c->a_local || c->a_written ? OP_read : OP_load;
+    if (c->read_a == READ_WINDOW)
+        offset = index_add(ir, corner->a_first, index_const(ir, contract_window_offset(c, corner, row)));
+    else if (c->read_a == READ_PACKED)
+        offset = index_mul(ir, index_add(ir, corner->a_row, index_const(ir, row)), c->depth);
+    else
+        offset =
+            index_add(ir, c->a_rest, index_mul(ir, index_add(ir, corner->a_row, index_const(ir, row)), c->a_pitch));
+    Node *const scalar = ordered(ir, block,
+                                 node_make(ir, &(Node){.op = op,
+                                                       .type = type_scalar(DTYPE_F32),
+                                                       .inputs = (Node *[]){buffer, index_add(ir, offset, a_offset)},
+                                                       .input_count = 2}));
     return splat_make(ir, scalar, PANEL);
 }
 
@@ -90,7 +85,7 @@ static Node *load_b(Contract *c, Block *block, const Corner *corner, int vector,
     return cast_make(ir, value, DTYPE_F32);
 }
 
-static void prefetch_b(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
+void contract_emit_fetch(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
 {
     Ir *const ir = c->ir;
     if (!c->fetch) /* panels alone are fetched ahead */
@@ -108,7 +103,7 @@ static void prefetch_b(Contract *c, Block *block, const Corner *corner, int vect
 }
 
 /* Lines of the group of columns after this one, for the tile's share of them. */
-static void prefetch_next(Contract *c, Block *block, const Corner *corner, Node *k)
+void contract_emit_ahead(Contract *c, Block *block, const Corner *corner, Node *k)
 {
     Ir *const ir = c->ir;
     if (!c->ahead)
@@ -130,21 +125,27 @@ static void prefetch_next(Contract *c, Block *block, const Corner *corner, Node 
     }
 }
 
-/* One step of k: all products of the tile. */
-static void emit_step(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, Node *k,
-                      Node *const *masks)
+void contract_emit_step_of(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, Node *k,
+                           Node *a_offset, Node *const *masks)
 {
     Ir *const ir = c->ir;
     Node *columns[VECTORS_MAX];
     for (int v = 0; v < tile.vectors; v++)
         columns[v] = load_b(c, block, corner, v, k, masks ? masks[v] : NULL);
     for (int r = 0; r < tile.rows; r++) {
-        Node *const row = load_a(c, block, corner, r, k);
+        Node *const row = load_a(c, block, corner, r, a_offset);
         for (int v = 0; v < tile.vectors; v++) {
             Node *const var = accumulators[r * tile.vectors + v];
             body_set(ir, block, var, scalar3(ir, OP_fma, row, columns[v], body_get(ir, block, var)));
         }
     }
+}
+
+static void emit_step(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, Node *k,
+                      Node *const *masks)
+{
+    Node *const a_offset = c->read_a == READ_STRIDED ? index_mul(c->ir, k, c->a_step) : k;
+    contract_emit_step_of(c, block, corner, tile, accumulators, k, a_offset, masks);
 }
 
 static void emit_products(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators,
@@ -156,10 +157,10 @@ static void emit_products(Contract *c, Block *block, const Corner *corner, Tile 
     if (!index_is(whole, 0)) {
         Node *const k = axis_make(ir, "k", c->depth);
         Block *const body = body_for(ir, block, k, index_const(ir, 0), whole, c->unroll);
-        prefetch_next(c, body, corner, k);
+        contract_emit_ahead(c, body, corner, k);
         for (int i = 0; i < c->unroll; i++) {
             Node *const step = index_add(ir, k, index_const(ir, i));
-            prefetch_b(c, body, corner, tile.vectors, step);
+            contract_emit_fetch(c, body, corner, tile.vectors, step);
             emit_step(c, body, corner, tile, accumulators, step, masks);
         }
     }
@@ -173,13 +174,20 @@ static void emit_products(Contract *c, Block *block, const Corner *corner, Tile 
     emit_step(c, body_for(ir, block, k, whole, c->depth, 1), corner, tile, accumulators, k, masks);
 }
 
+/* `node` at row `row` of the tile. */
+static Node *at_row(const Contract *c, const Corner *corner, Node *node, int row)
+{
+    if (c->read_a == READ_WINDOW)
+        return contract_window_row(c, corner, node, row);
+    return contract_flat_rows(c, node, index_add(c->ir, corner->row, index_const(c->ir, row)));
+}
+
 /* Y[row r, vector v] = the stage's expression with the contraction in a register. */
 static void emit_result(Contract *c, Block *block, const Corner *corner, int row, int vector, Node *var, Node *mask)
 {
     Ir *const ir = c->ir;
     const Node *const stage = c->roles.stage;
     Node *const result = body_get(ir, block, var);
-    Node *const number = index_add(ir, corner->row, index_const(ir, row));
     StageEmitter emitter = stage_emitter(ir, c->kernel, block);
     emitter.lane_axis = c->roles.n;
     emitter.lanes = PANEL;
@@ -189,11 +197,11 @@ static void emit_result(Contract *c, Block *block, const Corner *corner, int row
     Node *stand_in = axis_make(ir, "sum", NULL);
     Node *const held = cast_make(ir, stand_in, DTYPE_F32);
     Node *value = node_substitute(ir, stage_value(stage), &c->roles.contract, (Node *const *)&held, 1);
-    value = contract_flat_rows(c, value, number);
+    value = at_row(c, corner, value, row);
     stage_preset(&emitter, held, result);
     Node *indices[RANK_MAX];
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
-        indices[i] = contract_flat_rows(c, stage_indices(stage)[i], number);
+        indices[i] = at_row(c, corner, stage_indices(stage)[i], row);
     stage_emit_store(&emitter, stage_buffer(stage), indices, stage_emit(&emitter, value));
 }
 
@@ -213,7 +221,10 @@ static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile
         Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, PANEL)});
         masks[v] = scalar2(ir, OP_lt, index_add(ir, iota, first), splat_make(ir, c->roles.columns, PANEL));
     }
-    emit_products(c, block, corner, tile, accumulators, masks);
+    if (c->read_a == READ_WINDOW)
+        contract_window_products(c, block, corner, tile, accumulators, masks);
+    else
+        emit_products(c, block, corner, tile, accumulators, masks);
     for (int r = 0; r < tile.rows; r++)
         for (int v = 0; v < tile.vectors; v++)
             emit_result(c, block, corner, r, v, accumulators[r * tile.vectors + v], masks[v]);
@@ -221,12 +232,7 @@ static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile
 
 /* ---- loops over tiles ---- */
 
-/* What one unit covers. */
-typedef struct Unit {
-    Node *first_group, *last_group, *first_tile, *last_tile;
-} Unit;
-
-static Block *emit_if(Ir *ir, Block *block, Node *condition, Block **otherwise)
+Block *contract_emit_if(Ir *ir, Block *block, Node *condition, Block **otherwise)
 {
     Block *blocks[2] = {block_make(ir), otherwise ? block_make(ir) : NULL};
     block_append(ir, block,
@@ -240,8 +246,7 @@ static Block *emit_if(Ir *ir, Block *block, Node *condition, Block **otherwise)
     return blocks[0];
 }
 
-/* Columns of one group for `rows` rows: whole vectors, or what is left of the matrix (`narrow`). */
-static void emit_group(Contract *c, Block *block, const Corner *corner, int rows, bool narrow)
+void contract_emit_group(Contract *c, Block *block, const Corner *corner, int rows, bool narrow)
 {
     Ir *const ir = c->ir;
     const int vectors = c->tile.vectors;
@@ -259,7 +264,7 @@ static void emit_group(Contract *c, Block *block, const Corner *corner, int rows
         Corner part = *corner;
         part.column = index_add(ir, corner->column, index_const(ir, v * PANEL));
         part.panel = index_add(ir, corner->panel, index_const(ir, v));
-        emit_tile(c, emit_if(ir, block, scalar2(ir, OP_lt, part.column, c->roles.columns), NULL), &part,
+        emit_tile(c, contract_emit_if(ir, block, scalar2(ir, OP_lt, part.column, c->roles.columns), NULL), &part,
                   (Tile){rows, 1}, true);
     }
 }
@@ -267,6 +272,10 @@ static void emit_group(Contract *c, Block *block, const Corner *corner, int rows
 /* All tiles of rows of the unit for one group of columns; the last tile of the matrix may be lower. */
 static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner *start, bool narrow)
 {
+    if (c->read_a == READ_WINDOW) {
+        contract_window_tiles(c, block, unit, start, narrow);
+        return;
+    }
     Ir *const ir = c->ir;
     Node *const height = index_const(ir, c->tile.rows), *const tile = axis_make(ir, "tile", NULL);
     Node *const whole = index_floordiv(ir, c->roles.rows, height);
@@ -279,12 +288,12 @@ static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner
     corner.row = index_mul(ir, tile, height);
     corner.a_row = index_sub(ir, corner.row, base);
     if (!known || rows % c->tile.rows)
-        body = emit_if(ir, body, scalar2(ir, OP_lt, tile, whole), &low);
-    emit_group(c, body, &corner, c->tile.rows, narrow);
+        body = contract_emit_if(ir, body, scalar2(ir, OP_lt, tile, whole), &low);
+    contract_emit_group(c, body, &corner, c->tile.rows, narrow);
     if (!low)
         return;
     if (known) {
-        emit_group(c, low, &corner, (int)(rows % c->tile.rows), narrow);
+        contract_emit_group(c, low, &corner, (int)(rows % c->tile.rows), narrow);
         return;
     }
     /* Unknown rows are left: tiles of half, a quarter ... of the height, so that B is not read once per row. */
@@ -295,13 +304,12 @@ static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner
         Node *const to = part == 1 ? c->roles.rows : index_add(ir, from, index_mul(ir, left, pitch));
         corner.row = row;
         corner.a_row = index_sub(ir, row, base);
-        emit_group(c, body_for(ir, low, row, from, to, part), &corner, part, narrow);
+        contract_emit_group(c, body_for(ir, low, row, from, to, part), &corner, part, narrow);
         from = to;
     }
 }
 
-/* The groups of columns of the unit; the last group of the matrix may be narrower and masked. */
-static void emit_groups(Contract *c, Block *block, const Unit *unit)
+void contract_emit_groups(Contract *c, Block *block, const Unit *unit)
 {
     Ir *const ir = c->ir;
     Node *const width = index_const(ir, c->tile.vectors * PANEL), *const vectors = index_const(ir, c->tile.vectors);
@@ -364,17 +372,14 @@ static void emit_pack_columns(Contract *c, Block *block, const Unit *unit)
     loops_emit(ir, c->kernel, block, stage, &schedule);
 }
 
-/* Binds the batch axes to the digits of `number`, as variables of loops that run once. */
-static Block *bind_batch(Contract *c, Block *block, Node *number)
+Block *contract_bind(Ir *ir, Block *block, Node *const *axes, int count, Node *number)
 {
-    Ir *const ir = c->ir;
     Node *pitch = index_const(ir, 1);
-    for (int i = c->roles.batch_count - 1; i >= 0; i--) {
-        Node *const axis = c->roles.batch[i];
+    for (int i = count - 1; i >= 0; i--) {
         Node *const above = index_floordiv(ir, number, pitch);
-        Node *const digit = i ? index_mod(ir, above, axis->inputs[0]) : above;
-        pitch = index_mul(ir, pitch, axis->inputs[0]);
-        block = body_for(ir, block, axis, digit, index_add(ir, digit, index_const(ir, 1)), 1);
+        Node *const digit = i ? index_mod(ir, above, axes[i]->inputs[0]) : above;
+        pitch = index_mul(ir, pitch, axes[i]->inputs[0]);
+        block = body_for(ir, block, axes[i], digit, index_add(ir, digit, index_const(ir, 1)), 1);
     }
     return block;
 }
@@ -398,7 +403,7 @@ static Node *emit_units(Contract *c, Block *body)
     Node *const number = axis_make(ir, "unit", units);
     Block *block = body_for(ir, body, number, begin, end, 1);
     Node *const above = index_floordiv(ir, number, row_blocks);
-    block = bind_batch(c, block, index_floordiv(ir, above, column_blocks));
+    block = contract_bind(ir, block, c->roles.batch, c->roles.batch_count, index_floordiv(ir, above, column_blocks));
     Unit unit = {.first_group = index_mul(ir, index_mod(ir, above, column_blocks), block_groups)};
     unit.last_group = index_min(ir, index_add(ir, unit.first_group, block_groups), groups);
     if (c->read_b != READ_PACKED) {
@@ -417,7 +422,7 @@ static Node *emit_units(Contract *c, Block *body)
     }
     if (c->read_a == READ_PACKED)
         emit_pack_rows(c, block, &unit);
-    emit_groups(c, block, &unit);
+    contract_emit_groups(c, block, &unit);
     return units;
 }
 
@@ -426,7 +431,7 @@ void contract_emit_columns(Contract *c, Block *block, Node *first_group, Node *l
 {
     const Unit unit = {
         .first_group = first_group, .last_group = last_group, .first_tile = first_tile, .last_tile = last_tile};
-    emit_groups(c, block, &unit);
+    contract_emit_groups(c, block, &unit);
 }
 
 void contract_emit_within(Contract *c, Block *block, Node *first_tile, Node *last_tile)
@@ -444,8 +449,10 @@ void contract_emit_step(Contract *c, Block *block, Node *tile)
 /* What the cost model alone would not have chosen is said only where it was. */
 static const char *schedule_text(const Contract *c)
 {
-    static const char *const reading[] = {"strided", "packed", "panels"};
+    static const char *const reading[] = {"strided", "packed", "panels", "window"};
     Arena *const arena = c->ir->arena;
+    if (c->read_a == READ_WINDOW)
+        return contract_window_text(c);
     const char *text = arena_format(arena, "contract rows=%d vectors=%d tiles=%lld groups=%lld ahead=%d a=%s b=%s",
                                     c->tile.rows, c->tile.vectors, (long long)c->block_tiles,
                                     (long long)c->block_groups, c->ahead, reading[c->read_a], reading[c->read_b]);
@@ -462,7 +469,8 @@ Node *contract_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, T
     if (!contract_plan(&contract))
         return NULL;
     Block *const body = block_make(ir);
-    Node *const units = emit_units(&contract, body);
+    Node *const units =
+        contract.read_a == READ_WINDOW ? contract_window_units(&contract, body) : emit_units(&contract, body);
     return kernel_with_body(ir, kernel, body, units, schedule_text(&contract), contract.scratch);
 }
 

@@ -1,5 +1,6 @@
 /* The contract template's decisions: how operands are read, the register tile, the cut into units. See contract.h. */
 #include "codegen/contract_plan.h"
+#include "codegen/contract_window.h"
 
 #include "ir/kernel.h"
 
@@ -31,7 +32,7 @@ static Node *flat_k(const Contract *c, Node *node, Node *k)
 
 /* Is the index arithmetic over axes and symbols alone, without loaded or checked parts? Those are emitted where
  * operands are copied. */
-static bool is_plain(Ir *ir, Node *index)
+bool contract_is_plain(Ir *ir, Node *index)
 {
     int count;
     Node **const nodes = nodes_topological(ir, &index, 1, &count);
@@ -54,8 +55,8 @@ static bool a_is_strided(Contract *c)
     c->a_pitch = index_coefficient(ir, offset, c->m, &rest);
     c->a_step = c->a_pitch ? index_coefficient(ir, rest, c->k, &c->a_rest) : NULL;
     c->a_buffer = at->inputs[0];
-    return c->a_step && const_is_int(c->a_pitch, &pitch) && const_is_int(c->a_step, &step) && is_plain(ir, c->a_rest) &&
-           !node_depends(ir, c->a_rest, c->m) && !node_depends(ir, c->a_rest, c->k);
+    return c->a_step && const_is_int(c->a_pitch, &pitch) && const_is_int(c->a_step, &step) &&
+           contract_is_plain(ir, c->a_rest) && !node_depends(ir, c->a_rest, c->m) && !node_depends(ir, c->a_rest, c->k);
 }
 
 /* Columns one after the other in memory, k at a constant step. */
@@ -70,7 +71,7 @@ static bool b_is_strided(Contract *c)
     Node *const column = index_coefficient(ir, offset, c->roles.n, &rest);
     c->b_step = column && index_is(column, 1) ? index_coefficient(ir, rest, c->k, &c->b_rest) : NULL;
     c->b_buffer = at->inputs[0];
-    return c->b_step && is_plain(ir, c->b_step) && is_plain(ir, c->b_rest);
+    return c->b_step && contract_is_plain(ir, c->b_step) && contract_is_plain(ir, c->b_rest);
 }
 
 /* Where the panels begin: the offset of column 0 and k = 0, in terms of the other axes. */
@@ -107,7 +108,7 @@ static int panel_registers(const TargetMachineInfo *target)
 }
 
 /* Cycles of one k step of a tile, roughly: multiply-adds, against loads, against rows of B that come from L2. */
-static double tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t vectors)
+double contract_tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t vectors)
 {
     const double width = panel_registers(target);
     const double multiply = (double)(rows * vectors) * width / target->multiplies_per_cycle;
@@ -117,7 +118,7 @@ static double tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t
     return (bound > stream ? bound : stream) + 0.1 * loads + 0.1 * stream;
 }
 
-static bool tile_fits(const TargetMachineInfo *target, int rows, int vectors)
+bool contract_tile_fits(const TargetMachineInfo *target, int rows, int vectors)
 {
     const int width = panel_registers(target);
     return rows * vectors * width + vectors * width + 1 < target->vector_registers;
@@ -127,13 +128,13 @@ static bool tile_fits(const TargetMachineInfo *target, int rows, int vectors)
 static double product_cycles(const TargetMachineInfo *target, int64_t rows, int64_t panels, int r, int v)
 {
     const int64_t full_m = rows / r, tail_m = rows % r, full_n = panels / v, tail_n = panels % v;
-    double cost = (double)(full_m * full_n) * tile_cycles(target, r, v);
+    double cost = (double)(full_m * full_n) * contract_tile_cycles(target, r, v);
     if (tail_m)
-        cost += (double)full_n * tile_cycles(target, tail_m, v);
+        cost += (double)full_n * contract_tile_cycles(target, tail_m, v);
     if (tail_n)
-        cost += (double)full_m * tile_cycles(target, r, tail_n);
+        cost += (double)full_m * contract_tile_cycles(target, r, tail_n);
     if (tail_m && tail_n)
-        cost += tile_cycles(target, tail_m, tail_n);
+        cost += contract_tile_cycles(target, tail_m, tail_n);
     return cost;
 }
 
@@ -149,7 +150,7 @@ static Tile choose_tile(const Contract *c, int64_t rows, int64_t panels, int vec
     double least = 1e300;
     for (int r = 1; r <= ROWS_MAX - 2; r++)
         for (int v = vectors ? vectors : 1; v <= (vectors ? vectors : VECTORS_MAX); v++) {
-            if (!tile_fits(c->target, r, v) || (r > rows && r > 1) || (v > panels && v > 1))
+            if (!contract_tile_fits(c->target, r, v) || (r > rows && r > 1) || (v > panels && v > 1))
                 continue;
             const double cost = product_cycles(c->target, rows, panels, r, v);
             if (cost < least * 0.999) {
@@ -172,12 +173,12 @@ static void plan_tile(Contract *c)
     Tile best = choose_tile(c, rows, panels, 0);
     if (c->trial) {
         int widest = 1, highest = 1;
-        while (widest < VECTORS_MAX && widest < panels && tile_fits(c->target, 1, widest + 1))
+        while (widest < VECTORS_MAX && widest < panels && contract_tile_fits(c->target, 1, widest + 1))
             widest++;
         const int vectors = (int)suggest_int(c->trial, "vectors", 1, widest, best.vectors);
         if (vectors != best.vectors)
             best = choose_tile(c, rows, panels, vectors);
-        while (highest < ROWS_MAX - 2 && highest < rows && tile_fits(c->target, highest + 1, vectors))
+        while (highest < ROWS_MAX - 2 && highest < rows && contract_tile_fits(c->target, highest + 1, vectors))
             highest++;
         best.rows = (int)suggest_int(c->trial, "rows", 1, highest, best.rows);
     }
@@ -186,7 +187,7 @@ static void plan_tile(Contract *c)
 
 /* ---- scratch ---- */
 
-static Node *local_buffer(Contract *c, const char *name, int rank, Node *const *dims)
+Node *contract_local(Contract *c, const char *name, int rank, Node *const *dims)
 {
     Ir *const ir = c->ir;
     const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = c->scratch};
@@ -245,19 +246,24 @@ static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns
 static void plan_reading(Contract *c, bool known)
 {
     static const char *const names[] = {[READ_STRIDED] = "strided", [READ_PACKED] = "packed"};
-    c->read_a = a_is_strided(c) ? READ_STRIDED : READ_PACKED;
+    static const char *const windows[] = {"packed", "window"};
+    const bool strided = a_is_strided(c);
+    c->read_a = strided ? READ_STRIDED : READ_PACKED;
     c->read_b = b_is_panels(c) ? READ_PANELS : b_is_strided(c) ? READ_STRIDED : READ_PACKED;
-    if (known && c->read_a == READ_STRIDED)
+    if (known && strided)
         c->read_a = (Reading)suggest_choice(c->trial, "a", names, 2, READ_STRIDED);
     if (known && c->read_b == READ_STRIDED)
         c->read_b = (Reading)suggest_choice(c->trial, "b", names, 2, READ_STRIDED);
+    if (known && !strided && c->read_b != READ_PACKED && contract_window_match(c) &&
+        suggest_choice(c->trial, "a", windows, 2, 1) == 1)
+        c->read_a = READ_WINDOW;
 }
 
 bool contract_plan(Contract *c)
 {
     Ir *const ir = c->ir;
     int64_t depth = 512, rows = 128, columns = 256; /* what symbolic extents are taken for */
-    if (!tile_fits(c->target, 1, 1) || !contract_match(ir, c->kernel, &c->roles))
+    if (!contract_tile_fits(c->target, 1, 1) || !contract_match(ir, c->kernel, &c->roles))
         return false;
     c->m = axis_make(ir, "m", c->roles.rows);
     c->k = axis_make(ir, "k", c->roles.depth);
@@ -270,8 +276,10 @@ bool contract_plan(Contract *c)
     c->guess_rows = rows;
     c->guess_columns = columns;
     c->guess_depth = depth;
-    plan_tile(c);
     plan_reading(c, known);
+    if (c->read_a == READ_WINDOW)
+        return contract_window_plan(c);
+    plan_tile(c);
     if ((c->read_a == READ_PACKED || c->read_b == READ_PACKED) && !known)
         return false; /* scratch needs a known depth */
     plan_units(c, depth, rows, columns);
@@ -279,11 +287,11 @@ bool contract_plan(Contract *c)
     const int reduced = c->roles.contract->axis_count;
     for (int i = 0; i < reduced; i++)
         dims[i + 1] = c->roles.contract->axes[i]->inputs[0];
-    if (c->read_a == READ_PACKED && !(c->a_local = local_buffer(c, "rows", reduced + 1, dims)))
+    if (c->read_a == READ_PACKED && !(c->a_local = contract_local(c, "rows", reduced + 1, dims)))
         return false;
     dims[0] = index_const(ir, c->block_groups * c->tile.vectors);
     dims[reduced + 1] = index_const(ir, PANEL);
-    if (c->read_b == READ_PACKED && !(c->b_local = local_buffer(c, "columns", reduced + 2, dims)))
+    if (c->read_b == READ_PACKED && !(c->b_local = contract_local(c, "columns", reduced + 2, dims)))
         return false;
     return c->scratch <= SCRATCH_MAX;
 }
@@ -295,7 +303,7 @@ static int step_vectors(const Contract *c, int64_t columns)
 {
     const int64_t panels = ceil_divide(columns, PANEL);
     int64_t vectors = 1;
-    while (vectors < VECTORS_MAX && vectors < panels && tile_fits(c->target, c->tile.rows, (int)vectors + 1))
+    while (vectors < VECTORS_MAX && vectors < panels && contract_tile_fits(c->target, c->tile.rows, (int)vectors + 1))
         vectors++;
     return (int)ceil_divide(panels, ceil_divide(panels, vectors));
 }
@@ -306,7 +314,8 @@ bool contract_plan_step(Contract *c, Node *stage)
     int64_t depth, columns;
     if (!contract_match_stage(ir, stage, 0, &c->roles) || c->roles.batch_count || c->roles.m_count != 1 ||
         c->roles.m[0] != stage->axes[0] || !const_is_int(c->roles.depth, &depth) ||
-        !const_is_int(c->roles.columns, &columns) || depth < 1 || columns < 1 || !tile_fits(c->target, c->tile.rows, 1))
+        !const_is_int(c->roles.columns, &columns) || depth < 1 || columns < 1 ||
+        !contract_tile_fits(c->target, c->tile.rows, 1))
         return false;
     c->m = axis_make(ir, "m", c->roles.rows);
     c->k = axis_make(ir, "k", c->roles.depth);
@@ -327,8 +336,8 @@ bool contract_plan_within(Contract *c, Node *stage, int bound)
 {
     Ir *const ir = c->ir;
     int64_t depth, columns;
-    if (!tile_fits(c->target, 1, 1) || !contract_match_stage(ir, stage, bound, &c->roles) || c->roles.batch_count ||
-        !const_is_int(c->roles.columns, &columns) || columns < 1)
+    if (!contract_tile_fits(c->target, 1, 1) || !contract_match_stage(ir, stage, bound, &c->roles) ||
+        c->roles.batch_count || !const_is_int(c->roles.columns, &columns) || columns < 1)
         return false;
     c->m = axis_make(ir, "m", c->roles.rows);
     c->k = axis_make(ir, "k", c->roles.depth);
@@ -355,6 +364,8 @@ bool contract_plan_within(Contract *c, Node *stage, int bound)
 
 double contract_plan_cycles(const Contract *c, int threads)
 {
+    if (c->read_a == READ_WINDOW)
+        return contract_window_cycles(c, threads);
     const int64_t rows = c->guess_rows, columns = c->guess_columns, depth = c->guess_depth, l2 = c->target->l2;
     const int64_t tiles = ceil_divide(rows, c->tile.rows), width = c->tile.vectors * PANEL;
     const int64_t groups = ceil_divide(columns, width), column_blocks = ceil_divide(groups, c->block_groups);

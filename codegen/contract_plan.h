@@ -15,6 +15,7 @@ typedef enum Reading {
     READ_STRIDED, /* where it stands: offset = rest + row*pitch + k*step */
     READ_PACKED,  /* copied to scratch first */
     READ_PANELS,  /* a weight in panels [N/16][K][16] */
+    READ_WINDOW,  /* A that moves over an image: contract_window.h */
 } Reading;
 
 typedef struct Tile {
@@ -32,7 +33,8 @@ typedef struct Contract {
     bool a_written, b_written;                  /* by the kernel itself */
     Node *a_buffer, *a_rest, *a_pitch, *a_step; /* READ_STRIDED: a_rest holds batch axes */
     Node *b_buffer, *b_rest, *b_step;           /* b_rest: also where the panels of other axes begin */
-    Node *a_local, *b_local;                    /* READ_PACKED */
+    Node *a_local, *b_local;                    /* READ_PACKED, READ_WINDOW */
+    struct Window *window;                      /* READ_WINDOW */
     Tile tile;
     int64_t block_groups; /* column groups of one unit */
     int64_t block_tiles;  /* tiles of rows of one unit */
@@ -60,6 +62,13 @@ void contract_emit_within(Contract *contract, Block *block, Node *first_tile, No
 /* The same for the column groups first..last alone (of contract->tile.vectors panels each). */
 void contract_emit_columns(Contract *contract, Block *block, Node *first_group, Node *last_group, Node *first_tile,
                            Node *last_tile);
+/* Cycles of one step of k of a tile, roughly; whether registers hold its sums. */
+double contract_tile_cycles(const TargetMachineInfo *target, int64_t rows, int64_t vectors);
+bool contract_tile_fits(const TargetMachineInfo *target, int rows, int vectors);
+/* A local buffer of constant extents within the kernel's scratch; NULL when one is not. */
+Node *contract_local(Contract *contract, const char *name, int rank, Node *const *dims);
+/* Is the index arithmetic over axes and symbols alone, without loaded or checked parts? */
+bool contract_is_plain(Ir *ir, Node *index);
 /* Cycles of the planned kernel on `threads` cores, roughly. */
 double contract_plan_cycles(const Contract *contract, int threads);
 /* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */

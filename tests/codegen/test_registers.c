@@ -172,7 +172,9 @@ static int check(const Product *product, const TargetMachineInfo *target)
             .kernel = kernel, .target = target, .symbol = "kernel", .format = FORMAT_ASSEMBLY};
         cr_assert(object_make(proof.ir, proof.arena, &request, &text));
         const Loops loops = read_loops(text.data);
-        const int wanted = rows * vectors * UNROLL * (64 / target->vector_bytes);
+        const char *const unroll = strstr(schedule, "unroll=");
+        const int steps = unroll ? atoi(unroll + strlen("unroll=")) : UNROLL;
+        const int wanted = rows * vectors * steps * (64 / target->vector_bytes);
         /* A narrow last group of an input is loaded lane by lane where there are no masks, and those lanes need room.
          */
         const bool by_lane = !product->weight && product->n % 16 && target->vector_bytes == 16;

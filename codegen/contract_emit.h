@@ -1,0 +1,46 @@
+/* What contract.c and contract_window_emit.c share: tiles of registers and what surrounds them. */
+#ifndef LATHE_CODEGEN_CONTRACT_EMIT_H
+#define LATHE_CODEGEN_CONTRACT_EMIT_H
+
+#include "codegen/contract_plan.h"
+
+/* Where a tile stands: its first row as a number of m and as a row of what A is read from, and its first column. */
+typedef struct Corner {
+    Node *row, *a_row, *column, *panel; /* panel: number within the packed block of B */
+    Node *tile;                         /* number of the tile of rows within the block */
+    /* READ_WINDOW: */
+    Node *pixel[2]; /* the first one */
+    int64_t width;  /* pixels of the tile side by side */
+    Node *a_first;  /* offset of A at the first pixel and k = 0 */
+} Corner;
+
+/* What one unit covers. */
+typedef struct Unit {
+    Node *first_group, *last_group, *first_tile, *last_tile;
+} Unit;
+
+Block *contract_emit_if(Ir *ir, Block *block, Node *condition, Block **otherwise);
+/* One step of k: all products of the tile. a_offset: how far k moves A from its row. */
+void contract_emit_step_of(Contract *contract, Block *block, const Corner *corner, Tile tile, Node **accumulators,
+                           Node *k, Node *a_offset, Node *const *masks);
+/* Fetches what later steps than k need of B, and `ahead` lines of the next group. */
+void contract_emit_fetch(Contract *contract, Block *block, const Corner *corner, int vectors, Node *k);
+void contract_emit_ahead(Contract *contract, Block *block, const Corner *corner, Node *k);
+/* Columns of one group for `rows` rows: whole vectors, or what is left of the matrix (`narrow`). */
+void contract_emit_group(Contract *contract, Block *block, const Corner *corner, int rows, bool narrow);
+/* The groups of columns of the unit; the last group of the matrix may be narrower and masked. */
+void contract_emit_groups(Contract *contract, Block *block, const Unit *unit);
+/* Binds the batch axes to the digits of `number`, as variables of loops that run once. */
+Block *contract_bind(Ir *ir, Block *block, Node *const *axes, int count, Node *number);
+
+/* READ_WINDOW: what contract.c asks for. */
+Node *contract_window_units(Contract *contract, Block *body);
+void contract_window_tiles(Contract *contract, Block *block, const Unit *unit, const Corner *start, bool narrow);
+void contract_window_products(Contract *contract, Block *block, const Corner *corner, Tile tile, Node **accumulators,
+                              Node *const *masks);
+/* Elements from the tile's first row to row `row`. */
+int64_t contract_window_offset(const Contract *contract, const Corner *corner, int row);
+/* `node` at row `row` of the tile. */
+Node *contract_window_row(const Contract *contract, const Corner *corner, Node *node, int row);
+
+#endif

@@ -1,0 +1,54 @@
+/* The contract template's third way to read A: as a window. Rows of A that overlap (convolutions) are not copied row by
+ * row, but once, with their border, and tiles are boxes of output pixels, so that within a tile every address of A is
+ * one base and a constant. contract_window.c matches and decides, contract_window_emit.c emits. */
+#ifndef LATHE_CODEGEN_CONTRACT_WINDOW_H
+#define LATHE_CODEGEN_CONTRACT_WINDOW_H
+
+#include "codegen/contract_plan.h"
+
+enum { POSITIONS_MAX = 8, WINDOW_DIRECTIONS = 2, RUN_STEPS_MAX = 32 };
+
+/* One direction in which A moves: position = stride*out + dilation*tap + rest, in places of the copy (a place is one
+ * position, or several where none between them is read). */
+typedef struct WindowPosition {
+    Node *out, *tap; /* the axis of rows and the reduced axis; either may be NULL */
+    int64_t stride, dilation, outs, taps;
+    Node *given;    /* of out and tap, the one whose value says the place while the other is 0 */
+    int64_t band;   /* outs of one unit */
+    int64_t places; /* in scratch */
+    int64_t pitch;  /* elements from place to place, in scratch or, in place, in the buffer */
+} WindowPosition;
+
+/* Some reduced axes that memory runs along as along one. */
+typedef struct WindowRun {
+    int64_t extent, pitch;
+} WindowRun;
+
+typedef struct Window {
+    WindowPosition positions[POSITIONS_MAX];
+    int count;
+    int order[POSITIONS_MAX];                     /* of scratch, outermost first */
+    Node *operand;                                /* A with axes of one point replaced by 0 */
+    WindowPosition *direction[WINDOW_DIRECTIONS]; /* rows and columns of pixels that tiles extend along; NULL: one */
+    int64_t tile[WINDOW_DIRECTIONS], outs[WINDOW_DIRECTIONS], band[WINDOW_DIRECTIONS];
+    WindowRun runs[RANK_MAX]; /* of the reduced axes, outermost first */
+    int run_count;
+    int unrolled;   /* runs from this on make one round; the last one, if it is longer than c->unroll, several */
+    bool in_place;  /* A is read where it stands */
+    Node *linear;   /* in_place: the offset in its buffer */
+    int64_t points; /* of the other axes of rows */
+    int64_t bytes;  /* of the copy */
+    /* The unit at hand: its first pixel, and the end in each direction. */
+    Node *first[WINDOW_DIRECTIONS], *last[WINDOW_DIRECTIONS];
+} Window;
+
+/* Can A be read as a window? Fills contract->window. */
+bool contract_window_match(Contract *contract);
+/* Tile, units and scratch. False where a unit needs too much scratch. */
+bool contract_window_plan(Contract *contract);
+/* Elements of A between neighbouring pixels in direction d. */
+int64_t contract_window_pitch(const Contract *contract, int d);
+double contract_window_cycles(const Contract *contract, int threads);
+const char *contract_window_text(const Contract *contract);
+
+#endif
