@@ -1,8 +1,8 @@
 /* NonMaxSuppression: boxes in the order of their scores, without those that overlap one chosen before.
  *
  * Boxes become corners and areas once, for all classes. What a class's score threshold leaves stands in a heap, so that
- * no more is put in order than is looked at until enough boxes are chosen; a box is compared with the chosen ones only.
- */
+ * no more is put in order than is looked at until enough boxes are chosen; a box is compared with the chosen ones only,
+ * sixteen at a time. */
 #include "ir/ops/build.h"
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
@@ -13,7 +13,7 @@
 
 enum { INPUT_BOXES, INPUT_SCORES, INPUT_MOST, INPUT_OVERLAP, INPUT_SCORE, INPUTS };
 enum { X_LOW, X_HIGH, Y_LOW, Y_HIGH, AREA, FACTS };
-enum { BUCKETS = 256, BUCKETS_FEW = BUCKETS / 8 };
+enum { BUCKETS = 256, BUCKETS_FEW = BUCKETS / 8, LANES = 16 };
 
 /* Outputs: how many are chosen [1], where each class's begin [B * C + 1], the boxes chosen [B, C, S]. */
 bool nms_select_shape(Infer *infer)
@@ -69,12 +69,12 @@ static Node *define_facts(Lower *lower)
 
 typedef struct Nms {
     Lower *lower;
-    Node *facts, *kept; /* [batch, fact, box]; the chosen ones of a class [class, place, fact] */
-    Node *next;         /* of lists of chosen boxes: [class, place] */
+    Node *facts, *kept; /* [batch, fact, box]; the chosen ones of a class [class, block, fact, lane] */
+    Node *next;         /* of lists of blocks of chosen boxes: [class, block] */
     Ranking ranking;
     Node *boxes; /* of a batch */
     Node *row;   /* of this class in scores, keys, items and selected */
-    Node *box_base, *kept_base;
+    Node *box_base, *kept_base, *next_base;
     Node *selected, *counts;
 } Nms;
 
@@ -124,22 +124,24 @@ static Node *box_fact(Procedure *p, const Nms *nms, int fact, Node *box)
     return procedure_read(p, nms->facts, index_add(p->ir, nms->box_base, index_add(p->ir, row, box)));
 }
 
-/* Of the chosen ones: box by box. */
-static Node *kept_place(const Procedure *p, const Nms *nms, int fact, Node *place)
+/* Of the chosen ones: the sixteen of a block, fact by fact. */
+static Node *kept_place(const Procedure *p, const Nms *nms, int fact, Node *block)
 {
-    Node *const row = index_mul(p->ir, place, index_const(p->ir, FACTS));
-    return index_add(p->ir, nms->kept_base, index_add(p->ir, row, index_const(p->ir, fact)));
+    Node *const row = index_add(p->ir, index_mul(p->ir, block, index_const(p->ir, FACTS)), index_const(p->ir, fact));
+    return index_add(p->ir, nms->kept_base, index_mul(p->ir, row, index_const(p->ir, LANES)));
 }
 
 /* ---- buckets: chosen boxes by their left sides ---- */
 
 /* A box overlaps only those whose left side is between its own, less the width of the widest, and its right side. Their
- * number in a list per stretch of x is small where boxes are spread; where they are not, one list is as good as none.
- * Sides that are no numbers fall into the first bucket, and overlap nothing. */
+ * number in a list per stretch of x is small where boxes are spread; where they are not, one list is as good as none. A
+ * list has its boxes in blocks of sixteen, so that a box is compared with as many at once; what is not filled of a
+ * block is boxes without area. Sides that are no numbers fall into the first bucket, and overlap nothing. */
 typedef struct Buckets {
-    Node *heads, *next, *next_base; /* the last box of each list, and the one before each box; -1: none */
+    Node *heads;  /* the newest block of each list, and in `next` the one before each block; -1: none */
+    Node *counts; /* boxes of each list */
     Node *origin, *scale;
-    Node *widest; /* a variable */
+    Node *widest, *blocks; /* variables */
 } Buckets;
 
 static Node *bucket_of(const Procedure *p, const Buckets *buckets, Node *x)
@@ -156,11 +158,12 @@ static Buckets buckets_open(Procedure *p, const Nms *nms, Node *count)
     const Dtype dtype = nms->facts->type.dtype;
     Node *const zero = index_const(ir, 0);
     Buckets buckets = {.heads = procedure_local(p, "heads", DTYPE_I64, BUCKETS),
-                       .next = nms->next,
-                       .next_base = nms->row,
-                       .widest = procedure_var(p, const_float(ir, dtype, 0))};
+                       .counts = procedure_local(p, "in_list", DTYPE_I64, BUCKETS),
+                       .widest = procedure_var(p, const_float(ir, dtype, 0)),
+                       .blocks = procedure_var(p, zero)};
     Node *const i = procedure_for(p, "bucket", zero, index_const(ir, BUCKETS));
     procedure_write(p, buckets.heads, i, index_const(ir, -1));
+    procedure_write(p, buckets.counts, i, zero);
     procedure_end(p);
     Node *const low = procedure_var(p, const_float(ir, dtype, INFINITY)), *const high = procedure_var(
                                                                               p, const_float(ir, dtype, -INFINITY));
@@ -175,51 +178,72 @@ static Buckets buckets_open(Procedure *p, const Nms *nms, Node *count)
     return buckets;
 }
 
-static void buckets_add(Procedure *p, const Buckets *buckets, Node *const *box, Node *place)
+/* A block without boxes becomes the newest of the list. */
+static void buckets_open_block(Procedure *p, const Nms *nms, const Buckets *buckets, Node *bucket)
 {
     Ir *const ir = p->ir;
-    Node *const bucket = bucket_of(p, buckets, box[X_LOW]);
-    procedure_write(p, buckets->next, index_add(ir, buckets->next_base, place),
+    Node *const block = procedure_get(p, buckets->blocks);
+    Node *const none = splat_make(ir, const_float(ir, nms->facts->type.dtype, 0), LANES);
+    procedure_write(p, nms->next, index_add(ir, nms->next_base, block),
                     procedure_read_index(p, buckets->heads, bucket));
-    procedure_write(p, buckets->heads, bucket, place);
+    procedure_write(p, buckets->heads, bucket, block);
+    for (int fact = 0; fact < FACTS; fact++)
+        procedure_write(p, nms->kept, kept_place(p, nms, fact, block), none);
+    procedure_add(p, buckets->blocks, 1);
+}
+
+static void buckets_add(Procedure *p, const Nms *nms, const Buckets *buckets, Node *const *box)
+{
+    Ir *const ir = p->ir;
+    Node *const bucket = bucket_of(p, buckets, box[X_LOW]), *const count =
+                                                                procedure_read_index(p, buckets->counts, bucket);
+    Node *const lane = index_mod(ir, count, index_const(ir, LANES));
+    procedure_if(p, scalar2(ir, OP_eq, lane, index_const(ir, 0)));
+    buckets_open_block(p, nms, buckets, bucket);
+    procedure_end(p);
+    Node *const block = procedure_read_index(p, buckets->heads, bucket);
+    for (int fact = 0; fact < FACTS; fact++)
+        procedure_write(p, nms->kept, index_add(ir, kept_place(p, nms, fact, block), lane), box[fact]);
+    procedure_write(p, buckets->counts, bucket, index_add(ir, count, index_const(ir, 1)));
     Node *const width = scalar2(ir, OP_sub, box[X_HIGH], box[X_LOW]);
     procedure_set(p, buckets->widest, scalar2(ir, OP_max, procedure_get(p, buckets->widest), width));
 }
 
-/* Do two boxes overlap by more than the threshold? Boxes without area overlap nothing. Sets `apart` to false when so.
- */
-static void compare(Procedure *p, Node *const *a, Node *const *b, Node *limit, Node *apart)
+/* Do two boxes overlap by more than the limit? Boxes without area overlap nothing. */
+static Node *overlap(Ir *ir, Node *const *a, Node *const *b, Node *limit)
 {
-    Ir *const ir = p->ir;
     Node *const zero = const_float(ir, limit->type.dtype, 0);
     Node *const width =
         scalar2(ir, OP_sub, scalar2(ir, OP_min, a[X_HIGH], b[X_HIGH]), scalar2(ir, OP_max, a[X_LOW], b[X_LOW]));
     Node *const height =
         scalar2(ir, OP_sub, scalar2(ir, OP_min, a[Y_HIGH], b[Y_HIGH]), scalar2(ir, OP_max, a[Y_LOW], b[Y_LOW]));
     Node *const both = scalar2(ir, OP_mul, scalar2(ir, OP_max, width, zero), scalar2(ir, OP_max, height, zero));
-    procedure_if(p, scalar2(ir, OP_gt, both, zero));
     Node *const all = scalar2(ir, OP_sub, scalar2(ir, OP_add, a[AREA], b[AREA]), both);
     Node *const areas = scalar2(ir, OP_and, scalar2(ir, OP_gt, a[AREA], zero), scalar2(ir, OP_gt, b[AREA], zero));
-    Node *const some = scalar2(ir, OP_and, areas, scalar2(ir, OP_gt, all, zero));
-    procedure_if(p, scalar2(ir, OP_and, some, scalar2(ir, OP_gt, scalar2(ir, OP_div, both, all), limit)));
-    procedure_set(p, apart, const_bool(ir, false));
-    procedure_end(p);
-    procedure_end(p);
+    Node *const some = scalar2(ir, OP_and, scalar2(ir, OP_gt, both, zero), scalar2(ir, OP_gt, all, zero));
+    Node *const much = scalar2(ir, OP_gt, scalar2(ir, OP_div, both, all), limit);
+    return scalar2(ir, OP_and, scalar2(ir, OP_and, areas, some), much);
 }
 
-/* Compares with a chosen box; leaves the innermost loop when they overlap. */
-static void compare_kept(Procedure *p, const Nms *nms, Node *const *box, Node *other, Node *limit, Node *apart)
+/* Compares with the boxes of a block; leaves the innermost loop when one of them overlaps. */
+static void compare_block(Procedure *p, const Nms *nms, Node *const *box, Node *block, Node *limit, Node *apart)
 {
+    Ir *const ir = p->ir;
     Node *facts[FACTS];
     for (int fact = 0; fact < FACTS; fact++)
-        facts[fact] = procedure_read(p, nms->kept, kept_place(p, nms, fact, other));
-    compare(p, box, facts, limit, apart);
-    procedure_break(p, scalar1(p->ir, OP_not, procedure_get(p, apart)));
+        facts[fact] = procedure_read_lanes(p, nms->kept, kept_place(p, nms, fact, block), LANES);
+    Node *const any = node_make(ir, &(Node){.op = OP_reduce,
+                                            .type = type_scalar(DTYPE_BOOL),
+                                            .inputs = (Node *[]){overlap(ir, box, facts, limit)},
+                                            .input_count = 1,
+                                            .payload.fold = {FOLD_OR, 1}});
+    procedure_set(p, apart, scalar1(ir, OP_not, any));
+    procedure_break(p, scalar1(ir, OP_not, procedure_get(p, apart)));
 }
 
-/* Is the box apart from all that are chosen? A variable. Wide boxes go through all of them in order, which is faster
+/* Is the box apart from all that are chosen? A variable. Wide boxes go through all blocks in order, which is faster
  * than through most of the lists. */
-static Node *is_apart(Procedure *p, const Nms *nms, const Buckets *buckets, Node *const *box, Node *chosen, Node *limit)
+static Node *is_apart(Procedure *p, const Nms *nms, const Buckets *buckets, Node *const *box, Node *limit)
 {
     Ir *const ir = p->ir;
     const Dtype dtype = nms->facts->type.dtype;
@@ -230,18 +254,18 @@ static Node *is_apart(Procedure *p, const Nms *nms, const Buckets *buckets, Node
     Node *const first = bucket_of(p, buckets, scalar2(ir, OP_sub, box[X_LOW], reach)), *const last = bucket_of(
                                                                                            p, buckets, box[X_HIGH]);
     procedure_if_else(p, scalar2(ir, OP_gt, index_sub(ir, last, first), index_const(ir, BUCKETS_FEW)));
-    Node *const each = procedure_for(p, "other", zero, chosen);
-    compare_kept(p, nms, box, each, limit, apart);
+    Node *const each = procedure_for(p, "block", zero, procedure_get(p, buckets->blocks));
+    compare_block(p, nms, box, each, limit, apart);
     procedure_end(p);
     procedure_else(p);
     Node *const bucket = procedure_for(p, "bucket", first, index_add(ir, last, one));
     Node *const place = procedure_var(p, procedure_read_index(p, buckets->heads, bucket));
     procedure_loop(p);
     {
-        Node *const other = procedure_get(p, place);
-        procedure_break(p, scalar2(ir, OP_lt, other, zero));
-        compare_kept(p, nms, box, other, limit, apart);
-        procedure_set(p, place, procedure_read_index(p, buckets->next, index_add(ir, buckets->next_base, other)));
+        Node *const block = procedure_get(p, place);
+        procedure_break(p, scalar2(ir, OP_lt, block, zero));
+        compare_block(p, nms, box, block, limit, apart);
+        procedure_set(p, place, procedure_read_index(p, nms->next, index_add(ir, nms->next_base, block)));
     }
     procedure_end(p);
     procedure_break(p, scalar1(ir, OP_not, procedure_get(p, apart)));
@@ -279,11 +303,9 @@ static void choose(Procedure *p, const Nms *nms)
         procedure_set(p, left, index_sub(ir, count, one));
         for (int fact = 0; fact < FACTS; fact++)
             facts[fact] = box_fact(p, nms, fact, best);
-        Node *const apart = is_apart(p, nms, &buckets, facts, done, limit);
+        Node *const apart = is_apart(p, nms, &buckets, facts, limit);
         procedure_if(p, procedure_get(p, apart));
-        for (int fact = 0; fact < FACTS; fact++)
-            procedure_write(p, nms->kept, kept_place(p, nms, fact, done), facts[fact]);
-        buckets_add(p, &buckets, facts, done);
+        buckets_add(p, nms, &buckets, facts);
         procedure_write(p, nms->selected, index_add(ir, nms->row, done), best);
         procedure_set(p, chosen, index_add(ir, done, one));
         procedure_end(p);
@@ -308,15 +330,21 @@ bool nms_select_lower(Lower *lower)
     Node *const key = key_of(ir, lower_at(lower, scores, axes), true);
     Node *const keys = lower_temp(lower, "keys", key->type.dtype, 3, dims);
     lower_define(lower, keys, axes, 3, key);
-    nms.kept = lower_temp(lower, "kept", nms.facts->type.dtype, 3, (Node *[]){rows, dims[2], index_const(ir, FACTS)});
-    nms.next = lower_temp(lower, "next", nms.selected->type.dtype, 3, dims);
+    /* Each list has at most one block that is not full. */
+    Node *const lanes = index_const(ir, LANES);
+    Node *const blocks =
+        index_min(ir, dims[2], index_add(ir, index_floordiv(ir, dims[2], lanes), index_const(ir, BUCKETS)));
+    Node *const block = index_const(ir, FACTS * LANES);
+    nms.kept = lower_temp(lower, "kept", nms.facts->type.dtype, 3, (Node *[]){rows, blocks, block});
+    nms.next = lower_temp(lower, "next", nms.selected->type.dtype, 2, (Node *[]){rows, blocks});
     nms.counts = lower_temp(lower, "counts", DTYPE_I64, 1, &rows);
     Node *const items = lower_temp(lower, "items", nms.selected->type.dtype, 3, dims);
     Procedure p = procedure_open(lower, "nms", rows);
     Node *const facts = index_mul(ir, index_const(ir, FACTS), dims[2]);
     nms.row = index_mul(ir, p.unit, dims[2]);
     nms.box_base = index_mul(ir, index_floordiv(ir, p.unit, dims[1]), facts);
-    nms.kept_base = index_mul(ir, p.unit, facts);
+    nms.next_base = index_mul(ir, p.unit, blocks);
+    nms.kept_base = index_mul(ir, nms.next_base, block);
     nms.ranking = (Ranking){keys, nms.row, index_const(ir, 1), items, nms.row};
     choose(&p, &nms);
     procedure_close(&p);

@@ -46,13 +46,18 @@ void procedure_close(Procedure *procedure)
     block_append(ir, procedure->lower->kernels, kernel);
 }
 
-Node *procedure_read(Procedure *procedure, Node *buffer, Node *offset)
+Node *procedure_read_lanes(Procedure *procedure, Node *buffer, Node *offset, int lanes)
 {
     Node *const value = ordered(procedure, &(Node){.op = OP_read,
-                                                   .type = type_scalar(buffer->type.dtype),
+                                                   .type = type_vector(buffer->type.dtype, lanes),
                                                    .inputs = (Node *[]){buffer, offset},
                                                    .input_count = 2});
     return cast_make(procedure->ir, value, dtype_compute(buffer->type.dtype));
+}
+
+Node *procedure_read(Procedure *procedure, Node *buffer, Node *offset)
+{
+    return procedure_read_lanes(procedure, buffer, offset, 1);
 }
 
 Node *procedure_read_index(Procedure *procedure, Node *buffer, Node *offset)

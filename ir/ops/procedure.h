@@ -42,6 +42,7 @@ void procedure_close(Procedure *procedure);
 
 /* An element of a buffer in its compute type (f32 for f16), and a value of any type stored in the buffer's type. */
 Node *procedure_read(Procedure *procedure, Node *buffer, Node *offset);
+Node *procedure_read_lanes(Procedure *procedure, Node *buffer, Node *offset, int lanes); /* so many elements that follow */
 void procedure_write(Procedure *procedure, Node *buffer, Node *offset, Node *value);
 /* As read, an integer as an index; the sum is left in index arithmetic. */
 Node *procedure_read_index(Procedure *procedure, Node *buffer, Node *offset);
