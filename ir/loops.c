@@ -30,22 +30,49 @@ static bool shapes_reduction(Ir *ir, Node *value, const Node *axis)
     return false;
 }
 
-/* The output axis whose neighbours are neighbours in memory, else the last; -1 when there is none, or when lanes along
- * it would go different ways. Axes that run in order are no such. */
+/* How many elements that the stage's reductions read at each of their points lie apart in memory along this axis. */
+static int reads_apart(Ir *ir, const Node *stage, Node *axis)
+{
+    Node *value = stage_value(stage);
+    int count, apart = 0;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++) {
+        if (nodes[i]->op != OP_at || !node_depends(ir, nodes[i], axis))
+            continue;
+        bool reduced = false;
+        for (int j = 0; j < count && !reduced; j++)
+            for (int k = 0; (nodes[j]->op == OP_fold || nodes[j]->op == OP_contract) && k < nodes[j]->axis_count; k++)
+                reduced = reduced || node_depends(ir, nodes[i], nodes[j]->axes[k]);
+        Node *const factor =
+            index_coefficient(ir, layout_offset(ir, nodes[i]->inputs[0], nodes[i]->inputs + 1), axis, NULL);
+        apart += reduced && !(factor && index_is(factor, 1));
+    }
+    return apart;
+}
+
+/* The output axis along which reductions read neighbours in memory and, among such, the result's are neighbours; else
+ * the last; -1 when there is none, or when lanes along it would go different ways. Axes that run in order are no such.
+ */
 static int lane_axis_of(Ir *ir, const Node *stage)
 {
     Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
     const int count = stage->axis_count - (stage_is_step(stage) ? 0 : stage_ordered(stage));
-    int last = -1;
+    int best = -1, best_apart = 0;
+    bool best_near = false;
     for (int i = count - 1; i >= 0; i--) {
         if (shapes_reduction(ir, stage_value(stage), stage->axes[i]))
             continue;
         Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
-        if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
-            return i;
-        last = last < 0 ? i : last;
+        const bool near = factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1);
+        const int apart = reads_apart(ir, stage, stage->axes[i]);
+        if (best >= 0 && (index_is(stage->axes[i]->inputs[0], 1) || apart > best_apart ||
+                          (apart == best_apart && (best_near || !near))))
+            continue;
+        best = i;
+        best_apart = apart;
+        best_near = near;
     }
-    return last;
+    return best;
 }
 
 typedef struct StagePlan {
