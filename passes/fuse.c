@@ -226,7 +226,9 @@ static Node *inlined_stage(Fuser *fuser, const Info *reader, const Node *stage, 
     if (producer->nodes <= reader->nodes || !same_axes(made, stage, at) ||
         (intptr_t)map_get(&fuser->readers, at->inputs[0]) != 0) {
         Node *seen = composed(ir, made, at);
-        return stage_remake(ir, stage, stage_buffer(stage), stage_indices(stage),
+        for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+            indices[i] = node_substitute(ir, stage_indices(stage)[i], &at, &seen, 1);
+        return stage_remake(ir, stage, stage_buffer(stage), indices,
                             node_substitute(ir, stage_value(stage), &at, &seen, 1));
     }
     for (int i = 0; i < count; i++) {
@@ -271,9 +273,13 @@ static bool improve_once(Fuser *fuser, int index)
     if (kernel_stages(reader->kernel)->count != 1 || kernel_has_steps(reader->kernel))
         return false;
     const Node *const stage = kernel_stages(reader->kernel)->nodes[0];
-    Node *value = stage_value(stage);
+    Node *roots[RANK_MAX + 1]; /* the value, and where it goes */
+    const int rank = stage_buffer(stage)->type.rank;
+    for (int i = 0; i < rank; i++)
+        roots[i] = stage_indices(stage)[i];
+    roots[rank] = stage_value(stage);
     int count;
-    Node **const nodes = nodes_in_scratch(ir, &value, 1, &count);
+    Node **const nodes = nodes_in_scratch(ir, roots, rank + 1, &count);
     for (int i = count - 1; i >= 0; i--) {
         Node *const at = nodes[i];
         if (at->op != OP_at || at->inputs[0]->payload.buffer->place != PLACE_TEMP)
