@@ -175,19 +175,19 @@ static void emit_products(Contract *c, Block *block, const Corner *corner, Tile 
 }
 
 /* `node` at row `row` of the tile. */
-static Node *at_row(const Contract *c, const Corner *corner, Node *node, int row)
+static Node *at_row(const Contract *c, const Corner *corner, Node *node, Node *row)
 {
     if (c->read_a == READ_WINDOW)
         return contract_window_row(c, corner, node, row);
-    return contract_flat_rows(c, node, index_add(c->ir, corner->row, index_const(c->ir, row)));
+    return contract_flat_rows(c, node, index_add(c->ir, corner->row, row));
 }
 
 /* Y[row r, vector v] = the stage's expression with the contraction in a register. */
-static void emit_result(Contract *c, Block *block, const Corner *corner, int row, int vector, Node *var, Node *mask)
+static void emit_result(Contract *c, Block *block, const Corner *corner, Node *row, int vector, Node *result,
+                        Node *mask)
 {
     Ir *const ir = c->ir;
     const Node *const stage = c->roles.stage;
-    Node *const result = body_get(ir, block, var);
     StageEmitter emitter = stage_emitter(ir, c->kernel, block);
     emitter.lane_axis = c->roles.n;
     emitter.lanes = PANEL;
@@ -203,6 +203,34 @@ static void emit_result(Contract *c, Block *block, const Corner *corner, int row
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = at_row(c, corner, stage_indices(stage)[i], row);
     stage_emit_store(&emitter, stage_buffer(stage), indices, stage_emit(&emitter, value));
+}
+
+/* Where the tile's sum of row r, vector v waits for its epilogue. */
+static Node *sum_offset(const Contract *c, Node *row, int vector)
+{
+    Ir *const ir = c->ir;
+    return index_add(ir, index_mul(ir, row, index_const(ir, c->tile.vectors * PANEL)), index_const(ir, vector * PANEL));
+}
+
+/* A long epilogue needs registers of its own, and 28 copies of it are most of a kernel's code. The sums go to memory
+ * that stays in L1, the epilogue is a loop over rows.
+ */
+static void emit_results_from_memory(Contract *c, Block *block, const Corner *corner, Tile tile,
+                                     Node *const *accumulators, Node *const *masks)
+{
+    Ir *const ir = c->ir;
+    for (int i = 0; i < tile.rows * tile.vectors; i++) {
+        Node *const offset = sum_offset(c, index_const(ir, i / tile.vectors), i % tile.vectors);
+        Node *const value = body_get(ir, block, accumulators[i]);
+        ordered(ir, block,
+                node_make(ir, &(Node){.op = OP_store, .inputs = (Node *[]){c->sums, offset, value}, .input_count = 3}));
+    }
+    Node *const row = axis_make(ir, "row", index_const(ir, tile.rows));
+    Block *const body = body_for(ir, block, row, index_const(ir, 0), row->inputs[0], 1);
+    for (int v = 0; v < tile.vectors; v++) {
+        Node *const sum = ordered(ir, body, vector_load(c, c->sums, sum_offset(c, row, v), NULL));
+        emit_result(c, body, corner, row, v, sum, masks[v]);
+    }
 }
 
 /* masked: columns beyond the last may be touched neither in B (unless padded) nor in Y. */
@@ -225,9 +253,14 @@ static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile
         contract_window_products(c, block, corner, tile, accumulators, masks);
     else
         emit_products(c, block, corner, tile, accumulators, masks);
+    if (c->sums) {
+        emit_results_from_memory(c, block, corner, tile, accumulators, masks);
+        return;
+    }
     for (int r = 0; r < tile.rows; r++)
         for (int v = 0; v < tile.vectors; v++)
-            emit_result(c, block, corner, r, v, accumulators[r * tile.vectors + v], masks[v]);
+            emit_result(c, block, corner, index_const(ir, r), v,
+                        body_get(ir, block, accumulators[r * tile.vectors + v]), masks[v]);
 }
 
 /* ---- loops over tiles ---- */
@@ -456,6 +489,8 @@ static const char *schedule_text(const Contract *c)
     const char *text = arena_format(arena, "contract rows=%d vectors=%d tiles=%lld groups=%lld ahead=%d a=%s b=%s",
                                     c->tile.rows, c->tile.vectors, (long long)c->block_tiles,
                                     (long long)c->block_groups, c->ahead, reading[c->read_a], reading[c->read_b]);
+    if (c->sums)
+        text = arena_format(arena, "%s sums=memory", text);
     if (c->unroll != UNROLL)
         text = arena_format(arena, "%s unroll=%d", text, c->unroll);
     if (c->read_b == READ_PANELS && c->fetch != PREFETCH_ROWS)

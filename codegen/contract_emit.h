@@ -41,6 +41,6 @@ void contract_window_products(Contract *contract, Block *block, const Corner *co
 /* Elements from the tile's first row to row `row`. */
 int64_t contract_window_offset(const Contract *contract, const Corner *corner, int row);
 /* `node` at row `row` of the tile. */
-Node *contract_window_row(const Contract *contract, const Corner *corner, Node *node, int row);
+Node *contract_window_row(const Contract *contract, const Corner *corner, Node *node, Node *row);
 
 #endif

@@ -3,6 +3,7 @@
 #include "codegen/contract_window.h"
 
 #include "ir/kernel.h"
+#include "ir/math.h"
 
 #include <string.h>
 
@@ -259,6 +260,31 @@ static void plan_reading(Contract *c, bool known)
         c->read_a = READ_WINDOW;
 }
 
+/* Does the stage do more to a sum than registers beside a whole tile of sums hold? */
+static bool has_long_epilogue(const Contract *c)
+{
+    Ir *const ir = c->ir;
+    Node *value = stage_value(c->roles.stage), *const stand_in = cast_make(ir, axis_make(ir, "sum", NULL), DTYPE_F32);
+    value = node_substitute(ir, value, &c->roles.contract, (Node *const *)&stand_in, 1);
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (math_is_transcendental(nodes[i]->op))
+            return true;
+    return false;
+}
+
+static bool plan_epilogue(Contract *c)
+{
+    static const char *const names[] = {"registers", "memory"};
+    if (suggest_choice(c->trial, "sums", names, 2, has_long_epilogue(c)) == 0)
+        return true;
+    Ir *const ir = c->ir;
+    Node *const dims[] = {index_const(ir, c->tile.rows), index_const(ir, c->tile.vectors * PANEL)};
+    c->sums = contract_local(c, "sums", 2, dims);
+    return c->sums != NULL;
+}
+
 bool contract_plan(Contract *c)
 {
     Ir *const ir = c->ir;
@@ -278,7 +304,7 @@ bool contract_plan(Contract *c)
     c->guess_depth = depth;
     plan_reading(c, known);
     if (c->read_a == READ_WINDOW)
-        return contract_window_plan(c);
+        return contract_window_plan(c) && plan_epilogue(c) && c->scratch <= SCRATCH_MAX;
     plan_tile(c);
     if ((c->read_a == READ_PACKED || c->read_b == READ_PACKED) && !known)
         return false; /* scratch needs a known depth */
@@ -293,7 +319,7 @@ bool contract_plan(Contract *c)
     dims[reduced + 1] = index_const(ir, PANEL);
     if (c->read_b == READ_PACKED && !(c->b_local = contract_local(c, "columns", reduced + 2, dims)))
         return false;
-    return c->scratch <= SCRATCH_MAX;
+    return plan_epilogue(c) && c->scratch <= SCRATCH_MAX;
 }
 
 /* ---- steps ---- */

@@ -35,6 +35,7 @@ typedef struct Contract {
     Node *b_buffer, *b_rest, *b_step;           /* b_rest: also where the panels of other axes begin */
     Node *a_local, *b_local;                    /* READ_PACKED, READ_WINDOW */
     struct Window *window;                      /* READ_WINDOW */
+    Node *sums;                                 /* a tile of finished sums before a long epilogue; NULL: in registers */
     Tile tile;
     int64_t block_groups; /* column groups of one unit */
     int64_t block_tiles;  /* tiles of rows of one unit */

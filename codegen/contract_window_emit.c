@@ -18,7 +18,7 @@ int64_t contract_window_offset(const Contract *c, const Corner *corner, int row)
     return row / corner->width * contract_window_pitch(c, 0) + row % corner->width * contract_window_pitch(c, 1);
 }
 
-Node *contract_window_row(const Contract *c, const Corner *corner, Node *node, int row)
+Node *contract_window_row(const Contract *c, const Corner *corner, Node *node, Node *row)
 {
     Ir *const ir = c->ir;
     const Window *const w = c->window;
@@ -32,9 +32,10 @@ Node *contract_window_row(const Contract *c, const Corner *corner, Node *node, i
         for (int d = 0; d < WINDOW_DIRECTIONS; d++) {
             if (!w->direction[d] || w->direction[d]->out != c->roles.m[i])
                 continue;
-            const int64_t pixel = d ? row % corner->width : row / corner->width;
+            Node *const width = index_const(ir, corner->width);
             from[count] = c->roles.m[i];
-            to[count++] = index_add(ir, corner->pixel[d], index_const(ir, pixel));
+            to[count++] =
+                index_add(ir, corner->pixel[d], d ? index_mod(ir, row, width) : index_floordiv(ir, row, width));
         }
     }
     return node_substitute(ir, node, from, to, count);
@@ -55,7 +56,7 @@ static Node *first_offset(const Contract *c, const Corner *corner)
                                          index_const(ir, contract_window_pitch(c, d))));
         return offset;
     }
-    Node *offset = contract_window_row(c, corner, w->linear, 0);
+    Node *offset = contract_window_row(c, corner, w->linear, index_const(ir, 0));
     for (int i = 0; i < contract->axis_count; i++)
         offset = node_substitute(ir, offset, &contract->axes[i], (Node *const *)&zero, 1);
     return offset;
