@@ -7,7 +7,7 @@
 #include "ir/ir.h"
 #include "targets/target.h"
 
-enum { WINDOW_SPACE = 1 }; /* grows when values that were recorded would mean something else */
+enum { WINDOW_SPACE = 2 }; /* grows when values that were recorded would mean something else */
 
 /* The kernel scheduled by this template, or NULL when it is no window reduction that the template can do. `trial` may
  * be NULL. */
@@ -15,5 +15,10 @@ Node *window_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tri
 /* What the schedule would take on `threads` cores, roughly, without making it; false where window_schedule gives NULL.
  */
 bool window_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles);
+
+/* A window stage inside of loops that a template makes: its first `shared` axes are bound there, all others run here.
+ * Its operand must be an element in memory, perhaps under a guard, with channels side by side; bits are those of
+ * loops_emit_within. False, and nothing emitted, when the stage is something else. */
+bool window_emit_within(Ir *ir, Node *kernel, Block *block, Node *stage, const TargetMachineInfo *target, int shared);
 
 #endif

@@ -232,31 +232,48 @@ Test(contract, spaces_of_recurrences_interpreted)
 static Node *windows(Random *random, int symbolic)
 {
     Ir *const ir = random->ir;
-    const int64_t channels = case_between(random, 1, 40), taps = case_between(random, 1, 4);
-    const int64_t pad = random_below(&random->state, taps);
+    const int64_t channels = case_between(random, 1, 70), rows = case_between(random, 1, 7);
+    const int64_t columns = case_chance(random, 70) ? rows : case_between(random, 1, 5);
+    const bool depthwise = case_chance(random, 60);
+    const int64_t apart = depthwise ? case_between(random, 1, 2) : 1;
+    const int64_t high = random_below(&random->state, rows), wide_pad = random_below(&random->state, columns);
     Node *const wide = index_const(ir, channels), *const one = index_const(ir, 1),
                 *const few = case_extent(random, 8, 0);
-    Node *const dims[4] = {case_extent(random, 3, symbolic), few, index_const(ir, case_between(random, 5, 20)),
-                           index_const(ir, case_between(random, 5, 20))};
+    const int64_t least = (rows > columns ? rows : columns) * apart;
+    Node *const dims[4] = {case_extent(random, 3, symbolic), few, index_const(ir, case_between(random, (int)least, 20)),
+                           index_const(ir, case_between(random, (int)least, 20))};
     Node *const x = case_given(random, 4, dims);
-    const Attribute attributes[4] = {
-        attr_ints(ir, "kernel_shape", (int64_t[]){taps, taps}, 2),
-        attr_ints(ir, "pads", (int64_t[]){pad, pad, 0, pad}, 4),
+    const Attribute attributes[5] = {
+        attr_ints(ir, "kernel_shape", (int64_t[]){rows, columns}, 2),
+        attr_ints(ir, "pads", (int64_t[]){high, wide_pad, case_chance(random, 50) ? high : 0, wide_pad}, 4),
         attr_ints(ir, "strides", (int64_t[]){case_between(random, 1, 2), case_between(random, 1, 3)}, 2),
-        attr_int(ir, "group", channels)};
+        attr_ints(ir, "dilations", (int64_t[]){apart, apart}, 2), attr_int(ir, "group", channels)};
     Node *node =
         case_make(random, OP_Conv, (Node *[]){x, case_weight(random, 4, (Node *[]){wide, few, one, one})}, 2, NULL, 0);
     case_tell(random, "window over", node);
-    Node *const taps_node = index_const(ir, taps);
-    if (case_chance(random, 50))
-        node = case_make(random, OP_Conv,
-                         (Node *[]){node, case_weight(random, 4, (Node *[]){wide, one, taps_node, taps_node})}, 2,
-                         attributes, 4);
+    Node *const height = index_const(ir, rows), *const width = index_const(ir, columns);
+    if (depthwise)
+        node =
+            case_make(random, OP_Conv, (Node *[]){node, case_weight(random, 4, (Node *[]){wide, one, height, width})},
+                      2, attributes, 5);
     else
         node = case_make(random, case_chance(random, 50) ? OP_MaxPool : OP_AveragePool, &node, 1, attributes, 3);
+    if (case_chance(random, 50))
+        node = case_make(random, OP_Relu, &node, 1, NULL, 0);
     return case_make(random, OP_Conv,
                      (Node *[]){node, case_weight(random, 4, (Node *[]){index_const(ir, 9), wide, one, one})}, 2, NULL,
                      0);
+}
+
+/* As the cost model has them. */
+Test(contract, windows_interpreted)
+{
+    check(&(Plan){windows, 10, 100, false, 40, false, "window"});
+}
+
+Test(contract, windows_compiled)
+{
+    check(&(Plan){windows, 0, 20, true, 5, false, "window"});
 }
 
 Test(contract, spaces_of_windows_interpreted)

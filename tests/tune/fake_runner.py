@@ -23,13 +23,13 @@ def number(label, name):
 
 
 def nanoseconds(label):
-    """The fastest: tiles of 3 rows and 1 vector; pixels 2 and band 3. What the cost model takes is far from there."""
+    """The fastest: tiles of 3 rows and 1 vector; columns 2 and band 3. What the cost model takes is far from there."""
     if MODE == "window" and label.startswith("contract"):
         return 1000
     if label.startswith("contract"):
         return BASE + 60_000 * abs(number(label, "rows") - 3) + 90_000 * abs(number(label, "vectors") - 1)
     if label.startswith("window"):
-        return BASE + 40_000 * abs(number(label, "pixels") - 2) + 30_000 * abs(number(label, "band") - 3)
+        return BASE + 40_000 * abs(number(label, "columns") - 2) + 30_000 * abs(number(label, "band") - 3)
     return 4 * BASE
 
 
