@@ -28,8 +28,8 @@ HostFacts host_facts(Arena *arena);
 void host_json(JsonWriter *json, const HostFacts *host);
 
 /* Both measure `threads` threads at the same time, with registers of 32 or 64 bytes (0: the widest that this machine
- * has), in about 50 ms, and give the sum over the threads of what each did best; 0 where the machine has no such
- * registers or no fused multiply-add. */
+ * has), for about 50 ms, and give the sum over the threads of what each did per second of its CPU time; 0 where the
+ * machine has no such registers or no fused multiply-add. */
 /* Single-precision multiply-adds per second, counted as two operations each. */
 double host_peak_flops(int threads, int vector_bytes);
 /* Bytes per second read by each thread from `bytes` of its own, again and again. More than an eighth of the machine's

@@ -12,11 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-static double seconds(void)
+static double clock_seconds(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double seconds(void)
+{
+    return clock_seconds(CLOCK_MONOTONIC);
 }
 
 #if defined(__x86_64__)
@@ -148,7 +153,7 @@ enum { SLICE_BYTES = 4 << 20, PASSES_LEAST = 3, SHARE_OF_MEMORY = 8 };
 typedef struct Team {
     int vector_bytes;
     size_t bytes;     /* that each thread reads; 0: they multiply */
-    double time, end; /* seconds; what was measured after the end does not count: others may have stopped */
+    double time, end; /* seconds */
     atomic_int ready; /* threads that wait for the start */
     atomic_bool begun;
 } Team;
@@ -156,7 +161,7 @@ typedef struct Team {
 typedef struct Member {
     Team *team;
     pthread_t thread;
-    double rate; /* of the best slice */
+    double rate; /* per second of its own CPU time, so that what takes the core away does not count */
 } Member;
 
 /* Long enough for the clock, short enough to lie between what disturbs. Slices walk through a large memory, so that
@@ -174,16 +179,16 @@ static double slice(const Team *team, const char *memory, size_t *at)
     return work;
 }
 
-/* `memory` NULL where none is wanted, or none is to be had: then the rate stays 0. */
+/* `memory` NULL: none is wanted. A mean, as times of kernels are: the clock goes up and down meanwhile. */
 static void member_measure(Member *member, const char *memory)
 {
     const Team *const team = member->team;
     size_t at = 0;
-    for (int pass = 0; pass < PASSES_LEAST || seconds() < team->end; pass++) {
-        const double begin = seconds(), work = slice(team, memory, &at), now = seconds();
-        if ((now <= team->end || pass < PASSES_LEAST) && work / (now - begin) > member->rate)
-            member->rate = work / (now - begin);
-    }
+    double work = 0;
+    const double begin = clock_seconds(CLOCK_THREAD_CPUTIME_ID);
+    for (int pass = 0; pass < PASSES_LEAST || seconds() < team->end; pass++)
+        work += slice(team, memory, &at);
+    member->rate = work / (clock_seconds(CLOCK_THREAD_CPUTIME_ID) - begin);
 }
 
 static void *member_run(void *context)
