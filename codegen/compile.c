@@ -403,7 +403,7 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
     for (int i = first; i < count; i++) {
         facts->from_cache += jobs[i].from_cache;
         facts->fell_back += jobs[i].fell_back;
-        facts->code_bytes += (int64_t)jobs[i].object.bytes;
+        facts->code_bytes += (int64_t)elf_loaded_bytes(jobs[i].object.data, jobs[i].object.bytes);
     }
     breadcrumb("link", NULL);
     if (embedded(program))

@@ -29,7 +29,7 @@ typedef struct BuildOptions {
 
 typedef struct BuildFacts {
     int kernels, from_cache, fell_back; /* machine code functions over all levels */
-    int64_t code_bytes;
+    int64_t code_bytes; /* of their machine code and its constants, as it is loaded */
 } BuildFacts;
 
 /* Schedules the kernels of the compilation; the program stays valid as long as the Ir. False after a diagnostic. */

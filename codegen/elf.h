@@ -30,6 +30,10 @@ bool elf_write(FILE *file, int machine, const ElfBlob *blobs, int count);
  * object. */
 bool elf_localize(const char *path, const char *const *keep, int count);
 
+/* Bytes of the sections of an object in memory that are loaded: code and its constants, without debug information; all
+ * bytes where it is no such object (images of devices). */
+uint64_t elf_loaded_bytes(const void *object, uint64_t bytes);
+
 /* Calls `visit` for each defined global symbol of an object in memory, in table order. False: no such object. */
 bool elf_globals(const void *object, uint64_t bytes, void (*visit)(void *context, const char *name), void *context);
 

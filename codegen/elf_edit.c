@@ -140,6 +140,19 @@ bool elf_globals(const void *object, uint64_t bytes, void (*visit)(void *context
     return true;
 }
 
+uint64_t elf_loaded_bytes(const void *object, uint64_t bytes)
+{
+    Image image;
+    uint64_t sum = 0;
+    if (!image_open(&image, (void *)(uintptr_t)object, bytes))
+        return bytes;
+    for (int i = 0; i < image.section_count; i++) {
+        const Elf64_Shdr section = section_get(&image, (uint64_t)i);
+        sum += section.sh_flags & SHF_ALLOC ? section.sh_size : 0;
+    }
+    return sum;
+}
+
 /* ---- making symbols local: locals come first in the table, so symbols move and relocations follow ---- */
 
 static bool is_kept(const char *name, const char *const *keep, int count)

@@ -279,6 +279,9 @@ Test(link, objects_of_two_models_stand_in_one_program)
     const char *globals = "";
     cr_assert(elf_globals(object, bytes, collect_name, &globals));
     cr_expect_str_eq(globals, "model_a");
+    const char *const own = file_bytes(&folder, in_folder(&folder, "own0.o"), &bytes);
+    cr_expect_eq(elf_loaded_bytes(own, bytes), 2, "the blob and nothing else");
+    cr_expect_eq(elf_loaded_bytes("no object", 9), 9);
     machine_close(machine);
     folder_close(&folder);
 }
