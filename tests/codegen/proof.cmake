@@ -2,7 +2,8 @@
 add_library(lathe_proof STATIC
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_memory.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_model.c
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_kernel.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_plan.c
-  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_cases.c
+  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_cases.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_networks.c
+  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_property.c
   ${CMAKE_SOURCE_DIR}/tests/codegen/guarded.c ${CMAKE_SOURCE_DIR}/tests/codegen/elsewhere.c)
 target_compile_definitions(lathe_proof PRIVATE CROSS_GUESTS="${CMAKE_BINARY_DIR}/tests/cross")
 
@@ -32,6 +33,15 @@ add_test(NAME codegen/kernels COMMAND codegen_kernels --orders 4 ${proof_models}
 add_test(NAME codegen/kernels_plain COMMAND codegen_kernels -O 0 --orders 4 ${proof_models})
 add_test(NAME codegen/kernels_large COMMAND sh -c "test -n \"$LATHE_MODELS\" || exit 77; exec $<TARGET_FILE:codegen_kernels> $LATHE_MODELS")
 set_tests_properties(codegen/kernels_large PROPERTIES LABELS nightly SKIP_RETURN_CODE 77 TIMEOUT 7200)
+
+# Random cases and schedules: a few by day, thousands at night.
+add_executable(codegen_schedules ${CMAKE_SOURCE_DIR}/tests/codegen/schedules.c)
+target_link_libraries(codegen_schedules PRIVATE lathe_proof)
+add_test(NAME codegen/schedules COMMAND codegen_schedules 1 4)
+foreach(level x86-64-v3 x86-64-v4)
+  add_test(NAME codegen/schedules_${level} COMMAND codegen_schedules --level ${level} 5 600)
+  set_tests_properties(codegen/schedules_${level} PROPERTIES LABELS nightly TIMEOUT 14400)
+endforeach()
 
 # In an emulator: other machines.
 foreach(level aarch64 armv7-neon)
