@@ -2,8 +2,9 @@
  *
  *     for unit in chunk:  batch axes, block of column groups, block of tiles of rows
  *         copy the rows of A that the block needs to scratch, unless A can be read where it stands
- *         for each group of columns in the block, each tile of rows in the block:
- *             acc[r][v] = 0                                     rows x vectors registers of 16 columns
+ *         for each block of a long k, each group of columns in the block, each tile of rows in the block:
+ *             acc[r][v] = 0                                     rows x vectors registers of 16 columns; or, after the
+ *                                                               first block of k, what the block before left in scratch
  *             for k ascending:  acc[r][v] = fma(A[r,k], B[k,v], acc[r][v])
  *             Y[r,v] = epilogue(acc[r][v])
  *
@@ -60,7 +61,7 @@ static Node *load_a(Contract *c, Block *block, const Corner *corner, int row, No
     return splat_make(ir, scalar, PANEL);
 }
 
-static Node *panel_offset(Contract *c, Node *panel, Node *k)
+Node *contract_panel_offset(Contract *c, Node *panel, Node *k)
 {
     Ir *const ir = c->ir;
     Node *const offset = index_mul(ir, index_add(ir, index_mul(ir, panel, c->depth), k), index_const(ir, PANEL));
@@ -81,48 +82,8 @@ static Node *load_b(Contract *c, Block *block, const Corner *corner, int vector,
         panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
     Node *const buffer = c->read_b == READ_PANELS ? c->b_buffer : c->b_local;
     Node *const value =
-        ordered(ir, block, vector_load(c, buffer, panel_offset(c, index_add(ir, panel, ahead), k), NULL));
+        ordered(ir, block, vector_load(c, buffer, contract_panel_offset(c, index_add(ir, panel, ahead), k), NULL));
     return cast_make(ir, value, DTYPE_F32);
-}
-
-void contract_emit_fetch(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
-{
-    Ir *const ir = c->ir;
-    if (!c->fetch) /* panels alone are fetched ahead */
-        return;
-    Node *const panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
-    for (int v = 0; v < vectors; v++) {
-        Node *const offset =
-            panel_offset(c, index_add(ir, panel, index_const(ir, v)), index_add(ir, k, index_const(ir, c->fetch)));
-        block_append(ir, block,
-                     node_make(ir, &(Node){.op = OP_prefetch,
-                                           .inputs = (Node *[]){c->b_buffer, offset},
-                                           .input_count = 2,
-                                           .payload.integer = 1}));
-    }
-}
-
-/* Lines of the group of columns after this one, for the tile's share of them. */
-void contract_emit_ahead(Contract *c, Block *block, const Corner *corner, Node *k)
-{
-    Ir *const ir = c->ir;
-    if (!c->ahead)
-        return;
-    Node *const next = panel_offset(
-        c, index_add(ir, index_floordiv(ir, corner->column, index_const(ir, PANEL)), index_const(ir, c->tile.vectors)),
-        index_const(ir, 0));
-    Node *const steps = index_floordiv(ir, c->depth, index_const(ir, c->unroll));
-    Node *const step =
-        index_add(ir, index_mul(ir, corner->tile, steps), index_floordiv(ir, k, index_const(ir, c->unroll)));
-    for (int i = 0; i < c->ahead; i++) {
-        Node *const line = index_add(ir, index_mul(ir, step, index_const(ir, c->ahead)), index_const(ir, i));
-        Node *const offset = index_add(ir, next, index_mul(ir, line, index_const(ir, PANEL)));
-        block_append(ir, block,
-                     node_make(ir, &(Node){.op = OP_prefetch,
-                                           .inputs = (Node *[]){c->b_buffer, offset},
-                                           .input_count = 2,
-                                           .payload.integer = 2}));
-    }
 }
 
 void contract_emit_step_of(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, Node *k,
@@ -148,22 +109,32 @@ static void emit_step(Contract *c, Block *block, const Corner *corner, Tile tile
     contract_emit_step_of(c, block, corner, tile, accumulators, k, a_offset, masks);
 }
 
+/* The whole rounds of the tile's part of k. */
 static void emit_products(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators,
                           Node *const *masks)
 {
     Ir *const ir = c->ir;
     Node *const round = index_const(ir, c->unroll);
     Node *const whole = index_mul(ir, index_floordiv(ir, c->depth, round), round);
-    if (!index_is(whole, 0)) {
-        Node *const k = axis_make(ir, "k", c->depth);
-        Block *const body = body_for(ir, block, k, index_const(ir, 0), whole, c->unroll);
-        contract_emit_ahead(c, body, corner, k);
-        for (int i = 0; i < c->unroll; i++) {
-            Node *const step = index_add(ir, k, index_const(ir, i));
-            contract_emit_fetch(c, body, corner, tile.vectors, step);
-            emit_step(c, body, corner, tile, accumulators, step, masks);
-        }
+    if (index_is(whole, 0))
+        return;
+    Node *const k = axis_make(ir, "k", c->depth), *const last = c->partial ? index_min(ir, corner->to, whole) : whole;
+    Block *const body = body_for(ir, block, k, corner->from, last, c->unroll);
+    contract_emit_ahead(c, body, corner, k);
+    for (int i = 0; i < c->unroll; i++) {
+        Node *const step = index_add(ir, k, index_const(ir, i));
+        contract_emit_fetch(c, body, corner, tile.vectors, step);
+        emit_step(c, body, corner, tile, accumulators, step, masks);
     }
+}
+
+/* The steps at the end of k that are no whole round. */
+static void emit_rest(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators,
+                      Node *const *masks)
+{
+    Ir *const ir = c->ir;
+    Node *const round = index_const(ir, c->unroll);
+    Node *const whole = index_mul(ir, index_floordiv(ir, c->depth, round), round);
     int64_t at, end;
     if (const_is_int(whole, &at) && const_is_int(c->depth, &end)) {
         for (; at < end; at++)
@@ -174,8 +145,49 @@ static void emit_products(Contract *c, Block *block, const Corner *corner, Tile 
     emit_step(c, body_for(ir, block, k, whole, c->depth, 1), corner, tile, accumulators, k, masks);
 }
 
-/* `node` at row `row` of the tile. */
-static Node *at_row(const Contract *c, const Corner *corner, Node *node, Node *row)
+/* The tile's sums after an earlier block of k come from scratch, or go there. */
+static void emit_partial(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators, bool store)
+{
+    Ir *const ir = c->ir;
+    Node *const rows = index_const(ir, c->block_tiles * c->tile.rows);
+    for (int v = 0; v < tile.vectors; v++)
+        for (int r = 0; r < tile.rows; r++) {
+            Node *const var = accumulators[r * tile.vectors + v];
+            Node *const line = index_add(ir, index_mul(ir, index_add(ir, corner->panel, index_const(ir, v)), rows),
+                                         index_add(ir, corner->unit_row, index_const(ir, r)));
+            Node *const offset = index_mul(ir, line, index_const(ir, PANEL));
+            if (!store) {
+                body_set(ir, block, var, ordered(ir, block, vector_load(c, c->partial, offset, NULL)));
+                continue;
+            }
+            Node *const value = body_get(ir, block, var);
+            ordered(
+                ir, block,
+                node_make(ir,
+                          &(Node){.op = OP_store, .inputs = (Node *[]){c->partial, offset, value}, .input_count = 3}));
+        }
+}
+
+/* All steps of the tile's part of k. Returns where the sums are complete. */
+static Block *emit_part(Contract *c, Block *block, const Corner *corner, Tile tile, Node **accumulators,
+                        Node *const *masks)
+{
+    Ir *const ir = c->ir;
+    if (c->partial)
+        emit_partial(c, contract_emit_if(ir, block, scalar2(ir, OP_lt, index_const(ir, 0), corner->from), NULL), corner,
+                     tile, accumulators, false);
+    emit_products(c, block, corner, tile, accumulators, masks);
+    if (c->partial) {
+        Block *last;
+        emit_partial(c, contract_emit_if(ir, block, scalar2(ir, OP_lt, corner->to, c->depth), &last), corner, tile,
+                     accumulators, true);
+        block = last;
+    }
+    emit_rest(c, block, corner, tile, accumulators, masks);
+    return block;
+}
+
+Node *contract_at_row(const Contract *c, const Corner *corner, Node *node, Node *row)
 {
     if (c->read_a == READ_WINDOW)
         return contract_window_row(c, corner, node, row);
@@ -197,11 +209,11 @@ static void emit_result(Contract *c, Block *block, const Corner *corner, Node *r
     Node *stand_in = axis_make(ir, "sum", NULL);
     Node *const held = cast_make(ir, stand_in, DTYPE_F32);
     Node *value = node_substitute(ir, stage_value(stage), &c->roles.contract, (Node *const *)&held, 1);
-    value = at_row(c, corner, value, row);
+    value = contract_at_row(c, corner, value, row);
     stage_preset(&emitter, held, result);
     Node *indices[RANK_MAX];
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
-        indices[i] = at_row(c, corner, stage_indices(stage)[i], row);
+        indices[i] = contract_at_row(c, corner, stage_indices(stage)[i], row);
     stage_emit_store(&emitter, stage_buffer(stage), indices, stage_emit(&emitter, value));
 }
 
@@ -249,10 +261,11 @@ static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile
         Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, PANEL)});
         masks[v] = scalar2(ir, OP_lt, index_add(ir, iota, first), splat_make(ir, c->roles.columns, PANEL));
     }
+    contract_emit_result_fetch(c, block, corner, tile);
     if (c->read_a == READ_WINDOW)
         contract_window_products(c, block, corner, tile, accumulators, masks);
     else
-        emit_products(c, block, corner, tile, accumulators, masks);
+        block = emit_part(c, block, corner, tile, accumulators, masks);
     if (c->sums) {
         emit_results_from_memory(c, block, corner, tile, accumulators, masks);
         return;
@@ -320,6 +333,7 @@ static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner
     corner.tile = index_sub(ir, tile, unit->first_tile);
     corner.row = index_mul(ir, tile, height);
     corner.a_row = index_sub(ir, corner.row, base);
+    corner.unit_row = index_mul(ir, corner.tile, height);
     if (!known || rows % c->tile.rows)
         body = contract_emit_if(ir, body, scalar2(ir, OP_lt, tile, whole), &low);
     contract_emit_group(c, body, &corner, c->tile.rows, narrow);
@@ -337,32 +351,56 @@ static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner
         Node *const to = part == 1 ? c->roles.rows : index_add(ir, from, index_mul(ir, left, pitch));
         corner.row = row;
         corner.a_row = index_sub(ir, row, base);
+        corner.unit_row = index_sub(ir, row, index_mul(ir, unit->first_tile, height));
         contract_emit_group(c, body_for(ir, low, row, from, to, part), &corner, part, narrow);
         from = to;
     }
 }
 
-void contract_emit_groups(Contract *c, Block *block, const Unit *unit)
+static Corner corner_at(Contract *c, const Unit *unit, Node *group, Node *column)
 {
     Ir *const ir = c->ir;
-    Node *const width = index_const(ir, c->tile.vectors * PANEL), *const vectors = index_const(ir, c->tile.vectors);
+    return (Corner){
+        .column = column,
+        .panel = index_mul(ir, index_sub(ir, group, unit->first_group), index_const(ir, c->tile.vectors)),
+        .from = unit->from,
+        .to = unit->to,
+        .next = contract_next_offset(c, unit, group),
+    };
+}
+
+static void emit_groups(Contract *c, Block *block, const Unit *unit)
+{
+    Ir *const ir = c->ir;
+    Node *const width = index_const(ir, c->tile.vectors * PANEL);
     Node *const whole = index_floordiv(ir, c->roles.columns, width); /* groups without a mask */
     int64_t columns;
     const bool known = const_is_int(c->roles.columns, &columns);
     if (!index_is(whole, 0)) {
         Node *const group = axis_make(ir, "group", NULL);
         Block *const body = body_for(ir, block, group, unit->first_group, index_min(ir, unit->last_group, whole), 1);
-        const Corner corner = {.column = index_mul(ir, group, width),
-                               .panel = index_mul(ir, index_sub(ir, group, unit->first_group), vectors)};
+        const Corner corner = corner_at(c, unit, group, index_mul(ir, group, width));
         emit_tiles(c, body, unit, &corner, false);
     }
     if (known && columns % (c->tile.vectors * PANEL) == 0)
         return;
     Node *const narrow = axis_make(ir, "narrow", NULL); /* runs once, in the units that hold the last group */
     Block *const body = body_for(ir, block, narrow, index_max(ir, unit->first_group, whole), unit->last_group, 1);
-    const Corner corner = {.column = index_mul(ir, known ? whole : narrow, width),
-                           .panel = index_mul(ir, index_sub(ir, narrow, unit->first_group), vectors)};
+    const Corner corner = corner_at(c, unit, narrow, index_mul(ir, known ? whole : narrow, width));
     emit_tiles(c, body, unit, &corner, true);
+}
+
+void contract_emit_groups(Contract *c, Block *block, Unit unit)
+{
+    Ir *const ir = c->ir;
+    unit.from = index_const(ir, 0);
+    unit.to = c->depth;
+    if (c->partial) {
+        unit.from = axis_make(ir, "from", c->depth);
+        unit.to = index_min(ir, index_add(ir, unit.from, index_const(ir, c->block_depth)), c->depth);
+        block = body_for(ir, block, unit.from, index_const(ir, 0), c->depth, c->block_depth);
+    }
+    emit_groups(c, block, &unit);
 }
 
 /* Copies the rows of A that the unit's tiles need to scratch. */
@@ -455,7 +493,7 @@ static Node *emit_units(Contract *c, Block *body)
     }
     if (c->read_a == READ_PACKED)
         emit_pack_rows(c, block, &unit);
-    contract_emit_groups(c, block, &unit);
+    contract_emit_groups(c, block, unit);
     return units;
 }
 
@@ -464,7 +502,7 @@ void contract_emit_columns(Contract *c, Block *block, Node *first_group, Node *l
 {
     const Unit unit = {
         .first_group = first_group, .last_group = last_group, .first_tile = first_tile, .last_tile = last_tile};
-    contract_emit_groups(c, block, &unit);
+    contract_emit_groups(c, block, unit);
 }
 
 void contract_emit_within(Contract *c, Block *block, Node *first_tile, Node *last_tile)
@@ -489,11 +527,13 @@ static const char *schedule_text(const Contract *c)
     const char *text = arena_format(arena, "contract rows=%d vectors=%d tiles=%lld groups=%lld ahead=%d a=%s b=%s",
                                     c->tile.rows, c->tile.vectors, (long long)c->block_tiles,
                                     (long long)c->block_groups, c->ahead, reading[c->read_a], reading[c->read_b]);
+    if (c->partial)
+        text = arena_format(arena, "%s deep=%lld", text, (long long)c->block_depth);
     if (c->sums)
         text = arena_format(arena, "%s sums=memory", text);
     if (c->unroll != UNROLL)
         text = arena_format(arena, "%s unroll=%d", text, c->unroll);
-    if (c->read_b == READ_PANELS && c->fetch != PREFETCH_ROWS)
+    if (c->read_b == READ_PANELS && c->fetch != (c->partial ? 0 : PREFETCH_ROWS))
         text = arena_format(arena, "%s fetch=%d", text, c->fetch);
     return text;
 }

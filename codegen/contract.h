@@ -7,7 +7,7 @@
 #include "ir/ir.h"
 #include "targets/target.h"
 
-enum { CONTRACT_SPACE = 2 }; /* grows when values that were recorded would mean something else */
+enum { CONTRACT_SPACE = 3 }; /* grows when values that were recorded would mean something else */
 
 /* The kernel scheduled by this template, or NULL when it is not a contraction that the template can do. `trial` may be
  * NULL. */

@@ -8,6 +8,9 @@
 typedef struct Corner {
     Node *row, *a_row, *column, *panel; /* panel: number within the packed block of B */
     Node *tile;                         /* number of the tile of rows within the block */
+    Node *unit_row;                     /* its first row within the block */
+    Node *from, *to;                    /* k: everything, or one block */
+    Node *next;                         /* offset of the lines of B that the unit reads after this group */
     /* READ_WINDOW: */
     Node *pixel[2]; /* the first one */
     int64_t width;  /* pixels of the tile side by side */
@@ -17,6 +20,7 @@ typedef struct Corner {
 /* What one unit covers. */
 typedef struct Unit {
     Node *first_group, *last_group, *first_tile, *last_tile;
+    Node *from, *to; /* k, set by contract_emit_groups */
 } Unit;
 
 Block *contract_emit_if(Ir *ir, Block *block, Node *condition, Block **otherwise);
@@ -26,10 +30,20 @@ void contract_emit_step_of(Contract *contract, Block *block, const Corner *corne
 /* Fetches what later steps than k need of B, and `ahead` lines of the next group. */
 void contract_emit_fetch(Contract *contract, Block *block, const Corner *corner, int vectors, Node *k);
 void contract_emit_ahead(Contract *contract, Block *block, const Corner *corner, Node *k);
+/* Offset of the lines of B that come after `group`: the next one's, or, after the last of a block of k, the first
+ * group's of the next block; after all of them the next unit's. */
+Node *contract_next_offset(Contract *contract, const Unit *unit, Node *group);
+/* Lines that the tile's result is written to or made of come from behind L2 while the products run, where each would be
+ * waited for at the end. */
+void contract_emit_result_fetch(Contract *contract, Block *block, const Corner *corner, Tile tile);
 /* Columns of one group for `rows` rows: whole vectors, or what is left of the matrix (`narrow`). */
 void contract_emit_group(Contract *contract, Block *block, const Corner *corner, int rows, bool narrow);
 /* The groups of columns of the unit; the last group of the matrix may be narrower and masked. */
-void contract_emit_groups(Contract *contract, Block *block, const Unit *unit);
+void contract_emit_groups(Contract *contract, Block *block, Unit unit);
+/* `node` at row `row` of the tile. */
+Node *contract_at_row(const Contract *contract, const Corner *corner, Node *node, Node *row);
+/* Offset of step k of a panel of B. */
+Node *contract_panel_offset(Contract *contract, Node *panel, Node *k);
 /* Binds the batch axes to the digits of `number`, as variables of loops that run once. */
 Block *contract_bind(Ir *ir, Block *block, Node *const *axes, int count, Node *number);
 

@@ -39,9 +39,12 @@ typedef struct Contract {
     Tile tile;
     int64_t block_groups; /* column groups of one unit */
     int64_t block_tiles;  /* tiles of rows of one unit */
-    int ahead;            /* lines of the next group of B to fetch into L2 at each unrolled step; 0: none */
+    int64_t block_depth;  /* steps of k of one block, whole rounds */
+    Node *partial;        /* what blocks of k leave to the next: [panel of the unit][row][PANEL]; NULL: one block */
+    int ahead;            /* most lines of the next group of B to fetch into L2 at each round; 0: none */
     int unroll;           /* steps of k in one round of the loop */
     int fetch;            /* rows of B's panels fetched into L1 ahead of their use; 0: none */
+    bool fetch_result;    /* lines that a tile's result is written to or made of into L2 before its products */
     int64_t scratch;
     int64_t guess_rows, guess_columns, guess_depth; /* extents, symbolic ones guessed */
 } Contract;

@@ -261,6 +261,6 @@ Node *contract_window_units(Contract *c, Block *body)
         emit_copy(c, copy);
     Unit unit = {.first_group = index_mul(ir, column_block, block_groups)};
     unit.last_group = index_min(ir, index_add(ir, unit.first_group, block_groups), groups);
-    contract_emit_groups(c, block, &unit);
+    contract_emit_groups(c, block, unit);
     return units;
 }

@@ -1,0 +1,120 @@
+/* What tiles of the contract template fetch before they need it: lines of B, for this tile into L1 and for the next
+ * group of columns into L2, and lines of what a tile's result is written to or made of. */
+#include "codegen/contract_emit.h"
+
+#include "ir/kernel.h"
+
+static void fetch(Contract *c, Block *block, Node *buffer, Node *offset, int level)
+{
+    Ir *const ir = c->ir;
+    block_append(ir, block,
+                 node_make(ir, &(Node){.op = OP_prefetch,
+                                       .inputs = (Node *[]){buffer, offset},
+                                       .input_count = 2,
+                                       .payload.integer = level}));
+}
+
+void contract_emit_fetch(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
+{
+    Ir *const ir = c->ir;
+    if (!c->fetch) /* panels alone are fetched ahead */
+        return;
+    Node *const panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
+    for (int v = 0; v < vectors; v++)
+        fetch(c, block, c->b_buffer,
+              contract_panel_offset(c, index_add(ir, panel, index_const(ir, v)),
+                                    index_add(ir, k, index_const(ir, c->fetch))),
+              1);
+}
+
+Node *contract_next_offset(Contract *c, const Unit *unit, Node *group)
+{
+    Ir *const ir = c->ir;
+    Node *const one = index_const(ir, 1), *const zero = index_const(ir, 0), *const after = index_add(ir, group, one);
+    Node *const vectors = index_const(ir, c->tile.vectors);
+    if (!c->partial)
+        return contract_panel_offset(c, index_mul(ir, after, vectors), zero);
+    Node *const ends = index_max(ir, index_sub(ir, index_add(ir, after, one), unit->last_group), zero); /* 0 or 1 */
+    Node *const done = index_max(ir, index_sub(ir, one, index_sub(ir, c->depth, unit->to)), zero);
+    Node *const back = index_mul(ir, index_mul(ir, ends, index_sub(ir, one, done)),
+                                 index_sub(ir, unit->last_group, unit->first_group));
+    Node *const k = index_sub(ir, index_add(ir, unit->from, index_mul(ir, ends, index_sub(ir, unit->to, unit->from))),
+                              index_mul(ir, index_mul(ir, ends, done), unit->to));
+    return contract_panel_offset(c, index_mul(ir, index_sub(ir, after, back), vectors), k);
+}
+
+/* The tile's share: spread evenly over all steps of all tiles, none twice and none beyond the group, unless that takes
+ * more lines than are allowed at each step. */
+void contract_emit_ahead(Contract *c, Block *block, const Corner *corner, Node *k)
+{
+    Ir *const ir = c->ir;
+    if (!c->ahead)
+        return;
+    const int64_t lines = c->unroll * c->tile.vectors; /* of a group, for each step of one tile */
+    Node *const round = index_const(ir, c->unroll), *const depth =
+                                                        c->partial ? index_const(ir, c->block_depth) : c->depth;
+    Node *const step = index_add(ir, index_mul(ir, corner->tile, index_floordiv(ir, depth, round)),
+                                 index_floordiv(ir, index_sub(ir, k, corner->from), round));
+    Node *first = index_mul(ir, step, index_const(ir, c->ahead));
+    if (c->ahead * c->block_tiles >= lines)
+        first = index_floordiv(ir, index_mul(ir, step, index_const(ir, lines)), index_const(ir, c->block_tiles));
+    Node *start = index_add(ir, corner->next, index_mul(ir, first, index_const(ir, PANEL)));
+    if (c->partial) { /* a panel has more lines than its block */
+        Node *const beyond = index_mul(ir, index_sub(ir, c->depth, depth), index_const(ir, PANEL));
+        start = index_add(ir, start, index_mul(ir, index_floordiv(ir, first, depth), beyond));
+    }
+    for (int i = 0; i < c->ahead; i++)
+        fetch(c, block, c->b_buffer, index_add(ir, start, index_const(ir, i * PANEL)), 2);
+}
+
+/* ---- results ---- */
+
+/* Is `node` an element whose place depends on rows and columns of the product alone? */
+static bool is_beside(const Contract *c, Node *node)
+{
+    Ir *const ir = c->ir;
+    if (node->op != OP_at || node->inputs[0]->payload.buffer->place == PLACE_LOCAL ||
+        !node_depends(ir, node, c->roles.n))
+        return false;
+    for (uint32_t i = 1; i < node->input_count; i++)
+        if (!contract_is_plain(ir, node->inputs[i]))
+            return false;
+    for (int i = 0; i < c->roles.contract->axis_count; i++)
+        if (node_depends(ir, node, c->roles.contract->axes[i]))
+            return false;
+    for (int i = 0; i < c->roles.m_count; i++)
+        if (node_depends(ir, node, c->roles.m[i]))
+            return true;
+    return false;
+}
+
+static void fetch_beside(Contract *c, Block *block, const Corner *corner, Tile tile, Node *buffer, Node *const *indices)
+{
+    Ir *const ir = c->ir;
+    Node *const linear = layout_offset(ir, buffer, indices);
+    for (int r = 0; r < tile.rows; r++)
+        for (int v = 0; v < tile.vectors; v++) {
+            Node *const column = index_add(ir, corner->column, index_const(ir, v * PANEL));
+            Node *const offset = node_substitute(ir, linear, &c->roles.n, (Node *const *)&column, 1);
+            fetch(c, block, buffer, contract_at_row(c, corner, offset, index_const(ir, r)), 2);
+        }
+}
+
+void contract_emit_result_fetch(Contract *c, Block *block, const Corner *corner, Tile tile)
+{
+    Ir *const ir = c->ir;
+    const Node *const stage = c->roles.stage;
+    int count;
+    Node *value = stage_value(stage), **const nodes = nodes_topological(ir, &value, 1, &count);
+    if (!c->fetch_result)
+        return;
+    if (c->partial)
+        block = contract_emit_if(ir, block, scalar2(ir, OP_le, c->depth, corner->to), NULL);
+    fetch_beside(c, block, corner, tile, stage_buffer(stage), stage_indices(stage));
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_fold) /* what it reads is not one element */
+            return;
+    for (int i = 0; i < count; i++)
+        if (is_beside(c, nodes[i]))
+            fetch_beside(c, block, corner, tile, nodes[i]->inputs[0], nodes[i]->inputs + 1);
+}
