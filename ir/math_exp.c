@@ -8,11 +8,11 @@
 /* ---- f32 ---- */
 
 /* The step is 2 ln 2, so that exp(x) = p(r) * s * s with s = 2^n always a normal number: the second product overflows
- * to infinity and underflows through the subnormal numbers to 0, rounded once. With x in -104..high no other case is
+ * to infinity and underflows through the subnormal numbers to 0, rounded once. With x in -104..89 no other case is
  * left; NaN passes through all. */
-static Node *exp_clamped(const Form *form, Node *x, double high)
+Node *exp_single(const Form *form, Node *x)
 {
-    x = at_most(form, at_least(form, x, -104), high);
+    x = at_most(form, at_least(form, x, -104), 89);
     Node *const shift = number(form, math_round(form));
     Node *const shifted = fused(form, x, number(form, 0x1.715476p-1), shift); /* 1 / (2 ln 2) */
     Node *const n = minus(form, shifted, shift);
@@ -25,12 +25,7 @@ static Node *exp_clamped(const Form *form, Node *x, double high)
     return times(form, times(form, p, scale), scale);
 }
 
-Node *exp_single(const Form *form, Node *x)
-{
-    return exp_clamped(form, x, 89);
-}
-
-/* For the numerators of softmax, which are at most 1: 2^n is always normal, and results below the normal numbers, which
+/* For the numerators of softmax, which are at most 1, and for sigmoids: 2^n is always normal, and results below the normal numbers, which
  * processors multiply and add a hundred times slower, are 0. Beside a sum of at least 1 they are nothing. */
 Node *softexp_single(const Form *form, Node *x)
 {
@@ -46,11 +41,11 @@ Node *softexp_single(const Form *form, Node *x)
     return pick(form, vanishes, number(form, 0), times(form, p, math_power_of_two(form, shifted)));
 }
 
-/* exp(x) / (1 + exp(x)): the small values on the left keep their relative accuracy. Above 88 the quotient is 1 long
- * since. */
+/* exp(x) / (1 + exp(x)): the small values on the left keep their relative accuracy, down to the normal numbers: what
+ * comes after SiLU would otherwise multiply subnormal ones. Above 30 the quotient is 1 long since. */
 Node *sigmoid_single(const Form *form, Node *x)
 {
-    Node *const e = exp_clamped(form, x, 88);
+    Node *const e = softexp_single(form, at_most(form, x, 30));
     return over(form, e, plus(form, e, number(form, 1)));
 }
 
