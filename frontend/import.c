@@ -350,6 +350,11 @@ void onnx_close(ImportedModel *model)
     model->open = NULL;
 }
 
+size_t onnx_bytes(const ImportedModel *model)
+{
+    return model->open->first->size;
+}
+
 Name onnx_sha256(Ir *ir, const ImportedModel *model)
 {
     enum { DIGEST = 32 };

@@ -12,13 +12,13 @@
 
 /* Limits; 0 stands for the default. */
 typedef struct ImportLimits {
-    uint64_t file;  /* bytes of the model file; 2 GiB */
-    uint64_t nodes; /* after inlining of functions; 1,000,000 */
+    uint64_t file;   /* bytes of the model file; 2 GiB */
+    uint64_t nodes;  /* after inlining of functions; 1,000,000 */
     uint64_t inputs; /* of one node: each may need a kernel of its own; 2,048 */
-    uint32_t name;  /* bytes of any name; 128 KiB */
-    int nesting;    /* graphs in graphs, functions in functions; 64 */
-    int iterations; /* of one Loop or Scan, which is unrolled; 64 */
-    uint64_t fold;  /* bytes of one tensor that the importer computes (sparse ones); 256 MiB */
+    uint32_t name;   /* bytes of any name; 128 KiB */
+    int nesting;     /* graphs in graphs, functions in functions; 64 */
+    int iterations;  /* of one Loop or Scan, which is unrolled; 64 */
+    uint64_t fold;   /* bytes of one tensor that the importer computes (sparse ones); 256 MiB */
 } ImportLimits;
 
 /* --shape INPUT=1x3x224x224: dims below 0 stay as the model has them. */
@@ -42,7 +42,8 @@ typedef struct ImportOptions {
     const DimOption *dims;
     ImportLimits limits;
     const Customs *customs; /* the user's own operators, which go before all others; may be NULL */
-    bool keep_values; /* fills in ImportedModel.kept and .values, the latter also when the import fails, with what was there by then */
+    bool keep_values; /* fills in ImportedModel.kept and .values, the latter also when the import fails, with what was
+                         there by then */
 } ImportOptions;
 
 /* A tensor that a node of the model's own graph makes. */
@@ -83,8 +84,8 @@ typedef struct ImportedModel {
     const ImportedValue *inputs, *outputs; /* in the order of the model, without inputs that are constants */
     const ImportedDim *dims;               /* symbolic dims */
     const ImportedText *metadata;
-    const Name *files;  /* everything that was read, the model first */
-    int kept_count;         /* with ImportOptions.keep_values: in the order of the nodes */
+    const Name *files; /* everything that was read, the model first */
+    int kept_count;    /* with ImportOptions.keep_values: in the order of the nodes */
     const KeptValue *kept;
     int value_count; /* with ImportOptions.keep_values: the values of all nodes of the model's own graph */
     const ImportedValue *values;
@@ -101,5 +102,7 @@ void onnx_close(ImportedModel *model);
 /* SHA-256 of the model file as 64 hexadecimal digits, in the arena. Reads the whole file, so it is computed only when
  * asked. */
 Name onnx_sha256(Ir *ir, const ImportedModel *model);
+/* Bytes of the model file. */
+size_t onnx_bytes(const ImportedModel *model);
 
 #endif

@@ -146,6 +146,8 @@ bool pipeline_import(Pipeline *pipeline, const char *path)
     breadcrumb(NULL, NULL);
     if (!pipeline->imported)
         return false;
+    if (pipeline->options->verb == VERB_COMPILE)
+        digest_start(&pipeline->digest, pipeline->ir, &pipeline->model);
     pipeline_take(pipeline, pipeline->model.graph, path);
     for (int i = 0; i < range_count; i++)
         if (!bound_dim(pipeline, &ranges[i]))
@@ -383,7 +385,7 @@ bool pipeline_program(Pipeline *pipeline)
 const char *pipeline_sha256(Pipeline *pipeline)
 {
     if (!pipeline->sha256)
-        pipeline->sha256 = pipeline->imported ? onnx_sha256(pipeline->ir, &pipeline->model) : "";
+        pipeline->sha256 = pipeline->imported ? digest_get(&pipeline->digest, pipeline->ir, &pipeline->model) : "";
     return pipeline->sha256;
 }
 
@@ -401,6 +403,7 @@ bool pipeline_output(Pipeline *pipeline, OutputKind kind, const char *output, Bu
 
 void pipeline_close(Pipeline *pipeline)
 {
+    digest_close(&pipeline->digest);
     if (pipeline->imported)
         onnx_close(&pipeline->model);
     arena_close(pipeline->arena);

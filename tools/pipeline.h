@@ -4,6 +4,7 @@
 
 #include "codegen/compile.h"
 #include "frontend/import.h"
+#include "tools/digest.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 
@@ -13,8 +14,9 @@ typedef struct Pipeline {
     Diagnostics *diagnostics;
     Ir *ir;
     ImportedModel model;
-    Customs customs; /* --custom */
+    Customs customs;    /* --custom */
     const char *sha256; /* of the model file, once somebody asked */
+    Digest digest;
     bool imported;
     Compilation compilation;
     BuildOptions build;

@@ -206,6 +206,11 @@ Test(program, success_is_0)
         {"$L compile $D/good/dense.onnx -q -o - --emit so | head -c 4", 0, "ELF"},
         {"$L compile $D/good/dense.onnx -q -o - --emit asm", 0, ".text"},
         {"$L compile $D/good/dense.onnx -q -o /dev/null --emit so && test -c /dev/null", 0, ""},
+        /* A large model (by its doc_string), whose digest a process of its own computes. */
+        {"{ cat $D/good/dense.onnx; printf '\\062\\200\\200\\200\\010'; head -c 16777216 /dev/zero | tr '\\0' a; } > "
+         "big.onnx && "
+         "$L compile big.onnx -q -o big.so && grep $(sha256sum < big.onnx | cut -c1-64) big.json",
+         0, "model_sha256"},
     };
     CHECK(cases);
 }
