@@ -1,7 +1,7 @@
 /* Choosing templates: see schedule.h. */
 #include "codegen/schedule.h"
 
-#include "codegen/attention.h"
+#include "codegen/block.h"
 #include "codegen/contract.h"
 #include "codegen/gpu.h"
 #include "codegen/recurrent.h"
@@ -88,8 +88,8 @@ typedef struct Template {
 /* In order of preference; the last does everything. */
 static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
-    {"attention", ATTENTION_SPACE, attention_schedule, attention_cost},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
+    {"block", BLOCK_SPACE, block_schedule, block_cost},
     {"winograd", WINOGRAD_SPACE, winograd_schedule, winograd_cost},
     {"window", WINDOW_SPACE, window_schedule, window_cost},
     {"loops", LOOPS_SPACE, loops_template, loops_cost},

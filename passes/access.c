@@ -82,3 +82,17 @@ Node *kernel_replace_buffers(Ir *ir, Node *kernel, const NodeMap *replacement)
     *made->payload.kernel = *kernel->payload.kernel;
     return made;
 }
+
+const Where *const *kernels_wheres(Ir *ir, Node *const *kernels, int count)
+{
+    size_t total = 0, kept = 0;
+    for (int i = 0; i < count; i++)
+        for (const Where *const *where = kernels[i]->payload.kernel->wheres; where && *where; where++)
+            total++;
+    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, total + 1);
+    for (int i = 0; i < count; i++)
+        for (const Where *const *where = kernels[i]->payload.kernel->wheres; where && *where; where++)
+            if (kept == 0 || wheres[kept - 1] != *where)
+                wheres[kept++] = *where;
+    return wheres;
+}

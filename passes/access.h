@@ -13,5 +13,7 @@ Node **kernel_reads(Ir *ir, const Node *kernel, int *count);
 Node **kernel_targets(Ir *ir, const Node *kernel, int *count);
 /* The kernel with every buffer replaced as the map says (buffers that are not in it stay). */
 Node *kernel_replace_buffers(Ir *ir, Node *kernel, const NodeMap *replacement);
+/* The ONNX nodes that `kernels` compute, in order, neighbours that are the same once. */
+const Where *const *kernels_wheres(Ir *ir, Node *const *kernels, int count);
 
 #endif

@@ -217,14 +217,11 @@ static void localize(Grouper *grouper, const Group *group, Node **stages, int64_
 static Node *merge(Grouper *grouper, const Group *group)
 {
     Ir *const ir = grouper->ir;
-    Node *stages[MEMBERS_MAX];
+    Node *stages[MEMBERS_MAX], *members[MEMBERS_MAX];
     int64_t scratch = 0;
-    int where_count = 0;
     for (int i = 0; i < group->count; i++) {
         stages[i] = with_group_axes(grouper, group, stage_of(grouper, group->members[i]), i == 0);
-        const Where *const *where = grouper->body->nodes[group->members[i]]->payload.kernel->wheres;
-        while (where && *where++)
-            where_count++;
+        members[i] = grouper->body->nodes[group->members[i]];
     }
     localize(grouper, group, stages, &scratch);
     Block *const block = block_make(ir);
@@ -232,15 +229,7 @@ static Node *merge(Grouper *grouper, const Group *group)
         block_append(ir, block, stages[i]);
     const int last = group->members[group->count - 1];
     Node *const kernel = kernel_make(ir, grouper->body->nodes[last]->payload.kernel->name, block);
-    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, (size_t)where_count + 1);
-    int kept = 0;
-    for (int i = 0; i < group->count; i++) {
-        const Where *const *where = grouper->body->nodes[group->members[i]]->payload.kernel->wheres;
-        for (; where && *where; where++)
-            if (kept == 0 || wheres[kept - 1] != *where)
-                wheres[kept++] = *where;
-    }
-    kernel->payload.kernel->wheres = wheres;
+    kernel->payload.kernel->wheres = kernels_wheres(ir, members, group->count);
     kernel->payload.kernel->scratch = scratch;
     return kernel;
 }

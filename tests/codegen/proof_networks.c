@@ -113,16 +113,20 @@ Node *case_block(Random *random, int symbolic)
     Ir *const ir = random->ir;
     const int64_t channels = case_between(random, 4, 24), wide = case_between(random, 16, 100);
     const int64_t taps = case_chance(random, 70) ? 3 : 5, stride = case_chance(random, 65) ? 1 : 2;
-    Node *const x = pointwise(random, image(random, case_between(random, 1, 8), 6, 18, symbolic), channels);
+    Node *const batch = case_chance(random, 70) ? index_const(ir, 1) : case_extent(random, 3, symbolic);
+    Node *const given[4] = {batch, index_const(ir, case_between(random, 1, 8)),
+                            index_const(ir, case_between(random, 6, 40)), index_const(ir, case_between(random, 4, 14))};
+    Node *const x = pointwise(random, case_given(random, 4, given), channels);
     case_tell(random, "block of", x);
     Node *node = activation(random, pointwise(random, x, wide));
     Node *const size = index_const(ir, taps), *const one = index_const(ir, 1);
-    const int64_t pad = taps / 2;
-    const Attribute attributes[3] = {attr_ints(ir, "pads", (int64_t[]){pad, pad, pad, pad}, 4),
+    const int64_t pad = taps / 2, far = taps == 3 && case_chance(random, 15) ? 2 : 1;
+    const int64_t least = stride == 1 ? far * pad : case_between(random, 0, pad);
+    const Attribute attributes[4] = {attr_ints(ir, "pads", (int64_t[]){far * pad, least, least, far * pad}, 4),
                                      attr_ints(ir, "strides", (int64_t[]){stride, stride}, 2),
-                                     attr_int(ir, "group", wide)};
+                                     attr_ints(ir, "dilations", (int64_t[]){far, far}, 2), attr_int(ir, "group", wide)};
     Node *const weight = case_weight(random, 4, (Node *[]){index_const(ir, wide), one, size, size});
-    node = activation(random, case_make(random, OP_Conv, (Node *[]){node, weight}, 2, attributes, 3));
+    node = activation(random, case_make(random, OP_Conv, (Node *[]){node, weight}, 2, attributes, 4));
     if (case_chance(random, 35)) {
         Node *gate = case_make(random, OP_GlobalAveragePool, &node, 1, NULL, 0);
         gate = activation(random, pointwise(random, gate, case_between(random, 4, 20)));

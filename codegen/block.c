@@ -1,0 +1,367 @@
+/* The block template: see block.h.
+ *
+ *     for unit in chunk:  image, band of output rows
+ *         window rows that the band before made already move up, the others are expanded (or copied, where the window
+ *         reads a buffer): in scratch [row][column][channel], with zeros where the border is
+ *         the window's rows of the band, out of scratch; into scratch when they are projected
+ *         the projection of the band
+ *
+ * Units of a chunk follow each other, so only its first band makes the rows that it shares with the band before. What
+ * is zero around the window is the expanded value, as its stage says. Products run in the tiles of `contract`, windows
+ * in the blocks of `window`: one accumulator per element, in the stage's order, so the bits are those of the stages. */
+#include "codegen/block.h"
+
+#include "codegen/contract_emit.h"
+#include "codegen/contract_plan.h"
+#include "codegen/program.h"
+#include "codegen/window.h"
+#include "ir/bands.h"
+#include "ir/kernel.h"
+#include "ir/loops.h"
+
+enum { POSITIONS = 196, LINE = 16, SCRATCH_MAX = 4 << 20 };
+
+typedef struct BlockPlan {
+    Ir *ir;
+    Node *kernel;
+    const TargetMachineInfo *target;
+    BandRoles roles;
+    int64_t rows;      /* output rows of a band */
+    int64_t bands;     /* of an image */
+    int64_t reach;     /* window rows of a whole band */
+    int64_t kept;      /* of those, shared with the next band */
+    int64_t columns;   /* window columns of a row */
+    int64_t channels;  /* of a position in scratch, filled up to whole lines */
+    Node *ring, *tile; /* [row][column][channel]; tile is NULL when nothing is projected */
+    int64_t scratch;
+    Node *inner; /* a kernel of the stages that are emitted: what they write is read in order */
+} BlockPlan;
+
+/* The stages of one band for a number of rows; NULL: there is none. */
+typedef struct BandStages {
+    Node *depthwise, *project;
+} BandStages;
+
+/* ---- the plan ---- */
+
+static int64_t ceil_divide(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static Node *scratch_buffer(BlockPlan *b, const char *name, int64_t rows, int64_t columns)
+{
+    Ir *const ir = b->ir;
+    Node *const dims[3] = {index_const(ir, rows), index_const(ir, columns), index_const(ir, b->channels)};
+    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = b->scratch};
+    b->scratch += rows * columns * b->channels * 4;
+    return buffer_make(ir, type_tensor(ir, DTYPE_F32, 3, dims), &buffer);
+}
+
+/* Rows enough for tiles of products, if a third of L2 holds them; a divisor of all rows where one is near. */
+static int64_t choose_rows(const BlockPlan *b)
+{
+    const DepthwiseRoles *const depthwise = &b->roles.depthwise;
+    const int64_t outs = depthwise->way[0].outs;
+    int64_t least = ceil_divide(POSITIONS, depthwise->way[1].outs);
+    while (least > 1 && depthwise_band_bytes(depthwise, least) > b->target->l2 / 3)
+        least--;
+    for (int64_t count = least; count < 2 * least && count < outs; count++)
+        if (outs % count == 0 && depthwise_band_bytes(depthwise, count) <= b->target->l2 / 3)
+            return count;
+    return least < outs ? least : outs;
+}
+
+static bool block_plan(BlockPlan *b, Trial *trial)
+{
+    if (b->target->vector_bytes < 16 || !contract_tile_fits(b->target, 1, 1) ||
+        !bands_match(b->ir, b->kernel, &b->roles))
+        return false;
+    const WindowWay *const rows = &b->roles.depthwise.way[0], *const columns = &b->roles.depthwise.way[1];
+    int64_t channels = 0;
+    const_is_int(b->roles.depthwise.channel->inputs[0], &channels);
+    b->channels = ceil_divide(channels, LINE) * LINE;
+    if (b->channels % (8 * LINE) == 0) /* positions a power of two apart fall on few sets of a cache */
+        b->channels += LINE;
+    b->rows = suggest_int(trial, "rows", 1, rows->outs, choose_rows(b));
+    b->bands = ceil_divide(rows->outs, b->rows);
+    b->reach = way_reach(rows, b->rows);
+    b->kept = b->reach - b->rows * rows->stride;
+    b->kept = b->kept < 0 ? 0 : b->kept;
+    b->columns = way_reach(columns, columns->outs);
+    if (b->columns < columns->ins - columns->offset)
+        b->columns = columns->ins - columns->offset;
+    b->ring = scratch_buffer(b, "ring", b->reach, b->columns);
+    if (b->roles.project)
+        b->tile = scratch_buffer(b, "tile", b->rows, columns->outs);
+    return b->scratch <= SCRATCH_MAX;
+}
+
+/* ---- stages of a band ---- */
+
+/* The axes of `stage`, `from` replaced by `to` (NULL: left out). */
+static int axes_with(const Node *stage, const Node *from, Node *to, Node **axes)
+{
+    int count = 0;
+    for (int i = 0; i < stage->axis_count; i++)
+        if (stage->axes[i] != from)
+            axes[count++] = stage->axes[i];
+        else if (to)
+            axes[count++] = to;
+    return count;
+}
+
+/* Window row `row` of the scratch: row `at` of the image, every column that it has. */
+static Node *stage_of_row(const BlockPlan *b, Node *row, Node *at)
+{
+    Ir *const ir = b->ir;
+    const DepthwiseRoles *const depthwise = &b->roles.depthwise;
+    Node *const border = index_const(ir, -depthwise->way[1].offset), *axes[RANK_MAX];
+    if (b->roles.expand) {
+        const Node *const stage = b->roles.expand;
+        Node *const *const own = stage_indices(stage);
+        const int count = axes_with(stage, own[1], NULL, axes);
+        Node *const indices[3] = {row, index_add(ir, own[2], border), own[0]};
+        return stage_make(b->ir, axes, count, b->ring, indices,
+                          node_substitute(ir, stage_value(stage), &own[1], &at, 1));
+    }
+    Node *const image = depthwise->at->inputs[0], *inputs[RANK_MAX];
+    const int rank = image->type.rank;
+    Node *const column = axis_make(ir, "column", image->type.dims[rank - 1]), *const channel = depthwise->channel;
+    for (int i = 0; i < rank - 3; i++)
+        inputs[i] = depthwise->at->inputs[1 + i];
+    inputs[rank - 3] = channel;
+    inputs[rank - 2] = at;
+    inputs[rank - 1] = column;
+    Node *const indices[3] = {row, index_add(ir, column, border), channel};
+    return stage_make(b->ir, (Node *[]){b->roles.batch, column, channel}, 3, b->ring, indices,
+                      at_make(ir, image, inputs));
+}
+
+static Node *position_of(Ir *ir, const WindowWay *way, Node *out)
+{
+    Node *const position = index_mul(ir, out, index_const(ir, way->stride));
+    return way->tap ? index_add(ir, position, index_mul(ir, way->tap, index_const(ir, way->dilation))) : position;
+}
+
+/* The window's stage for `rows` rows from `first` on. */
+static Node *stage_of_window(const BlockPlan *b, Node *first, int64_t rows)
+{
+    Ir *const ir = b->ir;
+    const DepthwiseRoles *const roles = &b->roles.depthwise;
+    const Node *const stage = roles->stage;
+    Node *const out = roles->way[0].out, *const row = axis_make(ir, "row", index_const(ir, rows));
+    Node *const from[3] = {position_of(ir, &roles->way[0], row), position_of(ir, &roles->way[1], roles->way[1].out),
+                           roles->channel};
+    Node *operands[2];
+    operands[roles->side] = at_make(ir, b->ring, from);
+    operands[!roles->side] = roles->contract->inputs[!roles->side];
+    Node *const contract =
+        contract_make(ir, DTYPE_F32, roles->contract->axes, roles->contract->axis_count, operands[0], operands[1]);
+    Node *value = node_substitute(ir, stage_value(stage), &roles->contract, (Node *const *)&contract, 1);
+    Node *const at = index_add(ir, first, row), *axes[RANK_MAX], *indices[RANK_MAX];
+    value = node_substitute(ir, value, &out, &at, 1);
+    const int count = axes_with(stage, out, row, axes);
+    if (b->tile) {
+        Node *const place[3] = {row, roles->way[1].out, roles->channel};
+        return stage_make(b->ir, axes, count, b->tile, place, value);
+    }
+    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+        indices[i] = node_substitute(ir, stage_indices(stage)[i], &out, &at, 1);
+    return stage_make(b->ir, axes, count, stage_buffer(stage), indices, value);
+}
+
+/* The projection of `rows` rows from `first` on, out of the tile. */
+static Node *stage_of_project(const BlockPlan *b, Node *first, int64_t rows)
+{
+    Ir *const ir = b->ir;
+    const Node *const stage = b->roles.project, *const from = stage_buffer(b->roles.depthwise.stage);
+    Node *value = stage_value(stage), *axes[RANK_MAX], *indices[RANK_MAX];
+    Node *const out = stage_indices(stage)[2], *const row = axis_make(ir, "row", index_const(ir, rows));
+    int count, replaced = 0;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
+                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
+            Node *const *const own = nodes[i]->inputs + 1;
+            old[replaced] = nodes[i];
+            new[replaced++] = at_make(ir, b->tile, (Node *[]){row, own[2], own[0]});
+        }
+    Node *const at = index_add(ir, first, row);
+    value = node_substitute(ir, node_substitute(ir, value, old, new, replaced), &out, &at, 1);
+    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+        indices[i] = node_substitute(ir, stage_indices(stage)[i], &out, &at, 1);
+    return stage_make(b->ir, axes, axes_with(stage, out, row, axes), stage_buffer(stage), indices, value);
+}
+
+static BandStages stages_of_band(const BlockPlan *b, Node *first, int64_t rows)
+{
+    return (BandStages){stage_of_window(b, first, rows), b->tile ? stage_of_project(b, first, rows) : NULL};
+}
+
+/* ---- emission ---- */
+
+static void emit_plain(const BlockPlan *b, Block *block, const Node *stage, int shared)
+{
+    const LoopsSchedule schedule = {.lanes = LINE};
+    loops_emit_within(b->ir, b->inner, block, stage, &schedule, shared);
+}
+
+/* A stage around a product, its first axis bound: in register tiles where its operands can be read in place. */
+static void emit_product(const BlockPlan *b, Block *block, Node *stage)
+{
+    Ir *const ir = b->ir;
+    Contract product = {.ir = ir, .kernel = b->inner, .target = b->target};
+    if (!contract_plan_within(&product, stage, 1)) {
+        emit_plain(b, block, stage, 1);
+        return;
+    }
+    Node *const tiles = index_ceildiv(ir, product.roles.rows, index_const(ir, product.tile.rows));
+    contract_emit_within(&product, block, index_const(ir, 0), tiles);
+}
+
+/* Zeros in rows and columns [from, to) of the scratch. */
+static void emit_zeros(const BlockPlan *b, Block *block, Node *row, int64_t from, int64_t to)
+{
+    Ir *const ir = b->ir;
+    if (from >= to)
+        return;
+    Node *const column = axis_make(ir, "column", index_const(ir, to - from));
+    Node *const channel = axis_make(ir, "channel", index_const(ir, b->channels));
+    Node *const indices[3] = {row, index_add(ir, column, index_const(ir, from)), channel};
+    emit_plain(b, block,
+               stage_make(b->ir, (Node *[]){column, channel}, 2, b->ring, indices, const_int(ir, DTYPE_F32, 0)), 0);
+}
+
+/* Columns beside the image are zero in every row: they are written once. */
+static void emit_borders(const BlockPlan *b, Block *block)
+{
+    Ir *const ir = b->ir;
+    const WindowWay *const columns = &b->roles.depthwise.way[1];
+    Node *const row = axis_make(ir, "row", index_const(ir, b->reach));
+    Block *const body = body_for(ir, block, row, index_const(ir, 0), row->inputs[0], 1);
+    emit_zeros(b, body, row, 0, -columns->offset);
+    emit_zeros(b, body, row, columns->ins - columns->offset, b->columns);
+}
+
+/* What this band shares with the one before, to its top. */
+static void emit_kept(const BlockPlan *b, Block *block)
+{
+    Ir *const ir = b->ir;
+    const WindowWay *const rows = &b->roles.depthwise.way[0];
+    Node *const row = axis_make(ir, "row", index_const(ir, b->kept));
+    Node *const column = axis_make(ir, "column", index_const(ir, b->columns));
+    Node *const channel = axis_make(ir, "channel", b->roles.depthwise.channel->inputs[0]);
+    Node *const from[3] = {index_add(ir, row, index_const(ir, b->rows * rows->stride)), column, channel};
+    Node *const to[3] = {row, column, channel};
+    emit_plain(b, block, stage_make(b->ir, to, 3, b->ring, to, at_make(ir, b->ring, from)), 0);
+}
+
+/* Window rows of the band whose first output row is `first`, from the scratch's row `from` on. */
+static void emit_window_rows(const BlockPlan *b, Block *block, Node *first, Node *from)
+{
+    Ir *const ir = b->ir;
+    const WindowWay *const rows = &b->roles.depthwise.way[0];
+    Node *const row = axis_make(ir, "row", index_const(ir, b->reach));
+    Node *const at = index_add(ir, index_add(ir, index_mul(ir, first, index_const(ir, rows->stride)), row),
+                               index_const(ir, rows->offset));
+    Block *body = body_for(ir, block, row, from, row->inputs[0], 1), *outside = NULL;
+    const bool above = rows->offset < 0;
+    const bool below = (b->bands * b->rows - b->rows) * rows->stride + b->reach + rows->offset > rows->ins;
+    if (above || below) {
+        Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, at, index_const(ir, 0)),
+                                     scalar2(ir, OP_lt, at, index_const(ir, rows->ins)));
+        body = contract_emit_if(ir, body, inside, &outside);
+        emit_zeros(b, outside, row, 0, b->columns);
+    }
+    Node *const stage = stage_of_row(b, row, at);
+    if (b->roles.expand)
+        emit_product(b, body, stage);
+    else
+        emit_plain(b, body, stage, 1);
+}
+
+static void emit_band(const BlockPlan *b, Block *block, const BandStages *stages)
+{
+    if (!window_emit_within(b->ir, b->inner, block, stages->depthwise, b->target, 1))
+        emit_plain(b, block, stages->depthwise, 1);
+    if (stages->project)
+        emit_product(b, block, stages->project);
+}
+
+/* A kernel of what is emitted. */
+static Node *make_inner(const BlockPlan *b, const BandStages *whole)
+{
+    Ir *const ir = b->ir;
+    Block *const stages = block_make(ir);
+    block_append(ir, stages, stage_of_row(b, index_const(ir, 0), index_const(ir, 0)));
+    block_append(ir, stages, whole->depthwise);
+    if (whole->project)
+        block_append(ir, stages, whole->project);
+    return kernel_make(ir, b->kernel->payload.kernel->name, stages);
+}
+
+static Node *emit_units(BlockPlan *b, Block *body)
+{
+    Ir *const ir = b->ir;
+    const WindowWay *const rows = &b->roles.depthwise.way[0];
+    Node *const batch = b->roles.batch, *const bands = index_const(ir, b->bands);
+    Node *const units = index_mul(ir, batch->inputs[0], bands);
+    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
+    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
+    Node *const unit = axis_make(ir, "unit", units), *const band = index_mod(ir, unit, bands);
+    Node *const image = index_floordiv(ir, unit, bands), *const first = index_mul(ir, band, index_const(ir, b->rows));
+    const int64_t whole = rows->outs / b->rows, left = rows->outs % b->rows;
+    BandStages stages = stages_of_band(b, first, whole ? b->rows : left);
+    b->inner = make_inner(b, &stages);
+    emit_borders(b, body);
+    Block *block = body_for(ir, body, unit, begin, end, 1);
+    block = body_for(ir, block, batch, image, index_add(ir, image, index_const(ir, 1)), 1);
+    Node *from = index_const(ir, 0);
+    if (b->kept && b->bands > 1) {
+        Node *const fresh =
+            scalar2(ir, OP_or, scalar2(ir, OP_eq, band, index_const(ir, 0)), scalar2(ir, OP_eq, unit, begin));
+        emit_kept(b, contract_emit_if(ir, block, scalar1(ir, OP_not, fresh), NULL));
+        from = scalar3(ir, OP_select, fresh, from, index_const(ir, b->kept));
+    }
+    emit_window_rows(b, block, first, from);
+    if (whole && left) {
+        Block *last = NULL;
+        emit_band(b, contract_emit_if(ir, block, scalar2(ir, OP_lt, band, index_const(ir, whole)), &last), &stages);
+        stages = stages_of_band(b, first, left);
+        emit_band(b, last, &stages);
+    } else {
+        emit_band(b, block, &stages);
+    }
+    return units;
+}
+
+Node *block_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
+{
+    BlockPlan plan = {.ir = ir, .kernel = kernel, .target = target};
+    if (!block_plan(&plan, trial))
+        return NULL;
+    Block *const body = block_make(ir);
+    Node *const units = emit_units(&plan, body);
+    return kernel_with_body(ir, kernel, body, units, arena_format(ir->arena, "block rows=%lld", (long long)plan.rows),
+                            plan.scratch);
+}
+
+bool block_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
+{
+    BlockPlan plan = {.ir = ir, .kernel = kernel, .target = target};
+    int64_t flops, images;
+    if (!block_plan(&plan, trial))
+        return false;
+    if (!const_is_int(kernel_flops(ir, kernel), &flops))
+        flops = 1000000;
+    if (!const_is_int(plan.roles.batch->inputs[0], &images) || images < 1)
+        images = 1;
+    const int64_t units = plan.bands * images;
+    /* Rows that bands share are moved, and bands that do not fill their last one waste it. */
+    const double moved = (double)(plan.kept * plan.columns * plan.channels) * 0.1;
+    const double band = (double)flops / (double)units / (double)(target->vector_bytes / 4 * 2) + moved;
+    *cycles = band * (double)ceil_divide(units, threads);
+    return true;
+}
