@@ -361,7 +361,8 @@ bool block_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *tr
     const int64_t units = plan.bands * images;
     /* Rows that bands share are moved, and bands that do not fill their last one waste it. */
     const double moved = (double)(plan.kept * plan.columns * plan.channels) * 0.1;
-    const double band = (double)flops / (double)units / (double)(target->vector_bytes / 4 * 2) + moved;
+    const double band =
+        (double)flops / (double)units / (double)(target->vector_bytes / 4) / target->multiplies_per_cycle + moved;
     *cycles = band * (double)ceil_divide(units, threads);
     return true;
 }

@@ -252,7 +252,8 @@ static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns
     c->block_tiles = suggest_int(c->trial, "tiles", 1, tiles, c->block_tiles);
     const int64_t row_blocks = ceil_divide(tiles, c->block_tiles);
     /* Copies of A are repeated for each block of columns, and so are the walks over the blocks of a long k: fewer. */
-    const int64_t enough = c->read_a == READ_PACKED ? 4 : deep && c->block_tiles > 1 ? DEEP_UNITS : 16;
+    const int64_t cores = c->target->cores;
+    const int64_t enough = c->read_a == READ_PACKED ? cores : deep && c->block_tiles > 1 ? DEEP_UNITS : 4 * cores;
     int64_t blocks = ceil_divide(enough, row_blocks);
     blocks = blocks > groups ? groups : blocks;
     c->block_groups = ceil_divide(groups, blocks < 1 ? 1 : blocks);

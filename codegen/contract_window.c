@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { SCRATCH_MAX = 4 << 20, UNITS_ENOUGH = 16 };
+enum { SCRATCH_MAX = 4 << 20, CORE_UNITS = 4 };
 
 static int64_t ceil_divide(int64_t a, int64_t b)
 {
@@ -395,7 +395,7 @@ static void plan_units(Contract *c, Window *w)
     const int64_t b_bytes = c->guess_depth * ceil_divide(c->guess_columns, PANEL) * PANEL * 4;
     const bool stays = b_bytes <= c->target->l2 / 2;
     const int64_t keep = c->target->l2 * 3 / 8;
-    int64_t units = stays ? ceil_divide(UNITS_ENOUGH, w->points) : 1;
+    int64_t units = stays ? ceil_divide(CORE_UNITS * c->target->cores, w->points) : 1;
     w->band[1] = w->outs[1];
     w->band[0] = even_band(w, 0, units);
     place_scratch(w);
@@ -413,7 +413,7 @@ static void plan_units(Contract *c, Window *w)
     }
     place_scratch(w);
     const int64_t boxes = w->points * ceil_divide(w->outs[0], w->band[0]) * ceil_divide(w->outs[1], w->band[1]);
-    int64_t blocks = stays ? 1 : ceil_divide(UNITS_ENOUGH, boxes);
+    int64_t blocks = stays ? 1 : ceil_divide(CORE_UNITS * c->target->cores, boxes);
     blocks = blocks < groups ? blocks : groups;
     c->block_groups = suggest_int(c->trial, "groups", 1, groups, ceil_divide(groups, blocks));
     c->block_tiles = ceil_divide(w->band[0], w->tile[0]) * ceil_divide(w->band[1], w->tile[1]);

@@ -473,7 +473,8 @@ double window_plan_cycles(const Window *w, int threads)
     const double columns = (double)((w->direction[1].outs + w->size[1] - 1) / w->size[1]);
     const double taps = (double)(w->direction[0].taps * w->direction[1].taps);
     const int sums = w->size[0] * w->size[1];
-    const double busy = sums < 8 ? 8.0 / sums : 1; /* sums wait for each other: four cycles a step */
+    const double ports = 4 * w->target->multiplies_per_cycle; /* sums wait for each other: four cycles a step */
+    const double busy = sums < ports ? ports / sums : 1;
     int64_t units = (blocks + w->band - 1) / w->band, extent;
     double one = (double)w->band * columns * (step_cycles * taps * sums * busy + block_cycles);
     one *= (double)(w->chunk / w->lanes);

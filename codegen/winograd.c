@@ -572,10 +572,10 @@ bool winograd_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial 
         return false;
     const double points = (double)(w.points * w.points), tiles = (double)w.tiles;
     const double lanes = target->vector_bytes / 4.0;
-    const double products = points * tiles * (double)(w.channels * w.outs) / (2 * lanes);
+    const double products = points * tiles * (double)(w.channels * w.outs) / (target->multiplies_per_cycle * lanes);
     const double input = points * tiles * (double)w.channels * 3 / lanes,
                  output = points * tiles * (double)w.outs * 3 / lanes;
-    const double filter = points * (double)(w.channels * w.outs) * 4 * 0.1 * (double)w.blocks; /* read once per block */
+    const double filter = points * (double)(w.channels * w.outs) * 4 * (double)w.blocks / target->l3_bytes_per_cycle;
     const int64_t units = w.blocks * w.parts;
     const int64_t rounds = ceil_divide(units, threads);
     *cycles = (products + output + filter) * (double)rounds / (double)units +
