@@ -194,9 +194,8 @@ Node *contract_at_row(const Contract *c, const Corner *corner, Node *node, Node 
     return contract_flat_rows(c, node, index_add(c->ir, corner->row, row));
 }
 
-/* Y[row r, vector v] = the stage's expression with the contraction in a register. */
-static void emit_result(Contract *c, Block *block, const Corner *corner, Node *row, int vector, Node *result,
-                        Node *mask)
+void contract_emit_result(Contract *c, Block *block, const Corner *corner, Node *row, int vector, Node *result,
+                          Node *mask)
 {
     Ir *const ir = c->ir;
     const Node *const stage = c->roles.stage;
@@ -241,7 +240,20 @@ static void emit_results_from_memory(Contract *c, Block *block, const Corner *co
     Block *const body = body_for(ir, block, row, index_const(ir, 0), row->inputs[0], 1);
     for (int v = 0; v < tile.vectors; v++) {
         Node *const sum = ordered(ir, body, vector_load(c, c->sums, sum_offset(c, row, v), NULL));
-        emit_result(c, body, corner, row, v, sum, masks[v]);
+        contract_emit_result(c, body, corner, row, v, sum, masks[v]);
+    }
+}
+
+void contract_emit_masks(Contract *c, const Corner *corner, int vectors, bool masked, Node **masks)
+{
+    Ir *const ir = c->ir;
+    for (int v = 0; v < vectors && masked; v++) {
+        Node *const first = index_add(ir, corner->column, index_const(ir, v * PANEL));
+        Node *const last = index_add(ir, first, index_const(ir, PANEL - 1));
+        if (index_range(ir, index_sub(ir, last, c->roles.columns)).high < 0)
+            continue;
+        Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, PANEL)});
+        masks[v] = scalar2(ir, OP_lt, index_add(ir, iota, first), splat_make(ir, c->roles.columns, PANEL));
     }
 }
 
@@ -253,14 +265,7 @@ static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile
     Node *const zero = splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL);
     for (int i = 0; i < tile.rows * tile.vectors; i++)
         accumulators[i] = body_var(ir, block, zero);
-    for (int v = 0; v < tile.vectors && masked; v++) {
-        Node *const first = index_add(ir, corner->column, index_const(ir, v * PANEL));
-        Node *const last = index_add(ir, first, index_const(ir, PANEL - 1));
-        if (index_range(ir, index_sub(ir, last, c->roles.columns)).high < 0)
-            continue;
-        Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, PANEL)});
-        masks[v] = scalar2(ir, OP_lt, index_add(ir, iota, first), splat_make(ir, c->roles.columns, PANEL));
-    }
+    contract_emit_masks(c, corner, tile.vectors, masked, masks);
     contract_emit_result_fetch(c, block, corner, tile);
     if (c->read_a == READ_WINDOW)
         contract_window_products(c, block, corner, tile, accumulators, masks);
@@ -272,8 +277,8 @@ static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile
     }
     for (int r = 0; r < tile.rows; r++)
         for (int v = 0; v < tile.vectors; v++)
-            emit_result(c, block, corner, index_const(ir, r), v,
-                        body_get(ir, block, accumulators[r * tile.vectors + v]), masks[v]);
+            contract_emit_result(c, block, corner, index_const(ir, r), v,
+                                 body_get(ir, block, accumulators[r * tile.vectors + v]), masks[v]);
 }
 
 /* ---- loops over tiles ---- */

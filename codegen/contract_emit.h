@@ -36,6 +36,12 @@ Node *contract_next_offset(Contract *contract, const Unit *unit, Node *group);
 /* Lines that the tile's result is written to or made of come from behind L2 while the products run, where each would be
  * waited for at the end. */
 void contract_emit_result_fetch(Contract *contract, Block *block, const Corner *corner, Tile tile);
+/* Fetches row k of B's panels into a level of cache. */
+void contract_emit_fetch_row(Contract *contract, Block *block, const Corner *corner, int vectors, Node *k, int level);
+/* Y[row, vector] = the stage's expression with `result` for the contraction; masks of the columns that there are. */
+void contract_emit_result(Contract *contract, Block *block, const Corner *corner, Node *row, int vector, Node *result,
+                          Node *mask);
+void contract_emit_masks(Contract *contract, const Corner *corner, int vectors, bool masked, Node **masks);
 /* Columns of one group for `rows` rows: whole vectors, or what is left of the matrix (`narrow`). */
 void contract_emit_group(Contract *contract, Block *block, const Corner *corner, int rows, bool narrow);
 /* The groups of columns of the unit; the last group of the matrix may be narrower and masked. */
@@ -50,6 +56,7 @@ Block *contract_bind(Ir *ir, Block *block, Node *const *axes, int count, Node *n
 /* READ_WINDOW: what contract.c asks for. */
 Node *contract_window_units(Contract *contract, Block *body);
 void contract_window_tiles(Contract *contract, Block *block, const Unit *unit, const Corner *start, bool narrow);
+void contract_taps_tiles(Contract *contract, Block *block, const Corner *start, bool narrow);
 void contract_window_products(Contract *contract, Block *block, const Corner *corner, Tile tile, Node **accumulators,
                               Node *const *masks);
 /* Elements from the tile's first row to row `row`. */

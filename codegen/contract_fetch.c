@@ -14,17 +14,18 @@ static void fetch(Contract *c, Block *block, Node *buffer, Node *offset, int lev
                                        .payload.integer = level}));
 }
 
-void contract_emit_fetch(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
+void contract_emit_fetch_row(Contract *c, Block *block, const Corner *corner, int vectors, Node *k, int level)
 {
     Ir *const ir = c->ir;
-    if (!c->fetch) /* panels alone are fetched ahead */
-        return;
     Node *const panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
     for (int v = 0; v < vectors; v++)
-        fetch(c, block, c->b_buffer,
-              contract_panel_offset(c, index_add(ir, panel, index_const(ir, v)),
-                                    index_add(ir, k, index_const(ir, c->fetch))),
-              1);
+        fetch(c, block, c->b_buffer, contract_panel_offset(c, index_add(ir, panel, index_const(ir, v)), k), level);
+}
+
+void contract_emit_fetch(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
+{
+    if (c->fetch) /* panels alone are fetched ahead */
+        contract_emit_fetch_row(c, block, corner, vectors, index_add(c->ir, k, index_const(c->ir, c->fetch)), 1);
 }
 
 Node *contract_next_offset(Contract *c, const Unit *unit, Node *group)

@@ -336,7 +336,7 @@ bool contract_plan(Contract *c)
     plan_reading(c, known);
     plan_result(c);
     if (c->read_a == READ_WINDOW)
-        return contract_window_plan(c) && plan_epilogue(c) && c->scratch <= SCRATCH_MAX;
+        return contract_window_plan(c) && (c->window->by_taps || plan_epilogue(c)) && c->scratch <= SCRATCH_MAX;
     plan_tile(c);
     if ((c->read_a == READ_PACKED || c->read_b == READ_PACKED) && !known)
         return false; /* scratch needs a known depth */

@@ -75,6 +75,8 @@ static bool add_position(const Contract *c, Window *w, Node *index)
     for (int i = 0; i < c->roles.m_count; i++)
         if (node_depends(ir, rest, c->roles.m[i]))
             return false;
+    p.out_factor = p.stride;
+    p.tap_factor = p.dilation;
     /* Places between which nothing is read are left out. */
     const int64_t unit = common_divisor(p.stride, p.dilation);
     p.given = p.stride == unit ? p.out : p.tap;
@@ -205,14 +207,14 @@ static void find_order(const Contract *c, Window *w)
     }
 }
 
-/* Can A be read where it stands: a plain load whose offset moves by constants? */
-static bool stands_in_place(const Contract *c, Window *w)
+bool contract_window_in_place(Contract *c)
 {
     Ir *const ir = c->ir;
-    Node *const read = w->operand;
-    if (read->op != OP_at || read->type.dtype != DTYPE_F32)
+    Window *const w = c->window;
+    w->read = w->operand->op == OP_guard ? w->operand->inputs[1] : w->operand;
+    if (w->read->op != OP_at || w->read->type.dtype != DTYPE_F32)
         return false;
-    w->linear = layout_offset(ir, read->inputs[0], read->inputs + 1);
+    w->linear = layout_offset(ir, w->read->inputs[0], w->read->inputs + 1);
     for (int i = 0; i < w->count; i++)
         if ((w->positions[i].out && pitch_along(ir, w->linear, w->positions[i].out) < 0) ||
             (w->positions[i].tap && pitch_along(ir, w->linear, w->positions[i].tap) < 0))
@@ -279,9 +281,9 @@ int64_t contract_window_pitch(const Contract *c, int d)
                        : w->direction[d]->stride * w->direction[d]->pitch;
 }
 
-/* Elements between one tap and the next. */
-static int64_t tap_pitch(const Contract *c, const Window *w, const WindowPosition *position)
+int64_t contract_window_tap_pitch(const Contract *c, const WindowPosition *position)
 {
+    const Window *const w = c->window;
     return w->in_place ? pitch_along(c->ir, w->linear, position->tap) : position->dilation * position->pitch;
 }
 
@@ -294,7 +296,7 @@ static void find_runs(const Contract *c, Window *w)
         for (int p = 0; p < w->count; p++) {
             if (w->positions[p].tap != contract->axes[i])
                 continue;
-            const WindowRun run = {w->positions[p].taps, tap_pitch(c, w, &w->positions[p])};
+            const WindowRun run = {w->positions[p].taps, contract_window_tap_pitch(c, &w->positions[p])};
             WindowRun *const before = w->run_count ? &w->runs[w->run_count - 1] : NULL;
             if (before && before->pitch == run.pitch * run.extent)
                 *before = (WindowRun){before->extent * run.extent, run.pitch};
@@ -318,7 +320,8 @@ bool contract_window_match(Contract *c)
     w->band[0] = w->band[1] = ROWS_MAX; /* what any tile needs */
     place_scratch(w);
     c->window = w;
-    return w->bytes <= SCRATCH_MAX;
+    w->fits = w->bytes <= SCRATCH_MAX;
+    return w->fits || contract_taps_match(c);
 }
 
 /* ---- the plan ---- */
@@ -339,12 +342,11 @@ static double product_cycles(const Contract *c, const Window *w, int64_t rows, i
     return cycles;
 }
 
-static void plan_tile(Contract *c, Window *w)
+/* The tile with the least work. */
+static double choose_tile(const Contract *c, const Window *w, int64_t best[WINDOW_DIRECTIONS], int *vectors)
 {
     const int64_t panels = ceil_divide(c->guess_columns, PANEL);
     double least = 1e300;
-    int64_t best[WINDOW_DIRECTIONS] = {1, 1};
-    int vectors = 1, most_vectors = 1, most = 1;
     for (int v = 1; v <= VECTORS_MAX && v <= panels; v++)
         for (int64_t rows = 1; rows <= w->outs[0] && rows <= ROWS_MAX - 2; rows++)
             for (int64_t columns = 1; columns <= w->outs[1] && rows * columns <= ROWS_MAX - 2; columns++) {
@@ -356,8 +358,31 @@ static void plan_tile(Contract *c, Window *w)
                 least = cycles;
                 best[0] = rows;
                 best[1] = columns;
-                vectors = v;
+                *vectors = v;
             }
+    return least;
+}
+
+/* By taps each row of B is read once for all pixels of a unit; else it comes from L2, or from behind it, for each tile.
+ */
+static bool is_better_by_taps(Contract *c, Window *w)
+{
+    int64_t tile[WINDOW_DIRECTIONS];
+    int vectors = 1;
+    const double pixels = choose_tile(c, w, tile, &vectors) * (double)(c->guess_depth * w->points);
+    const bool far = c->guess_depth * vectors * PANEL * 4 > c->target->l2 / 4;
+    return contract_taps_choose(c, tile, &vectors) < pixels * (far ? 1.05 : 1);
+}
+
+static void plan_tile(Contract *c, Window *w)
+{
+    const int64_t panels = ceil_divide(c->guess_columns, PANEL);
+    int64_t best[WINDOW_DIRECTIONS] = {1, 1};
+    int vectors = 1, most_vectors = 1, most = 1;
+    if (w->by_taps)
+        contract_taps_choose(c, best, &vectors);
+    else
+        choose_tile(c, w, best, &vectors);
     while (most_vectors < VECTORS_MAX && most_vectors < panels && contract_tile_fits(c->target, 1, most_vectors + 1))
         most_vectors++;
     c->tile.vectors = (int)suggest_int(c->trial, "vectors", 1, most_vectors, vectors);
@@ -483,12 +508,19 @@ static void plan_rounds(Contract *c, Window *w)
 
 bool contract_window_plan(Contract *c)
 {
-    static const char *const copies[] = {"no", "yes"};
+    static const char *const copies[] = {"no", "yes"}, *const orders[] = {"pixels", "taps"};
     Ir *const ir = c->ir;
     Window *const w = c->window;
     Node *dims[POSITIONS_MAX];
+    if (contract_taps_match(c)) {
+        w->in_place = true;
+        w->by_taps = !w->fits || suggest_choice(c->trial, "order", orders, 2, is_better_by_taps(c, w)) == 1;
+        w->in_place = w->by_taps;
+    }
     plan_tile(c, w);
-    if (stands_in_place(c, w)) {
+    if (w->by_taps)
+        return contract_taps_plan(c);
+    if (w->operand->op != OP_guard && contract_window_in_place(c)) {
         const WindowPosition *const along = w->direction[1] ? w->direction[1] : w->direction[0];
         const bool aliases = pitch_along(ir, w->linear, along->out) * 4 % (ALIAS_BYTES * 2) == 0;
         w->in_place = suggest_choice(c->trial, "copy", copies, 2, aliases) == 0;
@@ -497,7 +529,7 @@ bool contract_window_plan(Contract *c)
     find_runs(c, w);
     plan_rounds(c, w);
     if (w->in_place) {
-        c->a_buffer = w->operand->inputs[0];
+        c->a_buffer = w->read->inputs[0];
         return true;
     }
     for (int i = 0; i < w->count; i++) {
@@ -511,14 +543,15 @@ bool contract_window_plan(Contract *c)
 
 double contract_window_cycles(const Contract *c, int threads)
 {
-    const Window *const w = c->window;
+    Window *const w = c->window;
     const int64_t groups = ceil_divide(c->guess_columns, c->tile.vectors * PANEL);
     const int64_t boxes = w->points * ceil_divide(w->outs[0], w->band[0]) * ceil_divide(w->outs[1], w->band[1]);
     const int64_t tiles = ceil_divide(w->outs[0], w->tile[0]) * ceil_divide(w->outs[1], w->tile[1]) * groups;
     const int64_t blocks = ceil_divide(groups, c->block_groups);
     const double b_bytes = (double)(c->guess_depth * c->guess_columns) * 4;
-    double cycles =
-        (double)(w->points * c->guess_depth) * product_cycles(c, w, w->tile[0], w->tile[1], c->tile.vectors);
+    double cycles = w->by_taps ? contract_taps_cycles(c)
+                               : (double)(w->points * c->guess_depth) *
+                                     product_cycles(c, w, w->tile[0], w->tile[1], c->tile.vectors);
     cycles += c->target->round_cycles * (double)(w->points * tiles) * (double)ceil_divide(c->guess_depth, c->unroll);
     if (!w->in_place)
         cycles += c->target->copy_cycles * (double)w->bytes / 4 * (double)boxes;
@@ -541,6 +574,9 @@ const char *contract_window_text(const Contract *c)
                         "fetch=%d a=%s b=%s",
                         c->tile.rows, c->tile.vectors, (long long)w->tile[0], (long long)w->tile[1],
                         (long long)w->band[0], (long long)w->band[1], (long long)c->block_groups, c->ahead, c->unroll,
-                        c->fetch, w->in_place ? "window in place" : "window",
+                        c->fetch,
+                        w->by_taps    ? "taps"
+                        : w->in_place ? "window in place"
+                                      : "window",
                         c->read_b == READ_PANELS ? "panels" : "strided");
 }

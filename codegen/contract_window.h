@@ -11,12 +11,14 @@ enum { POSITIONS_MAX = 8, WINDOW_DIRECTIONS = 2, RUN_STEPS_MAX = 32 };
 /* One direction in which A moves: position = stride*out + dilation*tap + rest, in places of the copy (a place is one
  * position, or several where none between them is read). */
 typedef struct WindowPosition {
-    Node *out, *tap; /* the axis of rows and the reduced axis; either may be NULL */
+    Node *out, *tap;                /* the axis of rows and the reduced axis; either may be NULL */
+    int64_t out_factor, tap_factor; /* of the index */
     int64_t stride, dilation, outs, taps;
-    Node *given;    /* of out and tap, the one whose value says the place while the other is 0 */
-    int64_t band;   /* outs of one unit */
-    int64_t places; /* in scratch */
-    int64_t pitch;  /* elements from place to place, in scratch or, in place, in the buffer */
+    int64_t low, high; /* by taps: out_factor*out + tap_factor*tap inside of which A is read */
+    Node *given;       /* of out and tap, the one whose value says the place while the other is 0 */
+    int64_t band;      /* outs of one unit */
+    int64_t places;    /* in scratch */
+    int64_t pitch;     /* elements from place to place, in scratch or, in place, in the buffer */
 } WindowPosition;
 
 /* Some reduced axes that memory runs along as along one. */
@@ -33,11 +35,15 @@ typedef struct Window {
     int64_t tile[WINDOW_DIRECTIONS], outs[WINDOW_DIRECTIONS], band[WINDOW_DIRECTIONS];
     WindowRun runs[RANK_MAX]; /* of the reduced axes, outermost first */
     int run_count;
-    int unrolled;   /* runs from this on make one round; the last one, if it is longer than c->unroll, several */
-    bool in_place;  /* A is read where it stands */
-    Node *linear;   /* in_place: the offset in its buffer */
-    int64_t points; /* of the other axes of rows */
-    int64_t bytes;  /* of the copy */
+    int unrolled;        /* runs from this on make one round; the last one, if it is longer than c->unroll, several */
+    bool in_place;       /* A is read where it stands */
+    bool by_taps;        /* as contract_taps.c says; in place */
+    Node *read, *linear; /* in place: the load, its offset in the buffer */
+    const WindowPosition *channels; /* by taps: what moves with neither rows nor columns */
+    Node *sums;                     /* by taps: local */
+    int64_t points;                 /* of the other axes of rows */
+    bool fits;                      /* a copy for the largest tile */
+    int64_t bytes;                  /* of the copy */
     /* The unit at hand: its first pixel, and the end in each direction. */
     Node *first[WINDOW_DIRECTIONS], *last[WINDOW_DIRECTIONS];
 } Window;
@@ -48,6 +54,16 @@ bool contract_window_match(Contract *contract);
 bool contract_window_plan(Contract *contract);
 /* Elements of A between neighbouring pixels in direction d. */
 int64_t contract_window_pitch(const Contract *contract, int d);
+int64_t contract_window_tap_pitch(const Contract *contract, const WindowPosition *position);
+/* Can A be read where it stands: a load (inside a guard) whose offset moves by constants? */
+bool contract_window_in_place(Contract *contract);
+
+/* Can the window be read tap by tap? Tile and cycles of it; then the rest of the plan. */
+bool contract_taps_match(Contract *contract);
+double contract_taps_choose(Contract *contract, int64_t tile[WINDOW_DIRECTIONS], int *vectors);
+bool contract_taps_plan(Contract *contract);
+double contract_taps_cycles(const Contract *contract);
+
 double contract_window_cycles(const Contract *contract, int threads);
 const char *contract_window_text(const Contract *contract);
 

@@ -147,6 +147,10 @@ void contract_window_tiles(Contract *c, Block *block, const Unit *unit, const Co
     const Window *const w = c->window;
     const int64_t side = (w->band[1] + w->tile[1] - 1) / w->tile[1];
     (void)unit;
+    if (w->by_taps) {
+        contract_taps_tiles(c, block, start, narrow);
+        return;
+    }
     for (int part = 0; part < 4; part++) {
         Corner corner = *start;
         Block *body = block;

@@ -173,6 +173,9 @@ typedef struct Buffer {
     int number;
     Layout layout;
     const Constant *constant;
+    /* A weight of f32 in panels that are all finite and, in each column, not all negative at one point of the reduced
+     * axes but the last: products of +0 with it, added to a sum, are +0 added once. */
+    bool tame;
     Node *alias; /* a buffer whose memory this one shares from its first byte, or NULL; the layouts then agree in memory
                   */
     /* Set by planning: */

@@ -97,6 +97,8 @@ static bool parse_clause(Parser *parser, Cursor *cursor, Type *type, Buffer *buf
     *more = true;
     if (cursor_take(cursor, "layout"))
         return parse_layout(parser, cursor, type, &buffer->layout);
+    if (cursor_take(cursor, "tame"))
+        return buffer->tame = true;
     if (cursor_take(cursor, "alias"))
         return parse_alias(parser, cursor, buffer);
     if (place_is_inner(buffer->place)) {

@@ -64,6 +64,8 @@ static void put_buffer(Printer *printer, Node *node, const char *public, Node *a
         put_place(printer, buffer, public);
     if (buffer->layout.count)
         put_layout(printer, &buffer->layout);
+    if (buffer->tame)
+        put(printer, " tame");
     if (alias) {
         put(printer, " alias ");
         put_value(printer, alias);

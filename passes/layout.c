@@ -297,6 +297,46 @@ static void free_copy(Chooser *chooser, const Node *kernel)
     source->payload.buffer->layout = (Layout){0};
 }
 
+/* Is the weight what `tame` says (ir.h)? `last`: the dim of the last reduced axis. */
+static bool is_tame(const Type type, const Constant *constant, int last)
+{
+    int64_t dims[RANK_MAX], outer = 1, inner = 1;
+    if (type.dtype != DTYPE_F32 || !constant)
+        return false;
+    for (int i = 0; i < type.rank; i++) {
+        if (!const_is_int(type.dims[i], &dims[i]))
+            return false;
+        outer *= i < last ? dims[i] : 1;
+        inner *= i > last ? dims[i] : 1;
+    }
+    for (int64_t i = 0; i < outer * inner; i++) {
+        uint32_t negative = 1;
+        for (int64_t k = 0; k < dims[last]; k++) {
+            uint32_t bits;
+            const int64_t at = constant->splat ? 0 : (i / inner * dims[last] + k) * inner + i % inner;
+            memcpy(&bits, (const char *)constant->data + at * (int64_t)sizeof bits, sizeof bits);
+            if ((bits & 0x7f800000u) == 0x7f800000u)
+                return false;
+            negative &= bits >> 31;
+        }
+        if (negative)
+            return false;
+    }
+    return true;
+}
+
+/* Weights that padded windows multiply with: schedules may leave out what lies in the border. */
+static void mark_tame(const ContractRoles *roles)
+{
+    const Node *const weight = roles->weight;
+    if (!weight || roles->a->op != OP_guard || roles->contract->axis_count < 2)
+        return;
+    Buffer *const buffer = weight->payload.buffer;
+    const int count = buffer->layout.count;
+    if (count > 2 && buffer->layout.entries[count - 1].part == PART_INNER)
+        buffer->tame = is_tame(weight->type, buffer->constant, buffer->layout.entries[count - 2].axis);
+}
+
 /* Panels, unless there is no room for the zeros that fill the last one. */
 static Node *lay_out_columns(Chooser *chooser, Node *kernel, const ContractRoles *roles)
 {
@@ -369,6 +409,8 @@ bool pass_layout(PassContext *context)
         Node *kernel = module->body->nodes[i];
         if (contract_match(ir, kernel, &roles)) {
             kernel = lay_out_columns(&chooser, kernel, &roles);
+            if (contract_match(ir, kernel, &roles))
+                mark_tame(&roles);
         } else if (kernel_stages(kernel)->count > 1 || kernel_has_steps(kernel)) {
             kernel = lay_out_stages(&chooser, kernel);
         } else {

@@ -3,6 +3,8 @@
 
 #include "ir/ops/ops.h"
 
+#include <math.h>
+
 /* Windows between convolutions, where channels lie last: depthwise ones and pooling. */
 Node *case_window(Random *random, int symbolic)
 {
@@ -142,6 +144,22 @@ Node *case_block(Random *random, int symbolic)
     return case_chance(random, 50) ? pointwise(random, node, case_between(random, 4, 24)) : node;
 }
 
+/* Weights that products with the zeros of a border are no zeros for, or zeros of the other sign: an element that is no
+ * number, or one output's that are all negative and so small that sums become -0. */
+static void wild_weight(Random *random, const Node *weight)
+{
+    float *const data = (float *)(uintptr_t)weight->payload.constant->data;
+    const int64_t count = (int64_t)(weight->payload.constant->bytes / sizeof *data);
+    int64_t outs = 1;
+    if (!const_is_int(weight->type.dims[0], &outs) || case_chance(random, 50)) {
+        data[random_below(&random->state, count)] = case_chance(random, 50) ? INFINITY : -NAN;
+        return;
+    }
+    const int64_t from = random_below(&random->state, outs) * (count / outs);
+    for (int64_t i = from; i < from + count / outs; i++)
+        data[i] = -1e-30f;
+}
+
 /* First layers of few channels, and taps that lie wholly outside of the image. */
 Node *case_border(Random *random, int symbolic)
 {
@@ -154,6 +172,8 @@ Node *case_border(Random *random, int symbolic)
                                    first ? case_between(random, 1, 2) : 1, dilation);
     case_tell(random, "border of", x);
     case_tell(random, "to", node);
+    if (case_chance(random, 30))
+        wild_weight(random, node->inputs[1]);
     random->text = arena_format(random->ir->arena, "%s taps %d dilation %d", random->text, (int)taps, (int)dilation);
     return case_after(random, activation(random, node));
 }
