@@ -210,7 +210,7 @@ bool contract_taps_plan(Contract *c)
     w->band[0] = suggest_int(c->trial, "band", 1, w->outs[0], band);
     w->band[1] = w->outs[1];
     const int64_t boxes = w->points * ceil_divide(w->outs[0], w->band[0]);
-    int64_t blocks = ceil_divide(16, boxes);
+    int64_t blocks = ceil_divide(4 * c->target->cores, boxes);
     blocks = blocks < groups ? blocks : groups;
     c->block_groups = suggest_int(c->trial, "groups", 1, groups, ceil_divide(groups, blocks));
     c->unroll = (int)suggest_int(c->trial, "unroll", 1, UNROLL_MAX, UNROLL);

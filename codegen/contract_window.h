@@ -1,12 +1,13 @@
 /* The contract template's third way to read A: as a window. Rows of A that overlap (convolutions) are not copied row by
  * row, but once, with their border, and tiles are boxes of output pixels, so that within a tile every address of A is
- * one base and a constant. contract_window.c matches and decides, contract_window_emit.c emits. */
+ * one base and a constant. contract_window.c matches, contract_window_plan.c decides, contract_window_emit.c emits;
+ * contract_taps.c is another order of the same. */
 #ifndef LATHE_CODEGEN_CONTRACT_WINDOW_H
 #define LATHE_CODEGEN_CONTRACT_WINDOW_H
 
 #include "codegen/contract_plan.h"
 
-enum { POSITIONS_MAX = 8, WINDOW_DIRECTIONS = 2, RUN_STEPS_MAX = 32 };
+enum { POSITIONS_MAX = 8, WINDOW_DIRECTIONS = 2, RUN_STEPS_MAX = 32, WINDOW_BYTES_MAX = 4 << 20 };
 
 /* One direction in which A moves: position = stride*out + dilation*tap + rest, in places of the copy (a place is one
  * position, or several where none between them is read). */
@@ -50,6 +51,11 @@ typedef struct Window {
 
 /* Can A be read as a window? Fills contract->window. */
 bool contract_window_match(Contract *contract);
+/* Places and pitches of scratch for units of window->band. Pixels at a distance that caches map to few sets get a line
+ * more between them. */
+void contract_window_place(Window *window);
+/* Reduced axes, those that memory runs along as along one together. */
+void contract_window_runs(const Contract *contract, Window *window);
 /* Tile, units and scratch. False where a unit needs too much scratch. */
 bool contract_window_plan(Contract *contract);
 /* Elements of A between neighbouring pixels in direction d. */
