@@ -211,21 +211,44 @@ static void emit_tap_loop(const Window *w, const Spot *spot, Node **sums)
     }
 }
 
-static void emit_output(const Window *w, const Spot *spot, Node *sum, int row, int column)
+static void emit_output(const Window *w, const Spot *spot, Node *sum, Node *row, Node *column)
 {
     Ir *const ir = w->ir;
     Node *const held = cast_make(ir, axis_make(ir, "sum", NULL), DTYPE_F32);
     Node *const outs[WINDOW_SPATIAL] = {w->direction[0].out, w->direction[1].out};
-    Node *const at[WINDOW_SPATIAL] = {index_add(ir, spot->first[0], index_const(ir, row)),
-                                      index_add(ir, spot->first[1], index_const(ir, column))};
+    Node *const at[WINDOW_SPATIAL] = {index_add(ir, spot->first[0], row), index_add(ir, spot->first[1], column)};
     Node *value = node_substitute(ir, stage_value(w->stage), &w->reduction, (Node *const *)&held, 1);
     value = node_substitute(ir, value, outs, at, WINDOW_SPATIAL);
     Node *indices[RANK_MAX];
     for (int i = 0; i < stage_buffer(w->stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(w->stage)[i], outs, at, WINDOW_SPATIAL);
     StageEmitter emitter = channel_emitter(w, spot, spot->block);
-    stage_preset(&emitter, held, body_get(ir, spot->block, sum));
+    stage_preset(&emitter, held, sum);
     stage_emit_store(&emitter, stage_buffer(w->stage), indices, stage_emit(&emitter, value));
+}
+
+/* A long epilogue needs registers of its own, and a copy for each output is most of a kernel's code. The sums go to
+ * memory that stays in L1, the epilogue is a loop over outputs. */
+static void emit_outputs_from_memory(const Window *w, const Spot *spot, Node *const *sums)
+{
+    Ir *const ir = w->ir;
+    const int64_t pitch = w->size[1];
+    for (int i = 0; i < spot->size[0] * spot->size[1]; i++) {
+        const int64_t place = (i / spot->size[1] * pitch + i % spot->size[1]) * w->lanes;
+        Node *const inputs[3] = {w->sums, index_const(ir, place), body_get(ir, spot->block, sums[i])};
+        block_append(ir, spot->block, node_make(ir, &(Node){.op = OP_store, .inputs = inputs, .input_count = 3}));
+    }
+    Node *const row = axis_make(ir, "outrow", index_const(ir, spot->size[0]));
+    Node *const column = axis_make(ir, "outcolumn", index_const(ir, spot->size[1])), *const zero = index_const(ir, 0);
+    Spot inside = *spot;
+    inside.block =
+        body_for(ir, body_for(ir, spot->block, row, zero, row->inputs[0], 1), column, zero, column->inputs[0], 1);
+    Node *const number = index_add(ir, index_mul(ir, row, index_const(ir, pitch)), column);
+    Node *const inputs[2] = {w->sums, index_mul(ir, number, index_const(ir, w->lanes))};
+    Node *const sum = node_make(
+        ir, &(Node){.op = OP_read, .type = type_vector(DTYPE_F32, w->lanes), .inputs = inputs, .input_count = 2});
+    block_append(ir, inside.block, sum);
+    emit_output(w, &inside, sum, row, column);
 }
 
 static void emit_block(const Window *w, const Spot *spot)
@@ -241,8 +264,13 @@ static void emit_block(const Window *w, const Spot *spot)
         emit_tap_loop(w, spot, sums);
     else
         emit_unrolled(w, spot, sums);
+    if (w->sums) {
+        emit_outputs_from_memory(w, spot, sums);
+        return;
+    }
     for (int i = 0; i < count; i++)
-        emit_output(w, spot, sums[i], i / spot->size[1], i % spot->size[1]);
+        emit_output(w, spot, body_get(ir, spot->block, sums[i]), index_const(ir, i / spot->size[1]),
+                    index_const(ir, i % spot->size[1]));
 }
 
 /* ---- loops ---- */
@@ -376,8 +404,8 @@ Node *window_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tri
     Block *const body = block_make(ir);
     Node *const units = emit_units(&w, body);
     const char *const text =
-        arena_format(ir->arena, "window %s rows=%d columns=%d channels=%lld band=%lld",
-                     w.copied ? "copied" : "direct", w.size[0], w.size[1], (long long)w.chunk, (long long)w.band);
+        arena_format(ir->arena, "window %s rows=%d columns=%d channels=%lld band=%lld", w.copied ? "copied" : "direct",
+                     w.size[0], w.size[1], (long long)w.chunk, (long long)w.band);
     return kernel_with_body(ir, kernel, body, units, text, w.scratch);
 }
 

@@ -2,6 +2,7 @@
 #include "codegen/window_plan.h"
 
 #include "ir/kernel.h"
+#include "ir/math.h"
 
 enum {
     TAPS_MAX = 81,
@@ -163,6 +164,11 @@ static Node *without_points(Ir *ir, Node *node, const Node *reduction)
     return node;
 }
 
+static int64_t window_taps(const Window *w)
+{
+    return w->direction[0].taps * w->direction[1].taps;
+}
+
 static bool match(Window *w)
 {
     Ir *const ir = w->ir;
@@ -187,7 +193,7 @@ static bool match(Window *w)
         if (!index_is(w->reduction->axes[i]->inputs[0], 1) && w->reduction->axes[i] != w->direction[0].tap &&
             w->reduction->axes[i] != w->direction[1].tap)
             return false;
-    return w->direction[0].taps * w->direction[1].taps <= TAPS_MAX;
+    return window_taps(w) <= TAPS_MAX;
 }
 
 /* ---- reading ---- */
@@ -383,7 +389,7 @@ static int64_t at_most(int64_t value, int64_t most)
 static void plan_blocks(Window *w)
 {
     const int most = most_sums(w);
-    const bool many = w->direction[0].taps * w->direction[1].taps > UNROLLED_TAPS;
+    const bool many = window_taps(w) > UNROLLED_TAPS;
     const int rows = !many && most >= 8 && w->direction[0].outs > 1 ? 2 : 1;
     w->size[0] = (int)suggest_int(w->trial, "rows", 1, at_most(w->direction[0].outs, 2), rows);
     const int left = most / w->size[0] > 0 ? most / w->size[0] : 1;
@@ -393,26 +399,23 @@ static void plan_blocks(Window *w)
     w->tap_loop = many && w->size[0] == 1 && rows_come_first(w);
 }
 
-static int64_t rounded_up(int64_t value, int64_t to)
-{
-    return (value + to - 1) / to * to;
-}
-
-/* Channels of a unit: so many that the rows a block reads stay in L1 until the next row of blocks. */
+/* Channels of a unit. Where L1 holds the rows of a block for a few vectors, those go over all rows before the next few:
+ * a line comes from L2 once, not once for each row that reads it. Otherwise pixels are the outer loops and all their
+ * channels follow each other: lines come in the order of memory, which prefetching sees (33x33x960, 5x5 apart by 2:
+ * 0.64 ms, by one vector 1.37). Large windows read a line too often for that. */
 static void plan_channels(Window *w)
 {
+    enum { FEW = 4 };
     int64_t channels;
     w->chunk = w->lanes;
     if (w->copied || !const_is_int(w->lane->inputs[0], &channels))
         return;
-    const int64_t row = w->direction[1].outs * w->direction[1].factor * 4;
-    const int64_t fit = w->target->l1 / 2 / (row * window_reach(&w->direction[0], w->size[0]));
-    int64_t chunk = fit / w->lanes * w->lanes;
-    chunk = chunk < w->lanes ? w->lanes : chunk;
-    if (chunk > channels)
-        chunk = rounded_up(channels, w->lanes);
-    const int64_t most = rounded_up(channels, w->lanes) / w->lanes;
-    w->chunk = w->lanes * suggest_int(w->trial, "vectors", 1, at_most(most, VECTORS_MAX), chunk / w->lanes);
+    const int64_t vectors = (channels + w->lanes - 1) / w->lanes;
+    const int64_t row = w->direction[1].outs * w->direction[1].factor * w->lanes * 4;
+    const bool near = FEW * row * window_reach(&w->direction[0], w->size[0]) <= w->target->l1;
+    const int64_t groups = near || window_taps(w) > UNROLLED_TAPS ? (vectors + FEW - 1) / FEW : 1;
+    w->chunk =
+        w->lanes * suggest_int(w->trial, "vectors", 1, at_most(vectors, VECTORS_MAX), (vectors + groups - 1) / groups);
 }
 
 static void plan_band(Window *w)
@@ -427,16 +430,43 @@ static void plan_band(Window *w)
     w->band = suggest_int(w->trial, "band", 1, blocks, band);
 }
 
+static Node *window_local(Window *w, const char *name, int rank, Node *const *dims)
+{
+    Ir *const ir = w->ir;
+    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = w->scratch};
+    Node *const node = buffer_make(ir, type_tensor(ir, DTYPE_F32, rank, dims), &buffer);
+    int64_t elements = 0;
+    const_is_int(type_elements(ir, node->type), &elements);
+    w->scratch += (elements * 4 + 63) / 64 * 64;
+    return node;
+}
+
+/* Does the stage do more to a sum than registers beside the other sums hold? */
+static bool has_long_epilogue(const Window *w)
+{
+    Ir *const ir = w->ir;
+    Node *const stand_in = cast_make(ir, axis_make(ir, "sum", NULL), DTYPE_F32);
+    Node *const value = node_substitute(ir, stage_value(w->stage), &w->reduction, (Node *const *)&stand_in, 1);
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (math_is_transcendental(nodes[i]->op))
+            return true;
+    return false;
+}
+
 static void plan_scratch(Window *w)
 {
-    if (!w->copied)
-        return;
+    static const char *const places[] = {"registers", "memory"};
     Ir *const ir = w->ir;
-    const int64_t rows = window_reach(&w->direction[0], w->band * w->size[0]);
-    Node *const dims[3] = {index_const(ir, rows), index_const(ir, w->columns), index_const(ir, w->lanes)};
-    const Buffer buffer = {.name = "band", .place = PLACE_LOCAL};
-    w->local = buffer_make(ir, type_tensor(ir, DTYPE_F32, 3, dims), &buffer);
-    w->scratch = rows * w->columns * w->lanes * 4;
+    if (w->copied)
+        w->local = window_local(w, "band", 3,
+                                (Node *[]){index_const(ir, window_reach(&w->direction[0], w->band * w->size[0])),
+                                           index_const(ir, w->columns), index_const(ir, w->lanes)});
+    if (!w->shared && suggest_choice(w->trial, "sums", places, 2, has_long_epilogue(w)) == 1)
+        w->sums = window_local(
+            w, "sums", 3,
+            (Node *[]){index_const(ir, w->size[0]), index_const(ir, w->size[1]), index_const(ir, w->lanes)});
 }
 
 bool window_plan(Window *w)
@@ -471,7 +501,7 @@ double window_plan_cycles(const Window *w, int threads)
 {
     const int64_t rows = w->band * w->size[0], blocks = window_row_blocks(w);
     const double columns = (double)((w->direction[1].outs + w->size[1] - 1) / w->size[1]);
-    const double taps = (double)(w->direction[0].taps * w->direction[1].taps);
+    const double taps = (double)window_taps(w);
     const int sums = w->size[0] * w->size[1];
     const double ports = 4 * w->target->multiplies_per_cycle; /* sums wait for each other: four cycles a step */
     const double busy = sums < ports ? ports / sums : 1;

@@ -47,6 +47,7 @@ typedef struct Window {
     int64_t band;             /* blocks of rows of a unit */
     Segments segments[WINDOW_SPATIAL];
     Node *local;
+    Node *sums;      /* where the sums of a block wait for a long epilogue; NULL: in registers */
     int64_t columns; /* of a scratch row */
     int64_t scratch;
 } Window;
