@@ -5,6 +5,7 @@
 
 #include "codegen/images.h"
 #include "codegen/model_writer.h"
+#include "codegen/reach.h"
 #include "ir/kernel.h"
 #include "runtime/lathe_model.h"
 #include "runtime/lathe_runtime.h"
@@ -21,7 +22,7 @@ static const char types[] = "%tensor = type { ptr, i32, i32, i32, i32, ptr, ptr,
                             "%level = type { ptr, i64, ptr, i64, ptr }\n"
                             "%program = type { i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr,\n"
-                            "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr, ptr }\n"
+                            "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr, ptr, ptr, i32 }\n"
                             "%model = type { i32, i32, ptr, ptr, ptr, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, i64, i64, ptr, ptr, ptr, ptr, ptr }\n"
                             "@lathe_rt_api = external hidden constant i8\n"
@@ -293,6 +294,27 @@ static void write_slots(Writer *writer)
     text_add(&writer->body, "@slot_offsets%s = internal constant [%d x i64] zeroinitializer\n", program->suffix, slots);
 }
 
+static const char *write_ranges(Writer *writer)
+{
+    const Program *const program = writer->program;
+    const int levels = program->level_count, count = program->dep_refs.count;
+    if (!program->dep_ranges)
+        return "null";
+    const int number = writer->string_count++;
+    text_add(&writer->strings, "@s%d = private constant [%d x double] [", number, 3 * levels * count);
+    for (int i = 0; i < levels * count; i++) {
+        const Reach *const range = &program->dep_ranges[i % count * levels + i / count];
+        const double numbers[3] = {range->slope, range->low, range->high};
+        for (int j = 0; j < 3; j++) {
+            uint64_t bits;
+            memcpy(&bits, &numbers[j], sizeof bits);
+            text_add(&writer->strings, "%sdouble 0x%016llx", i || j ? ", " : "", (unsigned long long)bits);
+        }
+    }
+    text_add(&writer->strings, "]\n");
+    return arena_format(program->ir->arena, "@s%d", number);
+}
+
 static void write_program(Writer *writer, const char *weights)
 {
     const Program *const program = writer->program;
@@ -316,10 +338,10 @@ static void write_program(Writer *writer, const char *weights)
              x, x, x, x, instantiate, x, x);
     text_add(&writer->body,
              "  ptr @buffer_refs%s, ptr @value_refs%s, ptr @dep_refs%s, ptr @slot_bytes%s, ptr @slot_offsets%s, i32 "
-             "%d, ptr @checks%s, ptr @levels, ptr %s%s, i64 %lld, ptr %s, ptr %s }\n",
+             "%d, ptr @checks%s, ptr @levels, ptr %s%s, i64 %lld, ptr %s, ptr %s, ptr %s, i32 %d }\n",
              x, x, x, x, x, program->arena_bytes_value, x, weights ? "@" : "null", weights ? weights : "",
              (long long)program->compilation->weight_bytes, is_device(program) ? "@lathe_rt_cuda" : "null",
-             program->compilation->script ? "@script" : "null");
+             program->compilation->script ? "@script" : "null", write_ranges(writer), program->dep_refs.count);
 }
 
 /* ---- the descriptor ---- */

@@ -351,6 +351,7 @@ static void part_reschedule(Program *program, int number, int level, const Node 
 {
     const int values = program->value_count;
     const ProgramKernel *const kernel = &program->kernels[number];
+    program->dep_ranges = NULL; /* those of other units */
     if (scheduled->payload.kernel->scratch > program->scratch[level])
         program->scratch[level] = scheduled->payload.kernel->scratch;
     for (int i = 0; i < program->launch_count; i++)

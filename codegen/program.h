@@ -88,6 +88,8 @@ typedef struct Program {
     Node **values; /* index expressions over symbols */
     int value_count, value_capacity;
     IntList buffer_refs, value_refs, dep_refs;
+    struct Reach *dep_ranges; /* for each entry of dep_refs one per level (codegen/reach.h); NULL: whole launches */
+    int range_capacity;
     int *input_dims, *input_bytes, *output_dims, *output_bytes; /* first entry in value_refs; value of the size */
     int *slot_bytes_value;
     int arena_bytes_value;

@@ -130,7 +130,15 @@ typedef struct Step {
     uint32_t slices, per_slice;
     uint32_t first_line;
     uint32_t deps_first, deps_count; /* into Plan.deps: earlier steps */
+    uint32_t spans_first;            /* into Plan.spans: for each of deps one per chunk; SPANS_NONE: all of those steps */
 } Step;
+
+enum { SPANS_NONE = UINT32_MAX };
+
+/* The chunks of an earlier step, first to last, that a chunk waits for. */
+typedef struct Span {
+    uint16_t first, last;
+} Span;
 
 /* A reference to a tensor of the caller, patched at the start of each run. */
 typedef struct Patch {
@@ -156,9 +164,11 @@ typedef struct Plan {
     Step *steps;
     uint32_t *step_of_launch;
     uint32_t *waited_by;      /* per step, while building: 1 + the last step that waits for it */
+    unsigned char *covered;   /* per step, while building: is it done when some later step is? */
     uint32_t *deps;
+    Span *spans;
     uint32_t step_count;
-    Step last;                /* no chunks; waits for every step that no other step waits for */
+    Step last;                /* no chunks; waits for every step that is not done when a later one is */
     Word *words;
     uint64_t *seen;           /* per walker and step: the last run in which the walker saw the step done */
     uint64_t seen_stride;
@@ -166,6 +176,13 @@ typedef struct Plan {
     _Atomic uint64_t run;      /* number of the parallel run of this plan, from 1 */
     _Atomic uint64_t progress; /* run << 24 | step: all chunks of the steps before it are claimed */
 } Plan;
+
+/* The first unit of chunk number `chunk`: floor(units * chunk / chunks) without overflow. */
+static inline int64_t chunk_units(int64_t units, uint32_t chunks, uint32_t chunk)
+{
+    const int64_t quotient = units / chunks, rest = units % chunks;
+    return quotient * chunk + rest * chunk / chunks;
+}
 
 struct lathe_context;
 

@@ -10,7 +10,7 @@
 
 #include "runtime/lathe_model.h" /* lathe_tensor_info, lathe_symbol, lathe_model_v1 */
 
-#define LATHE_RUNTIME_ABI 5
+#define LATHE_RUNTIME_ABI 6
 #define LATHE_LEVELS_MAX 8
 
 /* One kernel: computes units [begin, end) of its launch.
@@ -47,6 +47,12 @@ typedef struct lathe_launch {
     const char *name;                      /* ONNX node names, joined with '+' */
     const char *kernel_name;
 } lathe_launch;
+
+/* Which units of an earlier launch must be done before units [begin, end) of a later one start: all from slope * begin + low to
+ * slope * (end - 1) + high, rounded inwards. */
+typedef struct lathe_range {
+    double slope, low, high;
+} lathe_range;
 
 /* A condition that instantiation proves: values[value] must not be 0, else the call fails with `code` and `message`. */
 typedef struct lathe_check {
@@ -113,6 +119,8 @@ typedef struct lathe_program {
     uint64_t weights_bytes;
     const lathe_device *device;       /* NULL: this CPU */
     const struct lathe_script *script; /* NULL: the launches are the model. Else they are none, and the script's regions run */
+    const lathe_range *dep_ranges;     /* for each level one per entry of dep_refs; NULL: launches wait for whole launches */
+    uint32_t dep_count;                /* entries of dep_refs, where there are dep_ranges */
 } lathe_program;
 
 /* What generated code calls. A generated `<prefix>_open(options, error)` is lathe_rt_open(&<prefix>_model, options, error);

@@ -5,6 +5,8 @@
 #include "runtime/internal.h"
 #include "runtime/libc.h"
 
+static const double RANGE_SLACK = 1e-8; /* more than what rounding does to a range, less than what a byte is of a unit */
+
 void *block_take(Block *block, uint64_t count, uint64_t size)
 {
     const uint64_t offset = block->used;
@@ -26,7 +28,10 @@ static void plan_layout(const Context *context, Plan *plan, Block *block)
     plan->steps = block_take(block, shared, sizeof *plan->steps);
     plan->step_of_launch = block_take(block, shared, sizeof *plan->step_of_launch);
     plan->waited_by = block_take(block, shared, sizeof *plan->waited_by);
+    plan->covered = block_take(block, shared, sizeof *plan->covered);
     plan->deps = block_take(block, shared + context->dep_count, sizeof *plan->deps);
+    if (shared > 0 && program->dep_ranges != NULL)
+        plan->spans = block_take(block, (uint64_t)context->dep_count * context->threads * SLICE_CHUNKS, sizeof *plan->spans);
     plan->words = block_take(block, shared * context->threads, CACHE_LINE);
     plan->seen_stride = (shared + 7) / 8 * 8;
     plan->seen = block_take(block, plan->seen_stride * context->threads, sizeof *plan->seen);
@@ -162,26 +167,93 @@ static void step_cut(Step *step, int64_t units, int64_t work, uint32_t threads)
     step->per_slice = pieces >= SLICE_CHUNKS * (int64_t)threads ? SLICE_CHUNKS : 1;
 }
 
-static void step_wait_for(Plan *plan, Step *step, uint32_t waiter, uint32_t other)
+static bool step_wait_for(Plan *plan, Step *step, uint32_t waiter, uint32_t other)
 {
     if (other == waiter || plan->waited_by[other] == waiter + 1)
-        return;
+        return false;
     plan->waited_by[other] = waiter + 1;
     plan->deps[step->deps_first + step->deps_count++] = other;
+    return true;
+}
+
+static int64_t clamp_double(double value, int64_t most)
+{
+    return value <= 0 ? 0 : value >= (double)most ? most : (int64_t)value;
+}
+
+/* The chunk that has the unit: units are cut as in chunk_units. */
+static uint32_t chunk_of_unit(int64_t units, uint32_t chunks, int64_t unit)
+{
+    uint32_t chunk = 0, above = chunks;
+    while (above - chunk > 1) {
+        const uint32_t middle = (chunk + above) / 2;
+        if (chunk_units(units, chunks, middle) <= unit)
+            chunk = middle;
+        else
+            above = middle;
+    }
+    return chunk;
+}
+
+/* What the chunks of a step wait for of another one, which has one launch; a chunk waits for one at least. */
+static bool spans_fill(const Plan *plan, const Step *step, const Step *other, const lathe_range *range, Span *spans)
+{
+    const uint32_t chunks = step->slices * step->per_slice, others = other->slices * other->per_slice;
+    const int64_t units = plan->calls[step->launch_first].units, most = plan->calls[other->launch_first].units - 1;
+    uint32_t next = 0; /* of the other step's chunks, the first that none of the spans so far has */
+    bool covered = true;
+    for (uint32_t chunk = 0; chunk < chunks; chunk++) {
+        spans[chunk] = (Span){0, (uint16_t)(others - 1)};
+        if (range != NULL && others > 1) {
+            const double begin = (double)chunk_units(units, chunks, chunk), end = (double)chunk_units(units, chunks, chunk + 1);
+            const int64_t first = clamp_double(range->slope * begin + range->low + 1 - RANGE_SLACK, most);
+            const int64_t last = clamp_double(range->slope * (end - 1) + range->high + RANGE_SLACK, most);
+            spans[chunk].first = (uint16_t)chunk_of_unit(most + 1, others, first < last ? first : last);
+            spans[chunk].last = (uint16_t)chunk_of_unit(most + 1, others, last);
+        }
+        covered = covered && spans[chunk].first <= next;
+        next = spans[chunk].last + 1u > next ? spans[chunk].last + 1u : next;
+    }
+    return covered && next == others;
+}
+
+/* What the step waits for because of one of its launches. */
+static void step_add_deps(const Context *context, Plan *plan, uint32_t number, uint32_t launch, uint32_t *spans)
+{
+    const lathe_program *program = context->program;
+    const lathe_launch *row = &program->launches[launch];
+    Step *step = &plan->steps[number];
+    const uint32_t chunks = step->slices * step->per_slice;
+    const bool apart = program->dep_ranges != NULL && chunks > 1;
+    if (apart)
+        step->spans_first = *spans;
+    for (uint32_t k = 0; k < row->deps_count; k++) {
+        const uint32_t dep = row->deps_first + k, other = plan->step_of_launch[program->dep_refs[dep]];
+        if (!step_wait_for(plan, step, number, other))
+            continue;
+        if (!apart) {
+            plan->covered[other] = 1;
+            continue;
+        }
+        const lathe_range *range = &program->dep_ranges[(uint64_t)context->level_index * program->dep_count + dep];
+        const Step *waited = &plan->steps[other];
+        plan->covered[other] |= spans_fill(plan, step, waited, waited->launch_count == 1 ? range : NULL, plan->spans + *spans);
+        *spans += chunks;
+    }
 }
 
 /* Launches in order, with small neighbours joined; what a step waits for follows from its launches. */
 static void steps_fill(const Context *context, Plan *plan)
 {
     const lathe_program *program = context->program;
-    uint32_t count = 0, deps = 0, lines = 0;
+    uint32_t count = 0, deps = 0, lines = 0, spans = 0;
     int64_t joined = JOIN_NS; /* work of the last step as far as it may grow; JOIN_NS: it may not */
     memset(plan->waited_by, 0, program->launch_count * sizeof *plan->waited_by);
+    memset(plan->covered, 0, program->launch_count);
     plan->parallel = false;
     for (uint32_t i = 0; i < program->launch_count; i++) {
-        const lathe_launch *launch = &program->launches[i];
-        const int64_t work = plan->values[launch->work_value];
-        Step cut = {.launch_first = i, .launch_count = 1, .first_line = lines, .deps_first = deps};
+        const int64_t work = plan->values[program->launches[i].work_value];
+        Step cut = {.launch_first = i, .launch_count = 1, .first_line = lines, .deps_first = deps, .spans_first = SPANS_NONE};
         step_cut(&cut, plan->calls[i].units, work, context->threads);
         const bool small = work < 2 * CHUNK_NS;
         if (small && joined < JOIN_NS) {
@@ -194,15 +266,13 @@ static void steps_fill(const Context *context, Plan *plan)
         }
         plan->parallel |= cut.slices > 1;
         plan->step_of_launch[i] = count - 1;
-        Step *step = &plan->steps[count - 1];
-        for (uint32_t k = 0; k < launch->deps_count; k++)
-            step_wait_for(plan, step, count - 1, plan->step_of_launch[program->dep_refs[launch->deps_first + k]]);
-        deps = step->deps_first + step->deps_count;
+        step_add_deps(context, plan, count - 1, i, &spans);
+        deps = plan->steps[count - 1].deps_first + plan->steps[count - 1].deps_count;
     }
     plan->step_count = count;
-    plan->last = (Step){.deps_first = deps};
+    plan->last = (Step){.deps_first = deps, .spans_first = SPANS_NONE};
     for (uint32_t i = 0; i < count; i++)
-        if (plan->waited_by[i] == 0)
+        if (!plan->covered[i])
             plan->deps[plan->last.deps_first + plan->last.deps_count++] = i;
 
     /* All done in the last run, as far as the next one can tell. */

@@ -3,9 +3,10 @@
  * Every chunk of every step has a word: run * 4 + state, where state is CLAIMED, AWAITED (claimed, and somebody sleeps on the word)
  * or DONE. `run` grows by one per run of the plan and words are compared by signed difference, so they are never cleared.
  *
- * Every walker goes through the steps in order. It waits, holding nothing, until the steps that this one depends on are done; then
- * it claims by compare-and-swap and runs its own chunks (the same slice in every step: its data is in its cache), then what is left
- * of the other slices, each from its end. Then every chunk of the step is claimed, and it goes on. Hence
+ * Every walker goes through the steps in order. A chunk waits for chunks of earlier steps: those that touch the same memory, or all.
+ * The walker waits, holding nothing, until its own chunks may start (the same slice in every step: its data is in its cache), claims
+ * them by compare-and-swap and runs them; then what is left of the other slices and may start, each from its end; if something has
+ * to wait still, it waits for that and begins again. When every chunk of the step is claimed, it goes on. Hence
  * - a claimed chunk never waits, and nobody waits for a chunk that no thread has started: one walker alone finishes the program,
  *   and a thread that loses its core holds up only the chunk it has claimed;
  * - a walker of an earlier run that was late finds everything claimed and does nothing.
@@ -90,9 +91,7 @@ static void chunk_run(const Walker *walker, const Step *step, uint32_t chunk)
             return;
         const uint32_t launch = step->launch_first + i;
         const int64_t units = walker->plan->calls[launch].units;
-        const int64_t quotient = units / chunks, rest = units % chunks; /* floor(units * c / chunks) without overflow */
-        launch_run(walker, launch, quotient * chunk + rest * chunk / chunks,
-                   quotient * (chunk + 1) + rest * (chunk + 1) / chunks);
+        launch_run(walker, launch, chunk_units(units, chunks, chunk), chunk_units(units, chunks, chunk + 1));
     }
 }
 
@@ -111,66 +110,106 @@ static void chunk_claim(const Walker *walker, const Step *step, uint32_t slice, 
 
 /* --- waiting ---------------------------------------------------------------------------------------------------------------- */
 
-static Word *chunk_not_done(const Walker *walker, const Step *step)
+/* A word of the step's chunks first to last that is not done; NULL: all are. */
+static Word *chunk_not_done(const Walker *walker, const Step *step, uint32_t first, uint32_t last)
 {
-    for (uint32_t slice = 0; slice < step->slices; slice++) {
-        Word *words = step_words(walker->plan, step, slice);
-        for (uint32_t k = 0; k < step->per_slice; k++)
-            if (!word_reached(atomic_load_explicit(&words[k], memory_order_acquire), walker->base, DONE))
-                return &words[k];
+    for (uint32_t chunk = first; chunk <= last; chunk++) {
+        const uint32_t slice = step->per_slice == 1 ? chunk : chunk / SLICE_CHUNKS;
+        Word *word = step_words(walker->plan, step, slice) + (chunk - slice * step->per_slice);
+        if (!word_reached(atomic_load_explicit(word, memory_order_acquire), walker->base, DONE))
+            return word;
     }
     return NULL;
 }
 
-/* A word that the step still has to wait for; NULL: it may start. */
-static Word *step_blocker(const Walker *walker, const Step *step)
+/* A word that the chunk still has to wait for; NULL: it may start. */
+static Word *chunk_blocker(const Walker *walker, const Step *step, uint32_t chunk)
 {
     const Plan *plan = walker->plan;
+    const uint32_t chunks = step->slices * step->per_slice;
     for (uint32_t i = 0; i < step->deps_count; i++) {
-        const uint32_t other = plan->deps[step->deps_first + i];
-        if (walker->seen[other] == walker->run)
+        const uint32_t number = plan->deps[step->deps_first + i];
+        if (walker->seen[number] == walker->run)
             continue;
-        Word *word = chunk_not_done(walker, &plan->steps[other]);
+        const Step *other = &plan->steps[number];
+        Span span = {0, (uint16_t)(other->slices * other->per_slice - 1)};
+        const uint32_t most = span.last;
+        if (step->spans_first != SPANS_NONE)
+            span = plan->spans[step->spans_first + (uint64_t)i * chunks + chunk];
+        Word *word = chunk_not_done(walker, other, span.first, span.last);
         if (word != NULL)
             return word;
-        walker->seen[other] = walker->run;
+        if (span.first == 0 && span.last == most)
+            walker->seen[number] = walker->run;
     }
     return NULL;
+}
+
+/* Waits for a claimed chunk, awake and not for long; is it done? */
+static bool word_await_awake(Word *word, uint32_t base)
+{
+    uint32_t now;
+    while (!word_reached(now = atomic_load_explicit(word, memory_order_acquire), base, DONE))
+        if (!word_spin(word, now))
+            return false;
+    return true;
 }
 
 /* Waits for a claimed chunk: awake at first, then asleep on its word. */
 static void word_await(Word *word, uint32_t base)
 {
-    uint32_t now = atomic_load_explicit(word, memory_order_acquire);
-    while (!word_reached(now, base, DONE)) {
-        if (!word_spin(word, now)) {
-            if (now != base + CLAIMED || atomic_compare_exchange_strong(word, &now, base + AWAITED))
-                word_sleep(word, base + AWAITED);
-        }
-        now = atomic_load_explicit(word, memory_order_acquire);
+    while (!word_await_awake(word, base)) {
+        uint32_t now = atomic_load_explicit(word, memory_order_acquire);
+        if (now == base + AWAITED || (now == base + CLAIMED && atomic_compare_exchange_strong(word, &now, base + AWAITED)))
+            word_sleep(word, base + AWAITED);
     }
 }
 
 static void step_await(const Walker *walker, const Step *step)
 {
     Word *word;
-    while ((word = step_blocker(walker, step)) != NULL)
+    while ((word = chunk_blocker(walker, step, 0)) != NULL)
         word_await(word, walker->base);
 }
 
 /* --- walking ---------------------------------------------------------------------------------------------------------------- */
 
-static void step_walk(const Walker *walker, const Step *step)
+/* Runs the chunk, unless somebody has claimed it or it has to wait: then the word that it waits for. `awake`: it waits a little. */
+static Word *chunk_try(const Walker *walker, const Step *step, uint32_t slice, uint32_t k, bool awake)
 {
-    step_await(walker, step);
+    Word *word = step_words(walker->plan, step, slice) + k, *blocker;
+    if (word_reached(atomic_load_explicit(word, memory_order_relaxed), walker->base, CLAIMED))
+        return NULL;
+    while ((blocker = chunk_blocker(walker, step, slice * step->per_slice + k)) != NULL)
+        if (!awake || !word_await_awake(blocker, walker->base))
+            return blocker;
+    chunk_claim(walker, step, slice, k);
+    return NULL;
+}
+
+/* Tries every chunk once, the walker's own first. A word that one of those which are left waits for; NULL: none is left. */
+static Word *step_try(const Walker *walker, const Step *step)
+{
     uint32_t slice = walker->seat % step->slices;
     const bool own = slice == walker->seat;
+    Word *first = NULL;
     for (uint32_t i = 0; i < step->slices; i++) {
-        for (uint32_t k = 0; k < step->per_slice; k++)
-            chunk_claim(walker, step, slice, own && i == 0 ? k : step->per_slice - 1 - k);
+        for (uint32_t k = 0; k < step->per_slice; k++) {
+            const bool mine = own && i == 0;
+            Word *blocker = chunk_try(walker, step, slice, mine ? k : step->per_slice - 1 - k, mine);
+            first = first != NULL ? first : blocker;
+        }
         if (++slice == step->slices)
             slice = 0;
     }
+    return first;
+}
+
+static void step_walk(const Walker *walker, const Step *step)
+{
+    Word *blocker;
+    while ((blocker = step_try(walker, step)) != NULL)
+        word_await(blocker, walker->base);
 }
 
 /* Helpers that come late begin where the walker of seat 0 is. */

@@ -1,12 +1,14 @@
 /* Plans of memory and order: see proof.h. */
 #include "tests/codegen/proof.h"
 
+#include "codegen/reach.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
 #include "ir/map.h"
 #include "ir/pack.h"
 #include "passes/access.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -258,7 +260,13 @@ static void *address(const World *world, const ProgramBuffer *buffer)
     }
 }
 
-static int32_t run_launch(World *world, const ProgramLaunch *launch)
+static int64_t launch_units(const World *world, const ProgramLaunch *launch)
+{
+    const Program *const program = &world->proof->program;
+    return index_evaluate(program->values[launch->units_value[world->level]], world->symbols, program->symbol_count);
+}
+
+static int32_t run_piece(World *world, const ProgramLaunch *launch, int64_t begin, int64_t end)
 {
     const Program *const program = &world->proof->program;
     const ProgramKernel *const kernel = &program->kernels[launch->index];
@@ -276,27 +284,68 @@ static int32_t run_launch(World *world, const ProgramLaunch *launch)
                                  program->symbol_count);
     if (!world->codes[launch->index])
         world->codes[launch->index] = interpret_compile(world->proof->ir, kernel->scheduled[world->level]);
-    const int64_t units =
-        index_evaluate(program->values[launch->units_value[world->level]], world->symbols, program->symbol_count);
     const RunOptions options = {.work_limit = world->work};
     const int32_t result =
-        interpret_run_with(world->codes[launch->index], buffers, bytes, dims, 0, units, &world->error, &options);
+        interpret_run_with(world->codes[launch->index], buffers, bytes, dims, begin, end, &world->error, &options);
     if (result != INTERPRET_OK && result != INTERPRET_LIMIT)
         printf("FAIL %s: launch %s: %s\n", world->proof->name, launch->name,
                interpret_message(world->codes[launch->index]));
     return result;
 }
 
-/* The next launch among those whose dependencies are done: seed 0 in order, 1 the latest possible, else a random one.
- */
-static int next_launch(const Program *program, const bool *done, uint64_t *seed)
+/* Launches run in pieces, as threads run them. */
+typedef struct Piece {
+    int launch;
+    int64_t begin, end; /* units */
+    bool done;
+} Piece;
+
+enum { PIECES = 5 };
+
+static Piece *cut_launches(const World *world, int *count)
+{
+    const Program *const program = &world->proof->program;
+    Piece *const pieces = calloc((size_t)program->launch_count * PIECES + 1, sizeof *pieces);
+    *count = 0;
+    for (int i = 0; i < program->launch_count; i++) {
+        const int64_t units = launch_units(world, &program->launches[i]), cuts = units < PIECES ? units : PIECES;
+        for (int64_t j = 0; j < cuts; j++)
+            pieces[(*count)++] = (Piece){i, units * j / cuts, units * (j + 1) / cuts, false};
+    }
+    return pieces;
+}
+
+/* Must the piece wait for the other one, by this entry of dep_refs? */
+static bool waits_for(const World *world, int dep, const Piece *piece, const Piece *other)
+{
+    const Program *const program = &world->proof->program;
+    if (program->dep_refs.items[dep] != other->launch)
+        return false;
+    if (!program->dep_ranges)
+        return true;
+    const Reach *const range = &program->dep_ranges[dep * program->level_count + world->level];
+    const double most = (double)launch_units(world, &program->launches[other->launch]) - 1;
+    const double last = fmin(fmax(floor(range->slope * (double)(piece->end - 1) + range->high + 1e-8), 0), most);
+    const double first = fmin(fmax(ceil(range->slope * (double)piece->begin + range->low - 1e-8), 0), last);
+    return (double)other->begin <= last && (double)(other->end - 1) >= first;
+}
+
+static bool may_run(const World *world, const Piece *pieces, int count, const Piece *piece)
+{
+    const ProgramLaunch *const launch = &world->proof->program.launches[piece->launch];
+    for (int i = 0; i < count && pieces[i].launch < piece->launch; i++)
+        for (int j = 0; j < launch->deps_count && !pieces[i].done; j++)
+            if (waits_for(world, launch->deps_first + j, piece, &pieces[i]))
+                return false;
+    return true;
+}
+
+/* The next piece among those that need not wait: seed 0 in order, 1 the latest possible, else a random one. */
+static int next_piece(const World *world, const Piece *pieces, int count, uint64_t *seed)
 {
     int chosen = -1, ready = 0;
-    for (int i = 0; i < program->launch_count; i++) {
-        bool free_to_run = !done[i];
-        for (int j = 0; j < program->launches[i].deps_count && free_to_run; j++)
-            free_to_run = done[program->dep_refs.items[program->launches[i].deps_first + j]];
-        if (!free_to_run)
+    for (int i = 0; i < count; i++) {
+        if (pieces[i].done || !may_run(world, pieces, count, &pieces[i]))
             continue;
         if (*seed == 0)
             return i;
@@ -310,22 +359,23 @@ static int next_launch(const Program *program, const bool *done, uint64_t *seed)
 static int32_t run_order(World *world, uint64_t seed)
 {
     const Program *const program = &world->proof->program;
-    bool *const done = calloc((size_t)program->launch_count + 1, sizeof *done);
     int32_t result = INTERPRET_OK;
+    int count;
+    Piece *const pieces = cut_launches(world, &count);
     const int slots = program->compilation->slot_count ? program->compilation->slot_count : 1;
     for (int i = 0; i < slots; i++)
         memset(world->slots[i], 0xff, (size_t)world->slot_bytes[i]);
     for (int i = 0; i < program->module->output_count; i++)
         memset(world->outputs[i].data, 0xff, world->outputs[i].bytes);
     world->error = 0;
-    for (int i = 0; i < program->launch_count && result == INTERPRET_OK; i++) {
-        const int next = next_launch(program, done, &seed);
+    for (int i = 0; i < count && result == INTERPRET_OK; i++) {
+        const int next = next_piece(world, pieces, count, &seed);
         if (next < 0)
             BUG("the launches of %s wait for each other", world->proof->name);
-        done[next] = true;
-        result = run_launch(world, &program->launches[next]);
+        pieces[next].done = true;
+        result = run_piece(world, &program->launches[pieces[next].launch], pieces[next].begin, pieces[next].end);
     }
-    free(done);
+    free(pieces);
     return result;
 }
 

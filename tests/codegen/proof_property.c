@@ -105,6 +105,8 @@ bool property_holds(const Plan *plan, const TargetMachineInfo *target, uint64_t 
     good = good && (!machine || proof_load(&proof, 0, 0));
     if (good)
         proof_kernels(&proof, 0, machine, &options, &tally);
+    if (good)
+        proof_orders(&proof, 0, 3, options.work, &tally.failures);
     *taken = good && takes(&proof, plan->template);
     good = good && tally.failures == 0 && tally.compared > 0 && !answers.wrong;
     if (!good) {

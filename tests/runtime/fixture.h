@@ -64,6 +64,7 @@ typedef struct Dag {
     lathe_level level;
     lathe_kernel *kernel;
     int64_t values[8 + DAG_LAUNCHES * 4];
+    lathe_range ranges[DAG_LAUNCHES * DAG_LAUNCHES];
     lathe_launch launches[DAG_LAUNCHES];
     lathe_buffer buffers[DAG_SLOTS + 3];
     uint32_t buffer_refs[DAG_ROOM], value_refs[DAG_ROOM], dep_refs[DAG_LAUNCHES * DAG_LAUNCHES];
@@ -83,13 +84,16 @@ static inline uint64_t mix(uint64_t x)
     return x ^ x >> 29;
 }
 
-/* One cell of a launch: the salt, the cell's number and every cell of every source. */
-static inline uint64_t dag_cell(const uint64_t *const *sources, int64_t count, uint64_t salt, int64_t cell)
+/* One cell of a launch: the salt, the cell's number and, of every source, the cells not further away than `reach`. */
+static inline uint64_t dag_cell(const uint64_t *const *sources, int64_t count, uint64_t salt, int64_t reach, int64_t cell)
 {
     uint64_t sum = mix(salt + (uint64_t)cell);
     for (int64_t s = 0; s < count; s++)
-        for (int64_t i = 0; i < DAG_CELLS; i++)
-            sum = mix(sum + sources[s][(i + cell) % DAG_CELLS]);
+        for (int64_t i = 0; i < DAG_CELLS; i++) {
+            const int64_t other = (i + cell) % DAG_CELLS;
+            if (other - cell <= reach && cell - other <= reach)
+                sum = mix(sum + sources[s][other]);
+        }
     return sum;
 }
 
@@ -105,7 +109,7 @@ static inline void dag_delay(uint64_t salt)
         nanosleep(&(struct timespec){0, (long)(random / 4 % most)}, NULL);
 }
 
-/* buffers: result, sources ...; dims: number of sources, salt. Scratch must be private: the cells pass through it. */
+/* buffers: result, sources ...; dims: number of sources, salt, reach. Scratch must be private: the cells pass through it. */
 static inline void dag_kernel(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end, void *scratch, int32_t *error)
 {
     const uint64_t *sources[DAG_SOURCES];
@@ -115,7 +119,7 @@ static inline void dag_kernel(void *const *buffers, const int64_t *dims, int64_t
     for (int64_t s = 0; s < dims[0]; s++)
         sources[s] = buffers[1 + s];
     for (int64_t i = begin; i < end; i++)
-        cells[i] = dag_cell(sources, dims[0], (uint64_t)dims[1], i);
+        cells[i] = dag_cell(sources, dims[0], (uint64_t)dims[1], dims[2], i);
     for (int64_t i = begin; i < end; i++)
         result[i] = cells[i];
 }
@@ -181,7 +185,7 @@ static inline void dag_make(Dag *dag, uint64_t seed, int without)
         lathe_launch *launch = &dag->launches[i];
         dag_choose(dag, i, &random);
         dag->salt[i] = (random = mix(random + 1)) >> 8;
-        *launch = (lathe_launch){.buffers_first = refs, .dims_first = dims, .dims_count = 2, .deps_first = deps, .name = "n",
+        *launch = (lathe_launch){.buffers_first = refs, .dims_first = dims, .dims_count = 3, .deps_first = deps, .name = "n",
                                  .kernel_name = "mix"};
         dag->buffer_refs[refs++] = dag_buffer(i);
         for (int s = 0; s < dag->source_count[i]; s++)
@@ -190,10 +194,12 @@ static inline void dag_make(Dag *dag, uint64_t seed, int without)
         dag->values[values] = dag->source_count[i];
         dag->values[values + 1] = (int64_t)dag->salt[i];
         dag->values[values + 2] = works[(random = mix(random + 1)) % COUNT(works)];
+        dag->values[values + 3] = DAG_CELLS;
         dag->value_refs[dims++] = values;
         dag->value_refs[dims++] = values + 1;
+        dag->value_refs[dims++] = values + 3;
         launch->work_value = values + 2;
-        values += 3;
+        values += 4;
         for (int other = 0; i != without && other < i; other++)
             if (dag_waits(dag, i, other))
                 dag->dep_refs[deps++] = (uint32_t)other;
@@ -215,6 +221,42 @@ static inline void dag_make(Dag *dag, uint64_t seed, int without)
     };
 }
 
+static inline int64_t *dag_reach(Dag *dag, int launch)
+{
+    return &dag->values[dag->value_refs[dag->launches[launch].dims_first + 2]];
+}
+
+/* How far cells are from each other that both launches touch, at least one of them writing; dag_waits holds. */
+static inline int64_t dag_distance(Dag *dag, int launch, int other)
+{
+    int64_t distance = 0;
+    for (int s = 0; s < dag->source_count[launch]; s++)
+        if (dag->sources[launch][s] == other && *dag_reach(dag, launch) > distance)
+            distance = *dag_reach(dag, launch);
+    for (int s = 0; s < dag->source_count[other]; s++)
+        if (dag->sources[other][s] >= 0 && dag_buffer(dag->sources[other][s]) == dag_buffer(launch) &&
+            *dag_reach(dag, other) > distance)
+            distance = *dag_reach(dag, other);
+    return distance;
+}
+
+/* Most launches read only what is near, and wait for no more than that. */
+static inline void dag_localize(Dag *dag, uint64_t seed)
+{
+    uint64_t random = mix(seed);
+    for (int i = 0; i < DAG_LAUNCHES; i++)
+        if ((random = mix(random + 1)) % 4 != 0)
+            *dag_reach(dag, i) = (int64_t)(random / 4 % 4);
+    for (int i = 0; i < DAG_LAUNCHES; i++)
+        for (uint32_t k = 0; k < dag->launches[i].deps_count; k++) {
+            const uint32_t dep = dag->launches[i].deps_first + k;
+            const int64_t distance = dag_distance(dag, i, (int)dag->dep_refs[dep]);
+            dag->ranges[dep] = distance < DAG_CELLS ? (lathe_range){1, (double)-distance, (double)distance} : (lathe_range){0, -1, 1e18};
+            dag->program.dep_count = dep + 1;
+        }
+    dag->program.dep_ranges = dag->ranges;
+}
+
 /* What the program means, without slots, chunks or threads. */
 static inline void dag_expected(const Dag *dag, const uint64_t *x, uint64_t *y, uint64_t *z)
 {
@@ -224,7 +266,8 @@ static inline void dag_expected(const Dag *dag, const uint64_t *x, uint64_t *y, 
         for (int s = 0; s < dag->source_count[i]; s++)
             sources[s] = dag->sources[i][s] < 0 ? x : all[dag->sources[i][s]];
         for (int cell = 0; cell < DAG_CELLS; cell++)
-            all[i][cell] = dag_cell(sources, dag->source_count[i], dag->salt[i], cell);
+            all[i][cell] = dag_cell(sources, dag->source_count[i], dag->salt[i],
+                                     dag->values[dag->value_refs[dag->launches[i].dims_first + 2]], cell);
     }
     memcpy(y, all[DAG_LAUNCHES - 1], sizeof all[0]);
     memcpy(z, all[DAG_LAUNCHES / 2], sizeof all[0]);

@@ -51,6 +51,7 @@ int main(void)
     static const uint64_t delays[] = {0, 30000};
     dag_make(&dags[0], 1, -1);
     dag_make(&dags[1], 2, -1);
+    dag_localize(&dags[1], 3);
     turns_make(&turns);
     for (size_t round = 0; round < COUNT(delays); round++) {
         pthread_t threads[THREADS];

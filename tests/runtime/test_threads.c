@@ -40,6 +40,28 @@ Test(threads, one_to_eight_threads_give_the_same_bits)
     cr_expect_eq(api->pool_close(pool), LATHE_OK);
 }
 
+Test(threads, chunks_that_wait_for_near_chunks_alone_give_the_same_bits)
+{
+    static Dag dag;
+    static const uint64_t delays[] = {0, 50000, 300000};
+    int error;
+    lathe_pool *pool = api->pool_open(8, &error);
+    cr_assert_not_null(pool);
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        dag_make(&dag, seed, -1);
+        dag_localize(&dag, seed + 100);
+        for (int threads = 1 + (int)(seed % 2); threads <= 8; threads += 2) {
+            lathe_context *context = open_with(&dag, pool, threads);
+            for (uint64_t run = 0; run < 12; run++) {
+                atomic_store(&dag_delays, delays[run % 4 == 3 ? 1 + seed % 2 : 0]);
+                cr_expect_eq(dag_run(&dag, context, run), 0, "seed %d, %d threads, run %d", (int)seed, threads, (int)run);
+            }
+            lathe_rt_close(context);
+        }
+    }
+    cr_expect_eq(api->pool_close(pool), LATHE_OK);
+}
+
 Test(threads, the_models_own_threads)
 {
     static Dag dag;
