@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { UNITS_ENOUGH = 256 };
+enum { UNITS_ENOUGH = 256, UNITS_LEAST = 8 };
 
 /* Does the value hold a fold of several virtual lanes? Then lanes run along the reduction, not along an output axis. */
 static bool has_lane_fold(Ir *ir, Node *value)
@@ -81,6 +81,7 @@ typedef struct StagePlan {
     int unit_axes; /* how many of them the units count */
     Node *lane;    /* NULL: every axis is a plain loop; else the innermost loop, inside those that run in order */
     int lanes;
+    Node *from, *to; /* of the lane axis, a stretch of it that is a unit's; NULL: all of it */
     bool apart;
 } StagePlan;
 
@@ -132,6 +133,29 @@ static void emit_lanes(Ir *ir, const Node *kernel, Block *block, const Node *sta
     stage_emit_store(&emitter, stage_buffer(stage), stage_indices(stage), stage_emit(&emitter, stage_value(stage)));
 }
 
+/* Units of few rows count stretches of the lane axis too, so that all threads have something to do. */
+static void cut_lanes(Ir *ir, StagePlan *plan, int bits)
+{
+    int64_t units = 1, extent, axis;
+    if (plan->lanes < 2 || !const_is_int(plan->lane->inputs[0], &extent) || extent % plan->lanes || bits < 8)
+        return;
+    for (int i = 0; i < plan->unit_axes; i++) {
+        if (!const_is_int(plan->axes[i]->inputs[0], &axis))
+            return;
+        units *= axis;
+    }
+    if (units < 1 || units >= UNITS_LEAST || extent < 2 * plan->lanes || plan->axis_count == RANK_MAX)
+        return;
+    const int64_t vectors = (extent + plan->lanes - 1) / plan->lanes, wanted = (UNITS_LEAST + units - 1) / units;
+    const int64_t stretch = (vectors + wanted - 1) / wanted * plan->lanes;
+    Node *const number = axis_make(ir, "stretch", index_const(ir, (extent + stretch - 1) / stretch));
+    for (int i = plan->axis_count++; i > plan->unit_axes; i--)
+        plan->axes[i] = plan->axes[i - 1];
+    plan->axes[plan->unit_axes++] = number;
+    plan->from = index_mul(ir, number, index_const(ir, stretch));
+    plan->to = index_min(ir, index_add(ir, plan->from, index_const(ir, stretch)), index_const(ir, extent));
+}
+
 static void emit_stage_rows(Ir *ir, const Node *kernel, Block *block, const Node *stage, const StagePlan *plan,
                             bool any_tail)
 {
@@ -139,6 +163,10 @@ static void emit_stage_rows(Ir *ir, const Node *kernel, Block *block, const Node
         StageEmitter emitter = stage_emitter(ir, kernel, block);
         emitter.apart = plan->apart;
         stage_emit_store(&emitter, stage_buffer(stage), stage_indices(stage), stage_emit(&emitter, stage_value(stage)));
+        return;
+    }
+    if (plan->from) {
+        emit_lanes(ir, kernel, block, stage, plan, plan->from, plan->to, plan->lanes, false);
         return;
     }
     Node *const extent = plan->lane->inputs[0], *const width = index_const(ir, plan->lanes);
@@ -192,6 +220,8 @@ static void emit_stage(Ir *ir, const Node *kernel, Block *block, const Node *sta
                        int shared, Node **units)
 {
     StagePlan plan = plan_stage(ir, stage, schedule, shared);
+    if (units)
+        cut_lanes(ir, &plan, dtype_info[stage_buffer(stage)->type.dtype].bits);
     if (units)
         block = unit_loop(ir, block, &plan, units);
     else

@@ -151,4 +151,12 @@ def multinomial(name, x, samples, seed=2.0, dtype=6):
 multinomial("draws", real(3, 7), 50)
 multinomial("never", np.array([[-np.inf, 0, -np.inf]], np.float32), 5, dtype=7)
 
+# Lists of more chosen boxes than are compared at once, and two stretches of x far from each other.
+CROWD = np.concatenate([real(1, 150, 2, low=0, high=9), real(1, 150, 2, low=0, high=9) + 1], axis=2)
+CROWD[:, 75:, 2:] = CROWD[:, 75:, :2] + real(1, 75, 2, low=0, high=1)
+CROWD[:, 75:, 1::2] += np.float32(400)
+CROWD_SCORES = real(1, 2, 150, low=0, high=1)
+nms("crowd", CROWD, CROWD_SCORES, 150, 0.2)
+nms("crowd-few", CROWD[:, 75:], CROWD_SCORES[:, :, 75:], 75, 0.9)
+
 write(__file__)
