@@ -9,9 +9,9 @@
 #include "codegen/ptxas.h"
 #include "codegen/scratch.h"
 #include "codegen/standin.h"
+#include "codegen/weights.h"
 #include "codegen/worker.h"
 #include "ir/kernel.h"
-#include "ir/pack.h"
 #include "ir/print.h"
 #include "passes/access.h"
 #include "runtime/embed.h"
@@ -150,104 +150,17 @@ static bool take_fallbacks(Program *program, KernelJob *jobs, int first, const W
     return true;
 }
 
-/* ---- weights ---- */
-
-typedef struct WeightList {
-    Node **buffers; /* in order of offset */
-    int count;
-    int64_t total;
-} WeightList;
-
-static int by_offset(const void *a, const void *b)
-{
-    const int64_t left = (*(Node *const *)a)->payload.buffer->offset,
-                  right = (*(Node *const *)b)->payload.buffer->offset;
-    return left < right ? -1 : left > right;
-}
-
-/* Buffers of several regions may have the same place: equal bytes. */
-static WeightList collect_weights(Program *program)
-{
-    Arena *const arena = program->ir->arena;
-    WeightList list = {.total = program->compilation->weight_bytes};
-    NodeMap seen;
-    map_open(&seen, arena);
-    size_t most = 1;
-    for (int part = 0; part <= program->region_count; part++)
-        for (int i = 0; i < program_part(program, part)->launch_count; i++)
-            most += program_part(program, part)->launches[i].kernel->input_count;
-    list.buffers = NEW_ARRAY(arena, Node *, most);
-    for (int part = 0; part <= program->region_count; part++)
-        for (int i = 0; i < program_part(program, part)->launch_count; i++) {
-            const Node *const kernel = program_part(program, part)->launches[i].kernel;
-            for (uint32_t j = 0; j < kernel->input_count; j++) {
-                Node *const input = kernel->inputs[j];
-                Node *const root = input->op == OP_buffer ? buffer_root(input) : NULL;
-                if (!root || root->payload.buffer->place != PLACE_WEIGHT || map_has(&seen, root))
-                    continue;
-                map_set(&seen, root, root);
-                list.buffers[list.count++] = root;
-            }
-        }
-    qsort(list.buffers, (size_t)list.count, sizeof *list.buffers, by_offset);
-    return list;
-}
-
-enum { PIECE = 1 << 20 };
-
-static bool write_zeros(FILE *file, int64_t count)
-{
-    static const char zeros[4096];
-    for (; count > 0; count -= (int64_t)sizeof zeros)
-        if (fwrite(zeros, 1, (size_t)(count < (int64_t)sizeof zeros ? count : (int64_t)sizeof zeros), file) == 0)
-            return false;
-    return true;
-}
-
-/* Packs a constant piece by piece, so that memory does not grow with the model. */
-static bool write_weight(FILE *file, const Node *buffer, char *piece, int64_t *written)
-{
-    const Buffer *const memory = buffer->payload.buffer;
-    const uint64_t elements = pack_elements(buffer->type, &memory->layout);
-    const uint64_t step = (uint64_t)PIECE * 8 / (uint64_t)dtype_info[buffer->type.dtype].bits;
-    for (uint64_t first = 0; first < elements; first += step) {
-        const uint64_t count = elements - first < step ? elements - first : step;
-        const uint64_t bytes = pack_bytes(buffer->type.dtype, count);
-        constant_pack_range(memory->constant, buffer->type, &memory->layout, first, count, piece);
-        if (fwrite(piece, 1, bytes, file) != bytes)
-            return false;
-        *written += (int64_t)bytes;
-    }
-    return true;
-}
-
-static bool write_weights(void *context, FILE *file)
-{
-    const WeightList *const list = context;
-    char *const piece = malloc(PIECE + 64);
-    int64_t written = 0;
-    bool good = piece != NULL;
-    for (int i = 0; i < list->count && good; i++) {
-        const int64_t gap = list->buffers[i]->payload.buffer->offset - written;
-        if (gap < 0)
-            continue; /* its bytes are there already */
-        good = write_zeros(file, gap);
-        written += gap;
-        good = good && write_weight(file, list->buffers[i], piece, &written);
-    }
-    free(piece);
-    return good && write_zeros(file, list->total - written);
-}
+/* ---- constants ---- */
 
 static bool is_device(const Program *program)
 {
     return program->levels[0]->family->system == SYSTEM_DEVICE;
 }
 
-/* The object of the program's large constants; *path NULL: it has none. */
-static bool data_file(Program *program, const KernelJob *kernels, const Scratch *scratch, const char **path)
+/* The object of the program's large constants; *path NULL: it has none. With `hole` the weights are left out. */
+static bool data_file(Program *program, const KernelJob *kernels, bool hole, const Scratch *scratch, const char **path)
 {
-    WeightList list = collect_weights(program);
+    WeightList list = weights_collect(program);
     ElfBlob blobs[2];
     int count = 0;
     *path = NULL;
@@ -256,8 +169,9 @@ static bool data_file(Program *program, const KernelJob *kernels, const Scratch 
                                    .symbol = weights_symbol,
                                    .bytes = (uint64_t)list.total,
                                    .alignment = 4096,
-                                   .write = write_weights,
-                                   .context = &list};
+                                   .write = weights_write,
+                                   .context = &list,
+                                   .hole = hole};
     if (is_device(program))
         blobs[count++] = images_collect(program, kernels);
     if (count == 0)
@@ -273,8 +187,9 @@ static bool data_file(Program *program, const KernelJob *kernels, const Scratch 
 
 /* ---- link ---- */
 
+/* With `closed` the linker gets the weights as they are, else it makes room for them. */
 static bool link_all(Program *program, const BuildOptions *options, OutputKind kind, const char *output,
-                     const KernelJob *jobs, int count)
+                     const KernelJob *jobs, int count, bool closed)
 {
     Arena *const arena = program->ir->arena;
     Diagnostics *const diagnostics = program->ir->diagnostics;
@@ -285,7 +200,11 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
         return diag_error(diagnostics, EXIT_IO, NULL, "%s: %s", output, strerror(errno));
     LinkInput *const inputs = NEW_ARRAY(arena, LinkInput, (size_t)count + (size_t)options->object_count + 2);
     const char *path;
-    bool good = data_file(program, jobs + 1, &scratch, &path) &&
+    WeightList list = weights_collect(program);
+    LinkHole hole = {.symbol = weights_symbol, .bytes = (uint64_t)list.total, .fill = weights_fill, .context = &list};
+    const bool open = kind == OUTPUT_SHARED && weights && !closed;
+    list.workers = options->workers;
+    bool good = data_file(program, jobs + 1, open, &scratch, &path) &&
                 model_object(program, &options->info, weights ? weights_symbol : NULL, FORMAT_OBJECT, &tables);
     int input_count = 0;
     if (good)
@@ -311,22 +230,25 @@ static bool link_all(Program *program, const BuildOptions *options, OutputKind k
                          .machine = host->family->elf_machine,
                          .gnu = host->family->gnu,
                          .stand_ins = stand_ins,
-                         .stand_in_count = foreign ? STAND_INS : 0};
+                         .stand_in_count = foreign ? STAND_INS : 0,
+                         .hole = open ? &hole : NULL};
     good = good && (kind == OUTPUT_SHARED   ? link_shared(diagnostics, &job)
                     : kind == OUTPUT_STATIC ? link_static(diagnostics, &job)
                                             : link_object(diagnostics, &job));
     scratch_close(&scratch);
+    if (hole.no_place)
+        return link_all(program, options, kind, output, jobs, count, true);
     return good;
 }
 
 /* The constants of a microcontroller's library fit into memory: they are part of the object with its entries. */
 static bool weights_bytes(Program *program, const void **bytes)
 {
-    WeightList list = collect_weights(program);
+    WeightList list = weights_collect(program);
     char *data = NULL;
     size_t size = 0;
     FILE *const file = open_memstream(&data, &size);
-    bool good = file && write_weights(&list, file);
+    bool good = file && weights_write(&list, file);
     if (file)
         good = fclose(file) == 0 && good;
     *bytes = good ? arena_copy(program->ir->arena, data, size + 1) : NULL;
@@ -408,7 +330,7 @@ bool build_output(Program *program, const BuildOptions *options, OutputKind kind
     breadcrumb("link", NULL);
     if (embedded(program))
         return link_embedded(program, options, kind, output, jobs, count);
-    return link_all(program, options, kind, output, jobs, count);
+    return link_all(program, options, kind, output, jobs, count, false);
 }
 
 bool build_text(Program *program, const BuildOptions *options, ObjectFormat format, FILE *file)

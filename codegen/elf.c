@@ -36,6 +36,8 @@ static bool put(FILE *file, uint64_t *position, const void *data, uint64_t bytes
 
 static bool put_blob(FILE *file, uint64_t *position, const ElfBlob *blob)
 {
+    if (blob->hole)
+        return true;
     if (blob->data || blob->bytes == 0)
         return put(file, position, blob->data, blob->bytes);
     const off_t before = ftello(file);
@@ -115,7 +117,7 @@ static void plan_blobs(Plan *plan, const ElfBlob *blobs, int count)
         plan->sections[i + 1] = (Elf64_Shdr){
             .sh_name = add_name(plan->names, &plan->names_bytes, large ? ".l" : "",
                                 blobs[i].section + (large && blobs[i].section[0] == '.')),
-            .sh_type = SHT_PROGBITS,
+            .sh_type = blobs[i].hole ? SHT_NOBITS : SHT_PROGBITS,
             .sh_flags = SHF_ALLOC | (large ? FLAG_X86_64_LARGE : 0),
             .sh_offset = position,
             .sh_size = blobs[i].bytes,
@@ -128,7 +130,7 @@ static void plan_blobs(Plan *plan, const ElfBlob *blobs, int count)
             .st_shndx = (uint16_t)(i + 1),
             .st_size = blobs[i].bytes,
         };
-        position += blobs[i].bytes;
+        position += blobs[i].hole ? 0 : blobs[i].bytes;
     }
     plan->symtab = round_up(position, 8);
 }

@@ -19,11 +19,17 @@ typedef struct ElfBlob {
     const void *data;                         /* all bytes, or NULL: `write` gives them */
     bool (*write)(void *context, FILE *file); /* appends exactly `bytes` bytes; false: I/O error */
     void *context;
+    bool
+        hole; /* nothing is written: the section has a size alone, and who links it fills the place in what comes out */
 } ElfBlob;
 
 /* Blobs of 1 GiB and more go into a large section (".l" before the name), which the linker keeps out of the way of
  * code. `machine` is ELF's e_machine and decides the class. False: input or output failed, or it is too large. */
 bool elf_write(FILE *file, int machine, const ElfBlob *blobs, int count);
+
+/* Where the bytes of `symbol` stand in a linked library, if the file holds `bytes` of them: a linker may also keep no
+ * place for what it takes for zeros. */
+bool elf_place(const char *path, const char *symbol, uint64_t bytes, uint64_t *offset);
 
 /* Makes every defined global symbol of the object at `path` local, except `keep[0..count)`: then objects of several
  * models can be linked into one program. Edits in place; false when the file cannot be read or is no little-endian

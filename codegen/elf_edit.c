@@ -67,8 +67,8 @@ static void symbol_set(Image *image, uint64_t i, const Elf64_Sym *symbol)
            image->class->narrow ? (const void *)&narrow : symbol, image->class->symbol);
 }
 
-/* Class and section headers; false: no little-endian relocatable object. */
-static bool image_headers(Image *image)
+/* Class and section headers; false: no little-endian file of this type. */
+static bool image_headers(Image *image, int type)
 {
     Elf64_Ehdr wide;
     Elf32_Ehdr narrow;
@@ -80,7 +80,7 @@ static bool image_headers(Image *image)
     image->class = is_narrow ? &elf_narrow : &elf_wide;
     image->headers = is_narrow ? narrow.e_shoff : wide.e_shoff;
     const uint64_t entry = is_narrow ? narrow.e_shentsize : wide.e_shentsize;
-    if ((is_narrow ? narrow.e_type : wide.e_type) != ET_REL || (!is_narrow && image->bytes[EI_CLASS] != ELFCLASS64) ||
+    if ((is_narrow ? narrow.e_type : wide.e_type) != type || (!is_narrow && image->bytes[EI_CLASS] != ELFCLASS64) ||
         entry != image->class->section || !inside(image, image->headers, entry))
         return false;
     /* With 65,280 sections and more the count stands in the first header. */
@@ -91,10 +91,10 @@ static bool image_headers(Image *image)
     return count <= INT32_MAX && inside(image, image->headers, count * entry);
 }
 
-static bool image_open(Image *image, void *bytes, uint64_t size)
+static bool image_open(Image *image, int type, void *bytes, uint64_t size)
 {
     *image = (Image){.bytes = bytes, .size = size};
-    if (!image_headers(image))
+    if (!image_headers(image, type))
         return false;
     for (int i = 0; i < image->section_count; i++) {
         const Elf64_Shdr section = section_get(image, (uint64_t)i);
@@ -130,7 +130,7 @@ static bool is_global_definition(const Elf64_Sym *symbol)
 bool elf_globals(const void *object, uint64_t bytes, void (*visit)(void *context, const char *name), void *context)
 {
     Image image;
-    if (!image_open(&image, (void *)(uintptr_t)object, bytes))
+    if (!image_open(&image, ET_REL, (void *)(uintptr_t)object, bytes))
         return false;
     for (uint64_t i = 1; i < image.symbol_count; i++) {
         const Elf64_Sym symbol = symbol_get(&image, i);
@@ -144,7 +144,7 @@ uint64_t elf_loaded_bytes(const void *object, uint64_t bytes)
 {
     Image image;
     uint64_t sum = 0;
-    if (!image_open(&image, (void *)(uintptr_t)object, bytes))
+    if (!image_open(&image, ET_REL, (void *)(uintptr_t)object, bytes))
         return bytes;
     for (int i = 0; i < image.section_count; i++) {
         const Elf64_Shdr section = section_get(&image, (uint64_t)i);
@@ -267,22 +267,62 @@ static bool image_localize(Image *image, const char *const *keep, int count)
     return done;
 }
 
+/* Maps a file; *bytes is its length. NULL: it cannot be read, or is empty. */
+static void *file_map(const char *path, bool write, size_t *bytes)
+{
+    const int file = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    struct stat facts;
+    void *mapped = MAP_FAILED;
+    if (file < 0)
+        return NULL;
+    if (fstat(file, &facts) == 0 && facts.st_size > 0) {
+        *bytes = (size_t)facts.st_size;
+        mapped = mmap(NULL, *bytes, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, file, 0);
+    }
+    close(file);
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
 bool elf_localize(const char *path, const char *const *keep, int count)
 {
-    const int file = open(path, O_RDWR | O_CLOEXEC);
-    struct stat facts;
-    if (file < 0)
-        return false;
-    if (fstat(file, &facts) != 0 || facts.st_size <= 0) {
-        close(file);
-        return false;
-    }
-    void *const bytes = mmap(NULL, (size_t)facts.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    close(file);
-    if (bytes == MAP_FAILED)
-        return false;
+    size_t bytes;
+    void *const mapped = file_map(path, true, &bytes);
     Image image;
-    const bool done = image_open(&image, bytes, (uint64_t)facts.st_size) && image_localize(&image, keep, count);
-    munmap(bytes, (size_t)facts.st_size);
+    if (!mapped)
+        return false;
+    const bool done = image_open(&image, ET_REL, mapped, bytes) && image_localize(&image, keep, count);
+    munmap(mapped, bytes);
     return done;
+}
+
+/* ---- linked libraries ---- */
+
+/* Is all of the symbol in a section that the file has bytes of? */
+static bool image_place(const Image *image, const Elf64_Sym *symbol, uint64_t bytes, uint64_t *offset)
+{
+    if (symbol->st_shndx >= SHN_LORESERVE || symbol->st_shndx >= image->section_count)
+        return false;
+    const Elf64_Shdr section = section_get(image, symbol->st_shndx);
+    const uint64_t from = symbol->st_value - section.sh_addr;
+    *offset = section.sh_offset + from;
+    return section.sh_type == SHT_PROGBITS && from <= section.sh_size && bytes <= section.sh_size - from &&
+           inside(image, section.sh_offset, section.sh_size);
+}
+
+bool elf_place(const char *path, const char *symbol, uint64_t bytes, uint64_t *offset)
+{
+    size_t size;
+    void *const mapped = file_map(path, false, &size);
+    Image image;
+    bool found = false;
+    if (!mapped)
+        return false;
+    const bool opened = image_open(&image, ET_DYN, mapped, size);
+    for (uint64_t i = 1; opened && i < image.symbol_count && !found; i++) {
+        const Elf64_Sym entry = symbol_get(&image, i);
+        found = entry.st_shndx != SHN_UNDEF && strcmp(symbol_name(&image, &entry), symbol) == 0 &&
+                image_place(&image, &entry, bytes, offset);
+    }
+    munmap(mapped, size);
+    return found;
 }

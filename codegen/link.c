@@ -375,13 +375,27 @@ static bool shared_into(Diagnostics *diagnostics, const Scratch *scratch, const 
     return run(diagnostics, scratch, &arguments);
 }
 
+static bool fill_hole(Diagnostics *diagnostics, const LinkJob *job, const char *made)
+{
+    LinkHole *const hole = job->hole;
+    uint64_t offset;
+    if (!hole)
+        return true;
+    hole->no_place = !elf_place(made, hole->symbol, hole->bytes, &offset);
+    if (hole->no_place)
+        return false;
+    return hole->fill(hole->context, made, offset) ||
+           diag_error(diagnostics, EXIT_IO, NULL, "weights cannot be written to %s: %s", made, strerror(errno));
+}
+
 bool link_shared(Diagnostics *diagnostics, const LinkJob *job)
 {
     Scratch scratch;
     if (!start(diagnostics, &scratch, job))
         return false;
     const char *const made = scratch_path(&scratch, "made.so");
-    return finish(diagnostics, &scratch, job, made, shared_into(diagnostics, &scratch, job, made));
+    return finish(diagnostics, &scratch, job, made,
+                  shared_into(diagnostics, &scratch, job, made) && fill_hole(diagnostics, job, made));
 }
 
 /* Nothing unwinds through our functions, and every one of them would take 8 bytes of flash to say so. A word on stacks

@@ -29,6 +29,16 @@ typedef struct LinkStandIn {
     LinkInput object; /* defines what may be used of it */
 } LinkStandIn;
 
+/* A blob of an input that has no contents (ElfBlob.hole): they are written into what was linked, so that a linker does
+ * not copy hundreds of megabytes. */
+typedef struct LinkHole {
+    const char *symbol;
+    uint64_t bytes;
+    bool (*fill)(void *context, const char *path, uint64_t offset); /* false with errno */
+    void *context;
+    bool no_place; /* result: the linker has kept no place for it; nothing was made, and nothing reported */
+} LinkHole;
+
 typedef struct LinkJob {
     const LinkInput *inputs;
     int input_count;
@@ -40,6 +50,7 @@ typedef struct LinkJob {
     const char *gnu;              /* how GNU's tools for that machine begin; NULL: there are none */
     const LinkStandIn *stand_ins; /* for another machine */
     int stand_in_count;
+    LinkHole *hole;           /* link_shared: may be NULL */
     bool bare;                /* for a machine without an operating system: no unwind tables */
     struct ObjectBytes *made; /* bare: gets a copy of the linked object, in the diagnostics' arena */
 } LinkJob;

@@ -286,6 +286,81 @@ Test(link, objects_of_two_models_stand_in_one_program)
     folder_close(&folder);
 }
 
+/* ---- weights that are filled in after the link ---- */
+
+static const char filling[] = "these bytes were not there when the library was linked";
+
+static bool fill(void *context, const char *path, uint64_t offset)
+{
+    (void)context;
+    FILE *const file = fopen(path, "r+b");
+    const bool good = file && fseek(file, (long)offset, SEEK_SET) == 0 && fwrite(filling, sizeof filling, 1, file) == 1;
+    return file && fclose(file) == 0 && good;
+}
+
+/* What linkers keep a place for is filled; where one does not, it says so and leaves nothing behind. */
+Test(link, a_hole_is_filled_or_there_is_no_library)
+{
+    static const char *const programs[] = {"ld.lld", "mold", "ld", "cc"};
+    const ElfBlob holes[] = {
+        {.section = ".rodata.text", .symbol = "text", .bytes = 5, .alignment = 1, .data = "words"},
+        {.section = ".rodata.hole", .symbol = "hole", .bytes = 3 << 20, .alignment = 4096, .hole = true},
+        {.section = ".rodata.more", .symbol = "more", .bytes = 5, .alignment = 1, .data = "after"},
+    };
+    Folder folder = folder_open();
+    const char *const object = in_folder(&folder, "hole.o");
+    const char *const exports[] = {"text", "hole", "more"};
+    FILE *const file = fopen(object, "wb");
+    cr_assert(elf_write(file, EM_X86_64, holes, 3));
+    cr_assert_lt(ftell(file), 4096 * 2, "a hole takes no room");
+    fclose(file);
+    show_symbols(object);
+    int filled = 0, here = 0;
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        setenv("LATHE_LINKER", programs[i], 1);
+        if (!link_find(folder.arena))
+            continue;
+        LinkHole hole = {.symbol = "hole", .bytes = 3 << 20, .fill = fill};
+        const LinkInput input = {.path = object};
+        const char *const output = in_folder(&folder, arena_format(folder.arena, "hole%zu.so", i));
+        const LinkJob job = {
+            .inputs = &input, .input_count = 1, .exports = exports, .export_count = 3, .output = output, .hole = &hole};
+        here++;
+        const bool linked = link_shared(folder.diagnostics, &job);
+        no_errors(&folder);
+        cr_expect_eq(linked, !hole.no_place, "%s", programs[i]);
+        cr_expect_eq(access(output, F_OK) == 0, linked, "%s", programs[i]);
+        if (!linked)
+            continue;
+        filled++;
+        void *const library = dlopen(output, RTLD_NOW | RTLD_LOCAL);
+        cr_assert_not_null(library, "%s: %s", programs[i], dlerror());
+        const char *const bytes = dlsym(library, "hole");
+        cr_expect_str_eq(bytes, filling, "%s", programs[i]);
+        cr_expect(bytes[sizeof filling] == 0 && bytes[(3 << 20) - 1] == 0, "%s", programs[i]);
+        cr_expect_eq(memcmp(dlsym(library, "text"), "words", 5), 0, "%s", programs[i]);
+        cr_expect_eq(memcmp(dlsym(library, "more"), "after", 5), 0, "%s", programs[i]);
+        dlclose(library);
+    }
+    unsetenv("LATHE_LINKER");
+    cr_expect(here == 0 || filled > 0, "none of %d linkers keeps a place", here);
+    folder_close(&folder);
+}
+
+Test(link, a_library_without_room_has_no_place)
+{
+    Folder folder = folder_open();
+    uint64_t offset;
+    cr_expect_not(elf_place(in_folder(&folder, "nothing.so"), "hole", 1, &offset));
+    const char *const path = in_folder(&folder, "text.so");
+    FILE *const file = fopen(path, "wb");
+    for (int i = 0; i < 100; i++)
+        fputs("no library ", file);
+    fclose(file);
+    cr_expect_not(elf_place(path, "hole", 1, &offset));
+    folder_close(&folder);
+}
+
 Test(link, every_linker_that_is_here_makes_a_library_that_loads)
 {
     static const char *const programs[] = {"ld.lld", "mold", "ld", "cc", "clang"};
