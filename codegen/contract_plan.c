@@ -89,8 +89,25 @@ static Node *panels_begin(const Contract *c)
     return offset;
 }
 
+/* A copy in panels that a template around has made: local[n/16][k][n%16]. */
+static bool b_is_copied(Contract *c)
+{
+    Ir *const ir = c->ir;
+    Node *const at = c->roles.b, *const width = index_const(ir, PANEL);
+    if (at->op != OP_at || at->inputs[0]->payload.buffer->place != PLACE_LOCAL || at->inputs[0]->type.rank != 3 ||
+        c->roles.contract->axis_count != 1 || !index_is(at->inputs[0]->type.dims[2], PANEL) ||
+        at->inputs[0]->type.dims[1] != c->depth || at->inputs[2] != c->roles.contract->axes[0] ||
+        at->inputs[1] != index_floordiv(ir, c->roles.n, width) || at->inputs[3] != index_mod(ir, c->roles.n, width))
+        return false;
+    c->b_buffer = at->inputs[0];
+    c->b_rest = index_const(ir, 0);
+    return true;
+}
+
 static bool b_is_panels(Contract *c)
 {
+    if (b_is_copied(c))
+        return true;
     if (!c->roles.weight)
         return false;
     const Layout wanted = panel_layout(&c->roles);
@@ -160,6 +177,14 @@ static Tile choose_tile(const Contract *c, int64_t rows, int64_t panels, int vec
             }
         }
     return best;
+}
+
+double contract_step_cycles(const TargetMachineInfo *target, int64_t rows, int64_t columns)
+{
+    const Contract contract = {.target = target};
+    const int64_t panels = ceil_divide(columns, PANEL);
+    const Tile tile = choose_tile(&contract, rows, panels, 0);
+    return product_cycles(target, rows, panels, tile.rows, tile.vectors);
 }
 
 /* Symbolic extents count as 128 here. */

@@ -73,6 +73,8 @@ bool contract_tile_fits(const TargetMachineInfo *target, int rows, int vectors);
 Node *contract_local(Contract *contract, const char *name, int rank, Node *const *dims);
 /* Is the index arithmetic over axes and symbols alone, without loaded or checked parts? */
 bool contract_is_plain(Ir *ir, Node *index);
+/* Cycles of one step of k of rows x columns in the best tiles, roughly. */
+double contract_step_cycles(const TargetMachineInfo *target, int64_t rows, int64_t columns);
 /* Cycles of the planned kernel on `threads` cores, roughly. */
 double contract_plan_cycles(const Contract *contract, int threads);
 /* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */

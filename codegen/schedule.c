@@ -1,6 +1,7 @@
 /* Choosing templates: see schedule.h. */
 #include "codegen/schedule.h"
 
+#include "codegen/attention.h"
 #include "codegen/block.h"
 #include "codegen/contract.h"
 #include "codegen/gpu.h"
@@ -88,6 +89,7 @@ typedef struct Template {
 /* In order of preference; the last does everything. */
 static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
+    {"attention", ATTENTION_SPACE, attention_schedule, attention_cost},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
     {"block", BLOCK_SPACE, block_schedule, block_cost},
     {"winograd", WINOGRAD_SPACE, winograd_schedule, winograd_cost},

@@ -261,7 +261,31 @@ static Node *emit_fold_plain(StageEmitter *emitter, Node *node)
     return body_get(ir, emitter->block, total);
 }
 
-/* Sixteen virtual lanes along the last reduced axis: whole vectors, then a masked tail, then the tree. */
+enum { FOLD_PARTS = 4 };
+
+/* Steps of the fold for vectors [from, to) along `axis`, `parts` of them at a time, each with a total of its own. */
+static void emit_fold_vectors(const StageEmitter *outer, Node *node, Node *const *totals, int parts, Node *from,
+                              Node *to)
+{
+    Ir *const ir = outer->ir;
+    const FoldKind kind = node->payload.fold.kind;
+    const int lanes = node->payload.fold.lanes;
+    Node *const axis = node->axes[node->axis_count - 1];
+    Block *const block = body_for(ir, outer->block, axis, from, to, lanes * parts);
+    for (int part = 0; part < parts; part++) {
+        StageEmitter body = *outer;
+        body.memo = memo_make(ir, outer->memo);
+        body.lane_axis = axis;
+        body.lane_base = part ? index_add(ir, axis, index_const(ir, part * lanes)) : NULL;
+        body.lanes = lanes;
+        body.block = block;
+        Node *const value = stage_emit(&body, node->inputs[0]);
+        body_set(ir, block, totals[part], fold_step(ir, kind, body_get(ir, block, totals[part]), value));
+    }
+}
+
+/* Sixteen virtual lanes along the last reduced axis: whole vectors, then a masked tail, then the tree. The largest and
+ * the smallest do not depend on the order: several totals, for one would wait for itself. */
 static Node *emit_fold_lanes(StageEmitter *emitter, Node *node)
 {
     Ir *const ir = emitter->ir;
@@ -275,15 +299,20 @@ static Node *emit_fold_lanes(StageEmitter *emitter, Node *node)
     Node *const axis = node->axes[node->axis_count - 1], *const width = index_const(ir, lanes);
     Node *const extent = stage_emit(&outer, axis->inputs[0]);
     Node *const whole = index_mul(ir, index_floordiv(ir, extent, width), width);
-    if (!index_is(whole, 0)) {
-        StageEmitter body = outer;
-        body.memo = memo_make(ir, outer.memo);
-        body.lane_axis = axis;
-        body.lanes = lanes;
-        body.block = body_for(ir, outer.block, axis, index_const(ir, 0), whole, lanes);
-        Node *const value = stage_emit(&body, node->inputs[0]);
-        body_set(ir, body.block, total, fold_step(ir, kind, body_get(ir, body.block, total), value));
+    Node *begin = index_const(ir, 0);
+    int64_t length;
+    if ((kind == FOLD_MAX || kind == FOLD_MIN) && const_is_int(extent, &length) && length >= lanes * FOLD_PARTS) {
+        Node *totals[FOLD_PARTS] = {total};
+        for (int i = 1; i < FOLD_PARTS; i++)
+            totals[i] = body_var(ir, outer.block, neutral);
+        begin = index_const(ir, length / (lanes * FOLD_PARTS) * (lanes * FOLD_PARTS));
+        emit_fold_vectors(&outer, node, totals, FOLD_PARTS, index_const(ir, 0), begin);
+        for (int i = 1; i < FOLD_PARTS; i++)
+            body_set(ir, outer.block, total,
+                     fold_step(ir, kind, body_get(ir, outer.block, total), body_get(ir, outer.block, totals[i])));
     }
+    if (whole != begin)
+        emit_fold_vectors(&outer, node, &total, 1, begin, whole);
     if (whole != extent) {
         StageEmitter tail = outer;
         tail.memo = memo_make(ir, outer.memo);

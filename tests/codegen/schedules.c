@@ -25,7 +25,7 @@ static const struct {
     {"window", case_window, 10, "window", 0},
     {"transform", case_transform, 15, "winograd", 64 << 10},
     {"block", case_block, 5, "block", 48 << 10},
-    {"attention", case_attention, 15, NULL, 0},
+    {"attention", case_attention, 15, "attention", 1 << 20},
     {"rows", case_rows, 20, "", 0},
     {"views", case_views, 10, NULL, 0},
 };

@@ -127,6 +127,21 @@ Test(contract, spaces_of_recurrences_interpreted)
     check(&(Plan){case_recurrent, 25, 60, false, 20, true, "recurrent"});
 }
 
+Test(contract, attention_interpreted)
+{
+    check(&(Plan){case_attention, 0, 60, false, 60, false, "attention", 1 << 20});
+}
+
+Test(contract, attention_compiled)
+{
+    check(&(Plan){case_attention, 0, 20, true, 10, false, "attention", 1 << 20});
+}
+
+Test(contract, spaces_of_attention_interpreted)
+{
+    check(&(Plan){case_attention, 0, 40, false, 10, true, "attention", 1 << 20});
+}
+
 /* As the cost model has them. */
 Test(contract, windows_interpreted)
 {

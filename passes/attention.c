@@ -1,0 +1,487 @@
+/* Attention: the product that makes scores, the softmax over them and the product with the values become one kernel
+ * whose scores stay in scratch, a row of them as stages say it.
+ *
+ *     s[j] = epilogue(sum_k q[i,k] k[j,k])          scale, masks and biases are its epilogue already
+ *     m = max s[j];  e[j] = exp(s[j] - m);  t = sum e[j]
+ *     o[i,d] = (sum_j e[j] v[j,d]) / t
+ *
+ * Where bits may change a quotient of the rows is taken after the second product, d times instead of j times; with
+ * --math exact the weights are divided first, as the operators say it. The softmax is recognised by what it reads and
+ * writes: any stages over whole rows between two products will do. Templates keep several rows and multiply in tiles;
+ * machines without them keep the kernels apart. */
+#include "ir/kernel.h"
+#include "passes/access.h"
+#include "passes/pass.h"
+
+#include <string.h>
+
+/* Scores of a row, and what a template may copy of keys and values. */
+enum { STAGES_MAX = 10, ROW_BYTES_MAX = 64 << 10, COPY_BYTES_MAX = 4 << 20 };
+
+typedef struct Finder {
+    PassContext *context;
+    Ir *ir;
+    Block *body;
+    NodeMap writer;  /* buffer -> 1 + number of the last kernel that writes it */
+    NodeMap writers; /* buffer -> how many do */
+    NodeMap reader, readers;
+} Finder;
+
+/* The three kernels and what they hand on. */
+typedef struct Attention {
+    int first, rows, last; /* kernel numbers */
+    Node *scores, *weights;
+    Node *axes[RANK_MAX]; /* of the rows, those of one element left out; the last is the query's */
+    int axis_count;
+    Node *stages[STAGES_MAX];
+    int count;
+    int64_t scratch;
+} Attention;
+
+static Block *stages_of(const Finder *finder, int number)
+{
+    return kernel_stages(finder->body->nodes[number]);
+}
+
+static int64_t count_of(const NodeMap *map, const Node *buffer)
+{
+    return (intptr_t)map_get(map, buffer);
+}
+
+/* Written by one kernel and read by one: nobody else misses it. */
+static bool is_between(const Finder *finder, const Node *buffer)
+{
+    return buffer->payload.buffer->place == PLACE_TEMP && !buffer->payload.buffer->alias && buffer->type.rank >= 2 &&
+           buffer->type.dtype == DTYPE_F32 && count_of(&finder->writers, buffer) == 1 &&
+           count_of(&finder->readers, buffer) == 1;
+}
+
+/* The only stage of a kernel, around a product. */
+static Node *product_stage(const Finder *finder, int number)
+{
+    if (number < 0)
+        return NULL;
+    const Block *const stages = stages_of(finder, number);
+    if (stages->count != 1 || kernel_has_order(finder->body->nodes[number]) ||
+        !value_contracts(finder->ir, stage_value(stages->nodes[0])))
+        return NULL;
+    return stages->nodes[0];
+}
+
+static Node *only_contract(Ir *ir, Node *value)
+{
+    Node *found = NULL;
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_fold || (nodes[i]->op == OP_contract && found))
+            return NULL;
+        else if (nodes[i]->op == OP_contract)
+            found = nodes[i];
+    return found && found->type.dtype == DTYPE_F32 && found->axis_count == 1 ? found : NULL;
+}
+
+/* The kernel of whole rows: which temporary its stages read row by row, and that the last stage writes rows of it. */
+static bool match_rows(Finder *finder, Attention *attention)
+{
+    Ir *const ir = finder->ir;
+    const Node *const kernel = finder->body->nodes[attention->rows];
+    const Block *const stages = kernel_stages(kernel);
+    if (stages->count < 2 || stages->count + 2 > STAGES_MAX || kernel_has_order(kernel))
+        return false;
+    const Node *const last = stages->nodes[stages->count - 1];
+    attention->weights = stage_buffer(last);
+    const int rank = attention->weights->type.rank;
+    if (!is_between(finder, attention->weights) || last->axis_count != rank)
+        return false;
+    for (int i = 0; i < rank; i++)
+        if (stage_indices(last)[i] != last->axes[i])
+            return false;
+    for (int s = 0; s < stages->count; s++) {
+        const Node *const stage = stages->nodes[s];
+        if (value_contracts(ir, stage_value(stage)) || stage->axis_count < rank - 1 ||
+            (s + 1 < stages->count && stage_buffer(stage)->payload.buffer->place != PLACE_LOCAL))
+            return false;
+        for (int i = 0; i < rank - 1; i++)
+            if (stage->axes[i] != last->axes[i])
+                return false;
+    }
+    int count;
+    Node **const reads = kernel_reads(ir, kernel, &count);
+    attention->scores = NULL;
+    for (int i = 0; i < count && !attention->scores; i++) {
+        const int writer = (int)count_of(&finder->writer, reads[i]) - 1;
+        if (is_between(finder, reads[i]) && reads[i]->type.rank == rank && product_stage(finder, writer)) {
+            attention->scores = reads[i];
+            attention->first = writer;
+        }
+    }
+    return attention->scores && attention->scores->type.dims[rank - 1] == attention->weights->type.dims[rank - 1];
+}
+
+/* Are all reads of the scores of the row at hand? */
+static bool reads_own_rows(Finder *finder, const Attention *attention)
+{
+    const Block *const stages = stages_of(finder, attention->rows);
+    for (int s = 0; s < stages->count; s++) {
+        Node *value = stage_value(stages->nodes[s]);
+        int count;
+        Node **const nodes = nodes_topological(finder->ir, &value, 1, &count);
+        for (int i = 0; i < count; i++) {
+            if (nodes[i]->op != OP_at || nodes[i]->inputs[0] != attention->scores)
+                continue;
+            const int rank = attention->scores->type.rank;
+            for (int d = 0; d < rank - 1; d++)
+                if (nodes[i]->inputs[1 + d] != stages->nodes[s]->axes[d])
+                    return false;
+            if (nodes[i]->inputs[rank]->op != OP_axis)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* `node` with every row of `from` in scratch: only the last index is left. */
+static Node *read_row(Ir *ir, Node *node, const Node *from, Node *to)
+{
+    int count, replaced = 0;
+    Node **const nodes = nodes_topological(ir, &node, 1, &count);
+    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
+                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
+            old[replaced] = nodes[i];
+            new[replaced++] = at_make(ir, to, &nodes[i]->inputs[nodes[i]->input_count - 1]);
+        }
+    return replaced ? node_substitute(ir, node, old, new, replaced) : node;
+}
+
+static Node *row_buffer(Finder *finder, Attention *attention, const Node *like)
+{
+    const Buffer local = {
+        .name = like->payload.buffer->name, .place = PLACE_LOCAL, .offset = (attention->scratch + 63) / 64 * 64};
+    Node *const dim = like->type.dims[like->type.rank - 1];
+    int64_t elements;
+    if (!const_is_int(dim, &elements) || elements < 1 || elements * 4 > ROW_BYTES_MAX)
+        return NULL;
+    attention->scratch = local.offset + (elements * 4 + 63) / 64 * 64;
+    return buffer_make(finder->ir, type_tensor(finder->ir, DTYPE_F32, 1, &dim), &local);
+}
+
+/* The rows' axes; those of one element stand for 0 and are left out, as readers write them so. */
+static bool choose_axes(Finder *finder, Attention *attention, Node **zeros, int *zero_count)
+{
+    const Block *const stages = stages_of(finder, attention->rows);
+    const Node *const last = stages->nodes[stages->count - 1];
+    int64_t queries;
+    for (int i = 0; i < last->axis_count - 1; i++) {
+        if (index_is(last->axes[i]->inputs[0], 1))
+            zeros[(*zero_count)++] = last->axes[i];
+        else
+            attention->axes[attention->axis_count++] = last->axes[i];
+    }
+    const Node *const query = last->axes[last->axis_count - 2];
+    return attention->axis_count > 0 && attention->axes[attention->axis_count - 1] == query &&
+           const_is_int(query->inputs[0], &queries);
+}
+
+static Node *with_zeros(Ir *ir, Node *node, Node *const *zeros, int count)
+{
+    Node *values[RANK_MAX];
+    for (int i = 0; i < count; i++)
+        values[i] = index_const(ir, 0);
+    return count ? node_substitute(ir, node, zeros, values, count) : node;
+}
+
+static bool append(Attention *attention, Node *stage)
+{
+    if (attention->count == STAGES_MAX)
+        return false;
+    attention->stages[attention->count++] = stage;
+    return true;
+}
+
+/* s[j]: the first product along the rows' axes. Its keys must be the same for all queries. */
+static bool take_scores(Finder *finder, Attention *attention, Node *const *zeros, int zero_count, Node *row)
+{
+    Ir *const ir = finder->ir;
+    const Node *const stage = product_stage(finder, attention->first);
+    const Block *const stages = stages_of(finder, attention->rows);
+    const Node *const last = stages->nodes[stages->count - 1];
+    const int rank = attention->scores->type.rank;
+    Node *const query = attention->axes[attention->axis_count - 1];
+    if (stage->axis_count != rank)
+        return false;
+    Node *to[RANK_MAX], *axes[RANK_MAX];
+    for (int i = 0; i < rank; i++) {
+        if (stage_indices(stage)[i] != stage->axes[i])
+            return false;
+        to[i] = i < rank - 1 ? last->axes[i] : stage->axes[i];
+        if (stage->axes[i]->inputs[0] != to[i]->inputs[0])
+            return false;
+    }
+    Node *value = node_substitute(ir, stage_value(stage), stage->axes, to, rank);
+    value = with_zeros(ir, value, zeros, zero_count);
+    Node *const contract = only_contract(ir, value), *const column = to[rank - 1];
+    if (!contract)
+        return false;
+    const bool first = node_depends(ir, contract->inputs[0], query);
+    Node *const queries = contract->inputs[first ? 0 : 1], *const keys = contract->inputs[first ? 1 : 0];
+    int64_t depth, length;
+    if (index_is(column->inputs[0], 1) || node_depends(ir, keys, query) || node_depends(ir, queries, column) ||
+        !node_depends(ir, keys, column) || !node_depends(ir, queries, query) ||
+        !const_is_int(contract->axes[0]->inputs[0], &depth) || !const_is_int(column->inputs[0], &length) ||
+        depth * length * 4 > COPY_BYTES_MAX)
+        return false;
+    memcpy(axes, attention->axes, sizeof axes);
+    axes[attention->axis_count] = column;
+    return append(attention, stage_make(ir, axes, attention->axis_count + 1, row, &column, value));
+}
+
+/* The stages of the softmax over the row in scratch. *divisor: what the weights are divided by after the product; NULL:
+ * they are divided already. */
+static bool take_rows(Finder *finder, Attention *attention, Node *const *zeros, int zero_count, Node *scores,
+                      Node *weights, Node **divisor)
+{
+    Ir *const ir = finder->ir;
+    const Block *const stages = stages_of(finder, attention->rows);
+    const Node *const last = stages->nodes[stages->count - 1];
+    Node *const column = last->axes[last->axis_count - 1];
+    Node *value = read_row(ir, with_zeros(ir, stage_value(last), zeros, zero_count), attention->scores, scores);
+    const bool quotient = finder->context->compilation->math != MATH_EXACT && value->op == OP_div &&
+                          !node_depends(ir, value->inputs[1], column) && node_depends(ir, value->inputs[0], column);
+    Node *const numerator = quotient ? value->inputs[0] : NULL;
+    *divisor = quotient ? value->inputs[1] : NULL;
+    Node *axes[RANK_MAX];
+    memcpy(axes, attention->axes, sizeof axes);
+    bool stored = false;
+    for (int s = 0; s + 1 < stages->count; s++) {
+        const Node *const stage = stages->nodes[s];
+        const int own = stage->axis_count - (last->axis_count - 1);
+        for (int i = 0; i < own; i++)
+            axes[attention->axis_count + i] = stage->axes[last->axis_count - 1 + i];
+        Node *inside = read_row(ir, with_zeros(ir, stage_value(stage), zeros, zero_count), attention->scores, scores);
+        /* A fold over the numerators reads them where they are kept for the product. */
+        if (numerator && inside->op == OP_fold && inside->axis_count == 1 && inside->payload.fold.kind == FOLD_SUM) {
+            Node *const axis = inside->axes[0];
+            Node *const same = node_substitute(ir, numerator, &column, &axis, 1);
+            if (inside->inputs[0] == same) {
+                axes[attention->axis_count] = column;
+                if (!append(attention, stage_make(ir, axes, attention->axis_count + 1, weights, &column, numerator)))
+                    return false;
+                stored = true;
+                Node *const kept = at_make(ir, weights, &axis);
+                inside = node_substitute(ir, inside, &same, &kept, 1);
+            }
+        }
+        if (!append(attention, stage_make(ir, axes, attention->axis_count + own, stage_buffer(stage),
+                                          stage_indices(stage), inside)))
+            return false;
+    }
+    axes[attention->axis_count] = column;
+    return stored || append(attention, stage_make(ir, axes, attention->axis_count + 1, weights, &column,
+                                                  numerator ? numerator : value));
+}
+
+/* Are the values the same for all queries, with a column axis for vectors, and no more than a template may copy? */
+static bool values_suit(Finder *finder, const Attention *attention, const Node *contract, const Node *weights,
+                        Node *const *axes, int axis_count)
+{
+    Ir *const ir = finder->ir;
+    const bool first = contract->inputs[0]->op == OP_at && contract->inputs[0]->inputs[0] == weights;
+    Node *const values = contract->inputs[first ? 1 : 0], *column = NULL;
+    int64_t length, width;
+    for (int i = attention->axis_count; i < axis_count; i++)
+        if (node_depends(ir, values, axes[i])) {
+            if (column)
+                return false;
+            column = axes[i];
+        }
+    return !node_depends(ir, values, attention->axes[attention->axis_count - 1]) && column &&
+           const_is_int(column->inputs[0], &width) && const_is_int(contract->axes[0]->inputs[0], &length) &&
+           width > 1 && width * length * 4 <= COPY_BYTES_MAX;
+}
+
+/* o[i,d]: the second product, with its own axes for the rows' replaced by those. */
+static bool take_output(Finder *finder, Attention *attention, Node *weights, Node *divisor)
+{
+    Ir *const ir = finder->ir;
+    const Node *const stage = product_stage(finder, attention->last);
+    const Block *const stages = stages_of(finder, attention->rows);
+    const Node *const last = stages->nodes[stages->count - 1];
+    Node *const contract = only_contract(ir, stage_value(stage)), *at = NULL;
+    int count, reads = 0;
+    if (!contract)
+        return false;
+    for (int i = 0; i < 2; i++)
+        if (contract->inputs[i]->op == OP_at && contract->inputs[i]->inputs[0] == attention->weights)
+            at = contract->inputs[i];
+    Node *value = stage_value(stage);
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        reads += nodes[i]->op == OP_at && nodes[i]->inputs[0] == attention->weights;
+    const int rank = attention->weights->type.rank;
+    if (!at || reads != 1 || at->inputs[rank] != contract->axes[0] ||
+        contract->axes[0]->inputs[0] != attention->weights->type.dims[rank - 1])
+        return false;
+    Node *from[RANK_MAX], *to[RANK_MAX], *axes[RANK_MAX];
+    int mapped = 0;
+    for (int d = 0; d < rank - 1; d++) {
+        Node *const index = at->inputs[1 + d];
+        if (index_is(last->axes[d]->inputs[0], 1) && index_is(index, 0))
+            continue;
+        bool own = false;
+        for (int a = 0; a < stage->axis_count; a++)
+            own = own || stage->axes[a] == index;
+        for (int i = 0; i < mapped; i++)
+            own = own && from[i] != index;
+        if (!own || index->inputs[0] != last->axes[d]->inputs[0])
+            return false;
+        if (index_is(last->axes[d]->inputs[0], 1))
+            continue; /* an axis of one element that the output has: its own */
+        from[mapped] = index;
+        to[mapped++] = last->axes[d];
+    }
+    if (mapped != attention->axis_count)
+        return false;
+    Node *const column = contract->axes[0], *sum = at_make(ir, weights, &column);
+    if (divisor) {
+        /* The product is replaced by its quotient, then the weights within. */
+        sum = contract_make(ir, contract->type.dtype, contract->axes, 1,
+                            contract->inputs[0] == at ? sum : contract->inputs[0],
+                            contract->inputs[1] == at ? sum : contract->inputs[1]);
+        sum = scalar2(ir, OP_div, sum, divisor);
+        value = node_substitute(ir, value, (Node *const *)&contract, &sum, 1);
+    } else {
+        value = node_substitute(ir, value, &at, &sum, 1);
+    }
+    value = node_substitute(ir, value, from, to, mapped);
+    memcpy(axes, attention->axes, sizeof axes);
+    int axis_count = attention->axis_count;
+    for (int a = 0; a < stage->axis_count; a++) {
+        bool row = false;
+        for (int i = 0; i < mapped; i++)
+            row = row || from[i] == stage->axes[a];
+        if (row)
+            continue;
+        axes[axis_count++] = stage->axes[a];
+        if (index_is(stage->axes[a]->inputs[0], 1)) /* operands are read along other axes alone */
+            value = with_zeros(ir, value, &stage->axes[a], 1);
+    }
+    Node *indices[RANK_MAX];
+    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
+        indices[i] = node_substitute(ir, stage_indices(stage)[i], from, to, mapped);
+    if (!values_suit(finder, attention, only_contract(ir, value), weights, axes, axis_count))
+        return false;
+    return append(attention, stage_make(ir, axes, axis_count, stage_buffer(stage), indices, value));
+}
+
+/* Do both products multiply values of this run? With a weight in panels they are better off apart. */
+static bool has_weights(const Finder *finder, int number)
+{
+    int count;
+    Node **const reads = kernel_reads(finder->ir, finder->body->nodes[number], &count);
+    Node *value = stage_value(product_stage(finder, number));
+    Node *const contract = only_contract(finder->ir, value);
+    for (int i = 0; contract && i < count; i++)
+        if (reads[i]->payload.buffer->place == PLACE_WEIGHT)
+            for (int j = 0; j < 2; j++)
+                if (node_depends(finder->ir, contract->inputs[j], reads[i]))
+                    return true;
+    return false;
+}
+
+/* Fills the stages of the whole. */
+static bool match(Finder *finder, Attention *attention)
+{
+    Node *zeros[RANK_MAX], *divisor;
+    int zero_count = 0;
+    if (!match_rows(finder, attention) || !reads_own_rows(finder, attention))
+        return false;
+    attention->last = (int)count_of(&finder->reader, attention->weights) - 1;
+    if (!product_stage(finder, attention->last) || has_weights(finder, attention->first) ||
+        has_weights(finder, attention->last) || !choose_axes(finder, attention, zeros, &zero_count))
+        return false;
+    attention->scratch = finder->body->nodes[attention->rows]->payload.kernel->scratch;
+    Node *const scores = row_buffer(finder, attention, attention->scores);
+    Node *const weights = scores ? row_buffer(finder, attention, attention->weights) : NULL;
+    return weights && take_scores(finder, attention, zeros, zero_count, scores) &&
+           take_rows(finder, attention, zeros, zero_count, scores, weights, &divisor) &&
+           take_output(finder, attention, weights, divisor);
+}
+
+static Node *merge(Finder *finder, const Attention *attention)
+{
+    Ir *const ir = finder->ir;
+    const int members[3] = {attention->first, attention->rows, attention->last};
+    Block *const block = block_make(ir);
+    for (int i = 0; i < attention->count; i++)
+        block_append(ir, block, attention->stages[i]);
+    Node *const kernel = kernel_make(ir, finder->body->nodes[attention->last]->payload.kernel->name, block);
+    int count = 0, kept = 0;
+    for (int i = 0; i < 3; i++) {
+        const Where *const *where = finder->body->nodes[members[i]]->payload.kernel->wheres;
+        while (where && *where++)
+            count++;
+    }
+    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, (size_t)count + 1);
+    for (int i = 0; i < 3; i++) {
+        const Where *const *where = finder->body->nodes[members[i]]->payload.kernel->wheres;
+        for (; where && *where; where++)
+            wheres[kept++] = *where;
+    }
+    kernel->payload.kernel->wheres = wheres;
+    kernel->payload.kernel->scratch = attention->scratch;
+    return kernel;
+}
+
+static void count_access(Finder *finder)
+{
+    for (int i = 0; i < finder->body->count; i++) {
+        int count;
+        Node **const reads = kernel_reads(finder->ir, finder->body->nodes[i], &count);
+        for (int j = 0; j < count; j++) {
+            map_set(&finder->readers, reads[j], (void *)(intptr_t)(count_of(&finder->readers, reads[j]) + 1));
+            map_set(&finder->reader, reads[j], (void *)(intptr_t)(i + 1));
+        }
+        Node **const targets = kernel_targets(finder->ir, finder->body->nodes[i], &count);
+        for (int j = 0; j < count; j++) {
+            map_set(&finder->writers, targets[j], (void *)(intptr_t)(count_of(&finder->writers, targets[j]) + 1));
+            map_set(&finder->writer, targets[j], (void *)(intptr_t)(i + 1));
+        }
+    }
+}
+
+bool pass_attention(PassContext *context)
+{
+    Ir *const ir = context->compilation->ir;
+    Module *const module = context->compilation->module;
+    const TargetMachineInfo *const target = context->compilation->target;
+    if (!target || target->gpu || target->family->system == SYSTEM_FREESTANDING)
+        return true;
+    const int count = module->body->count;
+    Finder finder = {.context = context, .ir = ir, .body = module->body};
+    map_open(&finder.writer, ir->arena);
+    map_open(&finder.writers, ir->arena);
+    map_open(&finder.reader, ir->arena);
+    map_open(&finder.readers, ir->arena);
+    count_access(&finder);
+    Node **const merged = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1); /* at the place of the last member */
+    bool *const gone = NEW_ARRAY(ir->arena, bool, (size_t)count + 1);
+    for (int i = 0; i < count; i++) {
+        Attention attention = {.rows = i};
+        if (!match(&finder, &attention) || !pass_decide(context))
+            continue;
+        gone[attention.first] = gone[attention.rows] = gone[attention.last] = true;
+        merged[attention.last] = merge(&finder, &attention);
+    }
+    Block *const body = block_make(ir);
+    for (int i = 0; i < count; i++) {
+        if (merged[i])
+            block_append(ir, body, merged[i]);
+        else if (!gone[i])
+            block_append(ir, body, module->body->nodes[i]);
+    }
+    module->body = body;
+    return true;
+}
