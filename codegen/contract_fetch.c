@@ -33,6 +33,8 @@ Node *contract_next_offset(Contract *c, const Unit *unit, Node *group)
     Ir *const ir = c->ir;
     Node *const one = index_const(ir, 1), *const zero = index_const(ir, 0), *const after = index_add(ir, group, one);
     Node *const vectors = index_const(ir, c->tile.vectors);
+    if (c->next)
+        return index_add(ir, contract_panel_offset(c, index_mul(ir, group, vectors), zero), c->next);
     if (!c->partial)
         return contract_panel_offset(c, index_mul(ir, after, vectors), zero);
     Node *const ends = index_max(ir, index_sub(ir, index_add(ir, after, one), unit->last_group), zero); /* 0 or 1 */

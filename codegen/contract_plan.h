@@ -42,6 +42,7 @@ typedef struct Contract {
     int64_t block_depth;  /* steps of k of one block, whole rounds */
     Node *partial;        /* what blocks of k leave to the next: [panel of the unit][row][PANEL]; NULL: one block */
     int ahead;            /* most lines of the next group of B to fetch into L2 at each round; 0: none */
+    Node *next;           /* elements from a group to what is fetched so; NULL: the group after it */
     int unroll;           /* steps of k in one round of the loop */
     int fetch;            /* rows of B's panels fetched into L1 ahead of their use; 0: none */
     bool fetch_result;    /* lines that a tile's result is written to or made of into L2 before its products */

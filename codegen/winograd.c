@@ -12,13 +12,15 @@
  * bits are those of plain loops. */
 #include "codegen/winograd.h"
 
-#include "codegen/contract_plan.h"
+#include "codegen/contract_emit.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
 #include <string.h>
 
 enum { POINTS_MAX = 6, OUTPUTS_MAX = 4, STAGES_MAX = 64 };
+/* Units that keep the threads of a usual machine busy, and tiles of a block that are worth reading its weights for. */
+enum { UNITS_ENOUGH = 8, BLOCK_LEAST = 12 };
 
 /* Stages of one target that follow each other. */
 typedef struct Run {
@@ -205,27 +207,52 @@ static Node *product_stage(const Winograd *w, int64_t tiles)
     return stage_make(ir, axes, 4, w->sums_local, (Node *const[]){point, place}, value);
 }
 
+/* Weights that do not stay in L2 by themselves are fetched while the point before is multiplied, spread over its tiles
+ * of rows. */
+static void plan_ahead(const Winograd *w, Contract *c, int64_t tiles)
+{
+    const int64_t points = (int64_t)w->points * w->points, plane = ceil_divide(w->outs, PANEL) * PANEL * w->channels;
+    if (c->read_b != READ_PANELS || points * plane * 4 <= w->target->l2 / 4)
+        return;
+    c->block_tiles = ceil_divide(tiles, c->tile.rows);
+    const int64_t lines = ceil_divide(c->unroll * c->tile.vectors, c->block_tiles);
+    c->next = index_const(w->ir, plane);
+    c->ahead = lines > 2 * c->tile.vectors ? 0 : (int)lines;
+}
+
 /* The tile of registers for blocks of `tiles` tiles; the width stays when it is given. */
 static bool plan_products(Winograd *w, Contract *c, int64_t tiles, Tile tile)
 {
     *c = (Contract){.ir = w->ir, .kernel = w->kernel, .target = w->target, .tile = tile};
     if (tile.rows)
         c->tile.rows = (int)ceil_divide(tiles, ceil_divide(tiles, tile.rows));
-    return contract_plan_within(c, product_stage(w, tiles), 2);
+    if (!contract_plan_within(c, product_stage(w, tiles), 2))
+        return false;
+    plan_ahead(w, c, tiles);
+    return true;
 }
 
-/* Tiles of a block: what L2 keeps (six tenths of it) of their points, evenly split, and several blocks for threads
- * where weights are small enough to be read by each. */
+/* Tiles of a block: four tenths of L2 keep what their points hold, evenly split. Small weights are read by each of
+ * several blocks; larger ones stream through L2 beside two at most, and units divide their columns. */
 static int64_t choose_block(const Winograd *w, int64_t width)
 {
     const int64_t points = (int64_t)w->points * w->points, tile_bytes = points * (w->channels + width) * 4;
-    const int64_t filter = points * w->channels * w->outs * 4, l2 = w->target->l2;
-    int64_t most = l2 * 6 / 10 / tile_bytes;
-    most = most < 1 ? 1 : most > w->tiles ? w->tiles : most;
-    int64_t blocks = ceil_divide(w->tiles, most);
-    const int64_t wanted = filter <= l2 / 2 ? w->tiles / 12 < 8 ? w->tiles / 12 : 8 : 1;
-    blocks = blocks < wanted ? wanted : blocks;
+    const bool stays = points * w->channels * w->outs * 4 <= w->target->l2 / 2;
+    const int64_t wanted = w->tiles / BLOCK_LEAST, enough = stays ? UNITS_ENOUGH : 2;
+    const int64_t most = w->target->l2 * 4 / 10 / tile_bytes;
+    int64_t blocks = ceil_divide(w->tiles, most < 1 ? 1 : most);
+    blocks = blocks < wanted && blocks < enough ? wanted < enough ? wanted : enough : blocks;
     return ceil_divide(w->tiles, blocks);
+}
+
+/* Parts of the columns: as many as make enough units of all blocks, none of them empty. */
+static int64_t choose_parts(const Winograd *w)
+{
+    int64_t images = 1;
+    if (w->batch)
+        const_is_int(w->batch->inputs[0], &images);
+    const int64_t wanted = ceil_divide(UNITS_ENOUGH, w->blocks * (images < 1 ? 1 : images));
+    return ceil_divide(w->groups, ceil_divide(w->groups, wanted > w->groups ? w->groups : wanted));
 }
 
 static bool plan(Winograd *w, Trial *trial)
@@ -249,28 +276,13 @@ static bool plan(Winograd *w, Trial *trial)
     w->sums_pitch = point_pitch(w->block * group_width(w));
     w->patch_local = local_buffer(w, "patch", w->patch_pitch);
     w->sums_local = local_buffer(w, "sums", w->sums_pitch);
-    const int64_t parts = ceil_divide(4, w->blocks);
-    w->parts = suggest_int(trial, "parts", 1, w->groups, parts > w->groups ? w->groups : parts);
+    w->parts = suggest_int(trial, "parts", 1, w->groups, choose_parts(w));
     const Tile tile = w->whole.tile;
     return plan_products(w, &w->whole, w->block, tile) &&
            (w->tiles % w->block == 0 || plan_products(w, &w->rest, w->tiles % w->block, tile));
 }
 
 /* ---- emission ---- */
-
-static Block *emit_if(Ir *ir, Block *block, Node *condition, Block **otherwise)
-{
-    Block *blocks[2] = {block_make(ir), block_make(ir)};
-    block_append(ir, block,
-                 node_make(ir, &(Node){.op = OP_if,
-                                       .inputs = &condition,
-                                       .input_count = 1,
-                                       .blocks = blocks,
-                                       .block_count = otherwise ? 2 : 1}));
-    if (otherwise)
-        *otherwise = blocks[1];
-    return blocks[0];
-}
 
 /* A loop over the block's tiles, with row and column of the tile bound inside; *tile: its number within the block. */
 static Block *emit_tiles(const Winograd *w, Block *block, Node **tile)
@@ -407,7 +419,7 @@ static void emit_input(const Winograd *w, Block *block)
     Node *tile, *const condition = inside(w);
     Block *border = NULL, *body = emit_tiles(w, block, &tile);
     if (condition)
-        body = emit_if(w->ir, body, condition, &border);
+        body = contract_emit_if(w->ir, body, condition, &border);
     emit_channels(w, body, tile, false);
     if (border)
         emit_channels(w, border, tile, true);
@@ -478,7 +490,7 @@ static void emit_outputs(const Winograd *w, Block *block, Node *tile, Node *base
         }
         Node *const there = scalar2(ir, OP_and, has_output(w, w->row, i / w->outputs, w->height),
                                     has_output(w, w->column, i % w->outputs, w->width));
-        StageEmitter inner = stage_emitter_within(&emitter, emit_if(ir, block, there, NULL));
+        StageEmitter inner = stage_emitter_within(&emitter, contract_emit_if(ir, block, there, NULL));
         emit_result(w, w->result.stages[i], &inner);
     }
 }
@@ -501,7 +513,7 @@ static void emit_output(const Winograd *w, Block *block)
     if (w->height % w->outputs || w->width % w->outputs) {
         Node *const whole = scalar2(ir, OP_and, has_output(w, w->row, w->outputs - 1, w->height),
                                     has_output(w, w->column, w->outputs - 1, w->width));
-        body = emit_if(ir, body, whole, &border);
+        body = contract_emit_if(ir, body, whole, &border);
     }
     emit_columns(w, body, tile, false);
     if (border)
@@ -517,7 +529,7 @@ static void emit_groups(Winograd *w, Block *block, Node *block_number, Node *par
     Block *const body = body_for(ir, block, w->group, from, to, 1);
     Block *rest = NULL, *whole = body;
     if (w->tiles % w->block)
-        whole = emit_if(ir, body, scalar2(ir, OP_lt, block_number, index_const(ir, w->blocks - 1)), &rest);
+        whole = contract_emit_if(ir, body, scalar2(ir, OP_lt, block_number, index_const(ir, w->blocks - 1)), &rest);
     emit_products(w, &w->whole, whole);
     if (rest)
         emit_products(w, &w->rest, rest);
@@ -547,7 +559,7 @@ static Node *emit_units(Winograd *w, Block *body)
     w->last = index_min(ir, index_add(ir, w->first, index_const(ir, w->block)), index_const(ir, w->tiles));
     Node *const fresh =
         scalar2(ir, OP_or, scalar2(ir, OP_eq, part, index_const(ir, 0)), scalar2(ir, OP_eq, unit, begin));
-    emit_input(w, w->parts > 1 ? emit_if(ir, block, fresh, NULL) : block);
+    emit_input(w, w->parts > 1 ? contract_emit_if(ir, block, fresh, NULL) : block);
     emit_groups(w, block, number, part);
     return units;
 }

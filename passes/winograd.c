@@ -224,8 +224,7 @@ static bool weight_fits(const Winograd *w)
 {
     const Node *const at = w->roles.b;
     const Constant *const constant = w->roles.weight->payload.buffer->constant;
-    return at->op == OP_at && at->type.dtype == DTYPE_F32 && constant && constant->data &&
-           !w->roles.weight_has_others;
+    return at->op == OP_at && at->type.dtype == DTYPE_F32 && constant && constant->data && !w->roles.weight_has_others;
 }
 
 static bool match(Winograd *w, const Node *kernel)
@@ -253,6 +252,15 @@ static int64_t filter_bytes(const Winograd *w, const Variant *variant)
     return variant->points * variant->points * w->channels * w->columns * 4;
 }
 
+/* Does F(4,3) need seven tenths of F(2,3)'s products at most? Partial tiles eat the rest of what it saves, and its
+ * weights are more than twice as large. */
+static bool saves_enough(const Winograd *w)
+{
+    const int64_t many = variants[1].points * variants[1].points * tiles_of(w, variants[1].outputs);
+    const int64_t few = variants[0].points * variants[0].points * tiles_of(w, variants[0].outputs);
+    return many * 10 <= few * 7;
+}
+
 /* The larger F while its weights stay near, else the smaller one while enough tiles share them, else none. */
 static const Variant *choose(const Winograd *w, const TargetMachineInfo *target)
 {
@@ -261,9 +269,9 @@ static const Variant *choose(const Winograd *w, const TargetMachineInfo *target)
             return NULL;
     if (w->channels < PANEL || w->columns < PANEL)
         return NULL;
-    if (filter_bytes(w, &variants[1]) <= target->l2 + target->l2 / 4 && tiles_of(w, 4) >= 16)
+    if (filter_bytes(w, &variants[1]) <= target->l2 * 5 / 4 && saves_enough(w) && tiles_of(w, 4) >= 16)
         return &variants[1];
-    if (filter_bytes(w, &variants[0]) <= target->l2 * 2 + target->l2 / 4 && tiles_of(w, 2) >= 48)
+    if (filter_bytes(w, &variants[0]) <= target->l2 * 9 / 4 && tiles_of(w, 2) >= 48)
         return &variants[0];
     return NULL;
 }
