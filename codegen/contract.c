@@ -120,7 +120,7 @@ static void emit_products(Contract *c, Block *block, const Corner *corner, Tile 
         return;
     Node *const k = axis_make(ir, "k", c->depth), *const last = c->partial ? index_min(ir, corner->to, whole) : whole;
     Block *const body = body_for(ir, block, k, corner->from, last, c->unroll);
-    contract_emit_ahead(c, body, corner, k);
+    contract_emit_round_fetch(c, body, corner, k);
     for (int i = 0; i < c->unroll; i++) {
         Node *const step = index_add(ir, k, index_const(ir, i));
         contract_emit_fetch(c, body, corner, tile.vectors, step);

@@ -33,6 +33,8 @@ void contract_emit_ahead(Contract *contract, Block *block, const Corner *corner,
 /* Offset of the lines of B that come after `group`: the next one's, or, after the last of a block of k, the first
  * group's of the next block; after all of them the next unit's. */
 Node *contract_next_offset(Contract *contract, const Unit *unit, Node *group);
+/* All that is fetched in one round of k: `ahead` lines, and some of the next tile's rows and result. */
+void contract_emit_round_fetch(Contract *contract, Block *block, const Corner *corner, Node *k);
 /* Lines that the tile's result is written to or made of come from behind L2 while the products run, where each would be
  * waited for at the end. */
 void contract_emit_result_fetch(Contract *contract, Block *block, const Corner *corner, Tile tile);

@@ -70,6 +70,24 @@ void contract_emit_ahead(Contract *c, Block *block, const Corner *corner, Node *
         fetch(c, block, c->b_buffer, index_add(ir, start, index_const(ir, i * PANEL)), 2);
 }
 
+/* ---- rows of A ---- */
+
+/* While a tile has its turn, the rows of the next one come to L2: they lie behind each other, and many short rows side
+ * by side are too many streams for what a machine fetches ahead by itself. */
+static void fetch_rows(Contract *c, Block *block, const Corner *corner, Node *number, int64_t rounds)
+{
+    Ir *const ir = c->ir;
+    const int64_t turns = c->block_groups * rounds, lines = c->tile.rows * c->guess_depth / PANEL;
+    Node *const group = index_floordiv(ir, corner->panel, index_const(ir, c->tile.vectors));
+    Node *const turn = index_add(ir, index_mul(ir, group, index_const(ir, rounds)), number);
+    Node *const line = index_floordiv(ir, index_mul(ir, turn, index_const(ir, lines)), index_const(ir, turns));
+    Node *const row = index_add(ir, corner->a_row, index_const(ir, c->tile.rows));
+    Node *const start = index_add(ir, c->a_rest, index_mul(ir, row, c->a_pitch));
+    for (int64_t i = 0; i * turns < lines; i++)
+        fetch(c, block, c->a_buffer,
+              index_add(ir, start, index_mul(ir, index_add(ir, line, index_const(ir, i)), index_const(ir, PANEL))), 2);
+}
+
 /* ---- results ---- */
 
 /* Is `node` an element whose place depends on rows and columns of the product alone? */
@@ -91,33 +109,86 @@ static bool is_beside(const Contract *c, Node *node)
     return false;
 }
 
-static void fetch_beside(Contract *c, Block *block, const Corner *corner, Tile tile, Node *buffer, Node *const *indices)
+/* What a tile's result is written to and made of: buffers and where the tile's elements stand in them. */
+enum { BESIDE_MAX = 4 };
+typedef struct Beside {
+    Node *buffers[BESIDE_MAX], *offsets[BESIDE_MAX];
+    int count;
+} Beside;
+
+static void add_beside(Contract *c, Beside *beside, Node *buffer, Node *const *indices)
+{
+    if (beside->count == BESIDE_MAX)
+        return;
+    beside->buffers[beside->count] = buffer;
+    beside->offsets[beside->count++] = layout_offset(c->ir, buffer, indices);
+}
+
+static Beside beside_of(Contract *c)
+{
+    const Node *const stage = c->roles.stage;
+    Beside beside = {0};
+    int count;
+    Node *value = stage_value(stage), **const nodes = nodes_topological(c->ir, &value, 1, &count);
+    add_beside(c, &beside, stage_buffer(stage), stage_indices(stage));
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_fold) /* what it reads is not one element */
+            return beside;
+    for (int i = 0; i < count; i++)
+        if (is_beside(c, nodes[i]))
+            add_beside(c, &beside, nodes[i]->inputs[0], nodes[i]->inputs + 1);
+    return beside;
+}
+
+static void fetch_beside(Contract *c, Block *block, const Corner *corner, const Beside *beside, Node *row, Node *column)
 {
     Ir *const ir = c->ir;
-    Node *const linear = layout_offset(ir, buffer, indices);
-    for (int r = 0; r < tile.rows; r++)
-        for (int v = 0; v < tile.vectors; v++) {
-            Node *const column = index_add(ir, corner->column, index_const(ir, v * PANEL));
-            Node *const offset = node_substitute(ir, linear, &c->roles.n, (Node *const *)&column, 1);
-            fetch(c, block, buffer, contract_at_row(c, corner, offset, index_const(ir, r)), 2);
-        }
+    for (int i = 0; i < beside->count; i++) {
+        Node *const offset = node_substitute(ir, beside->offsets[i], &c->roles.n, (Node *const *)&column, 1);
+        fetch(c, block, beside->buffers[i], contract_at_row(c, corner, offset, row), 2);
+    }
 }
 
 void contract_emit_result_fetch(Contract *c, Block *block, const Corner *corner, Tile tile)
 {
     Ir *const ir = c->ir;
-    const Node *const stage = c->roles.stage;
-    int count;
-    Node *value = stage_value(stage), **const nodes = nodes_topological(ir, &value, 1, &count);
-    if (!c->fetch_result)
+    if (c->fetch_result != FETCH_BEFORE)
         return;
+    const Beside beside = beside_of(c);
     if (c->partial)
         block = contract_emit_if(ir, block, scalar2(ir, OP_le, c->depth, corner->to), NULL);
-    fetch_beside(c, block, corner, tile, stage_buffer(stage), stage_indices(stage));
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_fold) /* what it reads is not one element */
-            return;
-    for (int i = 0; i < count; i++)
-        if (is_beside(c, nodes[i]))
-            fetch_beside(c, block, corner, tile, nodes[i]->inputs[0], nodes[i]->inputs + 1);
+    for (int r = 0; r < tile.rows; r++)
+        for (int v = 0; v < tile.vectors; v++)
+            fetch_beside(c, block, corner, &beside, index_const(ir, r),
+                         index_add(ir, corner->column, index_const(ir, v * PANEL)));
+}
+
+/* Some lines of the next tile's result. */
+static void fetch_next_result(Contract *c, Block *block, const Corner *corner, Node *number, int64_t rounds)
+{
+    Ir *const ir = c->ir;
+    const Beside beside = beside_of(c);
+    const int64_t lines = c->tile.rows * c->tile.vectors;
+    Node *const vectors = index_const(ir, c->tile.vectors), *const turns = index_const(ir, rounds);
+    Node *const first = index_floordiv(ir, index_mul(ir, number, index_const(ir, lines)), turns);
+    Node *const down = index_const(ir, c->block_tiles > 1 ? c->tile.rows : 0);
+    Node *const right = index_const(ir, c->block_tiles > 1 ? 0 : c->tile.vectors);
+    for (int64_t i = 0; i * rounds < lines; i++) {
+        Node *const line = index_add(ir, first, index_const(ir, i));
+        Node *const vector = index_add(ir, right, index_mod(ir, line, vectors));
+        Node *const column = index_add(ir, corner->column, index_mul(ir, vector, index_const(ir, PANEL)));
+        fetch_beside(c, block, corner, &beside, index_add(ir, down, index_floordiv(ir, line, vectors)), column);
+    }
+}
+
+void contract_emit_round_fetch(Contract *c, Block *block, const Corner *corner, Node *k)
+{
+    Ir *const ir = c->ir;
+    const int64_t rounds = c->guess_depth / c->unroll;
+    Node *const number = index_floordiv(ir, k, index_const(ir, c->unroll));
+    contract_emit_ahead(c, block, corner, k);
+    if (c->fetch_rows)
+        fetch_rows(c, block, corner, number, rounds);
+    if (c->fetch_result == FETCH_DURING)
+        fetch_next_result(c, block, corner, number, rounds);
 }

@@ -232,13 +232,31 @@ enum { SCRATCH_MAX = 8 << 20 };
  * 128x3072x768 at 84 instead of 76 % of the peak, 52x2048x512 at 78 instead of 74. */
 enum { DEEP = 1536, BLOCK_DEPTH = 256, BLOCKS_MAX = 64, DEEP_UNITS = 4 };
 
-/* A product of at least so many rows, whose result L1 does not hold, fetches the lines of its result ahead. */
-enum { FETCHED_ROWS = 4 };
+/* A product of at least so many rows, whose result L1 does not hold, fetches the lines of its result ahead: during the
+ * tile before where that has few rounds, for all of them at once then stand in the way of its products. */
+enum { FETCHED_ROWS = 4, FETCHED_ROUNDS = 80 };
 
 static void plan_result(Contract *c)
 {
+    static const char *const names[] = {"never", "before", "during"};
     const bool usual = c->guess_rows >= FETCHED_ROWS && c->guess_rows * c->guess_columns * 4 > c->target->l1;
-    c->fetch_result = suggest_int(c->trial, "result", 0, 1, usual);
+    const bool few = c->read_a != READ_WINDOW && c->block_depth == c->guess_depth && c->guess_depth >= c->unroll &&
+                     c->guess_depth / c->unroll <= FETCHED_ROUNDS;
+    int64_t depth;
+    const int modes = few && const_is_int(c->depth, &depth) ? 3 : 2;
+    c->fetch_result = (FetchResult)suggest_choice(c->trial, "result", names, modes, usual ? modes - 1 : FETCH_NEVER);
+}
+
+/* Rows of A that lie one behind the other and are more than L2 keeps. */
+static void plan_rows(Contract *c)
+{
+    int64_t depth, pitch, step;
+    if (c->read_a != READ_STRIDED || c->block_tiles > 1 || !const_is_int(c->depth, &depth) || depth < c->unroll ||
+        !const_is_int(c->a_pitch, &pitch) || !const_is_int(c->a_step, &step) || pitch != depth || step != 1 ||
+        depth % PANEL)
+        return;
+    const bool usual = c->guess_rows > c->tile.rows && c->guess_rows * depth * 4 > c->target->l2 / 4;
+    c->fetch_rows = suggest_int(c->trial, "next", 0, 1, usual) == 1;
 }
 
 /* Into how many equal blocks k goes. */
@@ -359,13 +377,16 @@ bool contract_plan(Contract *c)
     c->guess_depth = depth;
     c->block_depth = depth;
     plan_reading(c, known);
-    plan_result(c);
-    if (c->read_a == READ_WINDOW)
+    if (c->read_a == READ_WINDOW) {
+        plan_result(c);
         return contract_window_plan(c) && (c->window->by_taps || plan_epilogue(c)) && c->scratch <= SCRATCH_MAX;
+    }
     plan_tile(c);
     if ((c->read_a == READ_PACKED || c->read_b == READ_PACKED) && !known)
         return false; /* scratch needs a known depth */
     plan_units(c, depth, rows, columns);
+    plan_result(c);
+    plan_rows(c);
     Node *dims[RANK_MAX] = {index_const(ir, c->read_a == READ_PACKED ? c->tile.rows * c->block_tiles : 0)};
     const int reduced = c->roles.contract->axis_count;
     for (int i = 0; i < reduced; i++)

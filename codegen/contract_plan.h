@@ -18,6 +18,13 @@ typedef enum Reading {
     READ_WINDOW,  /* A that moves over an image: contract_window.h */
 } Reading;
 
+/* When the lines that a tile's result is written to or made of come to L2. */
+typedef enum FetchResult {
+    FETCH_NEVER,
+    FETCH_BEFORE, /* before its products */
+    FETCH_DURING, /* during the products of the tile before, some in every round of k */
+} FetchResult;
+
 typedef struct Tile {
     int rows, vectors; /* vectors of PANEL columns */
 } Tile;
@@ -45,7 +52,8 @@ typedef struct Contract {
     Node *next;           /* elements from a group to what is fetched so; NULL: the group after it */
     int unroll;           /* steps of k in one round of the loop */
     int fetch;            /* rows of B's panels fetched into L1 ahead of their use; 0: none */
-    bool fetch_result;    /* lines that a tile's result is written to or made of into L2 before its products */
+    FetchResult fetch_result;
+    bool fetch_rows; /* the next tile's rows of A into L2 */
     int64_t scratch;
     int64_t guess_rows, guess_columns, guess_depth; /* extents, symbolic ones guessed */
 } Contract;
