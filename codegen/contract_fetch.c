@@ -14,6 +14,18 @@ static void fetch(Contract *c, Block *block, Node *buffer, Node *offset, int lev
                                        .payload.integer = level}));
 }
 
+/* Round `number` of `rounds` in turn `turn` of `turns` (which is constant while the rounds run): its first of `lines`
+ * lines that are spread over all of them. A multiplication and a shift, so that the rounds of a tile stay short. */
+enum { SPREAD_BITS = 16 };
+
+static Node *spread(Ir *ir, Node *turn, int64_t turns, Node *number, int64_t rounds, int64_t lines)
+{
+    const int64_t share = (lines + turns - 1) / turns, scale = ((share << SPREAD_BITS) + rounds - 1) / rounds;
+    Node *const begin = index_floordiv(ir, index_mul(ir, turn, index_const(ir, lines)), index_const(ir, turns));
+    Node *const within = index_mul(ir, number, index_const(ir, scale));
+    return index_add(ir, begin, index_floordiv(ir, within, index_const(ir, 1 << SPREAD_BITS)));
+}
+
 void contract_emit_fetch_row(Contract *c, Block *block, const Corner *corner, int vectors, Node *k, int level)
 {
     Ir *const ir = c->ir;
@@ -46,21 +58,22 @@ Node *contract_next_offset(Contract *c, const Unit *unit, Node *group)
     return contract_panel_offset(c, index_mul(ir, index_sub(ir, after, back), vectors), k);
 }
 
-/* The tile's share: spread evenly over all steps of all tiles, none twice and none beyond the group, unless that takes
- * more lines than are allowed at each step. */
 void contract_emit_ahead(Contract *c, Block *block, const Corner *corner, Node *k)
 {
     Ir *const ir = c->ir;
+    int64_t known;
     if (!c->ahead)
         return;
-    const int64_t lines = c->unroll * c->tile.vectors; /* of a group, for each step of one tile */
-    Node *const round = index_const(ir, c->unroll), *const depth =
-                                                        c->partial ? index_const(ir, c->block_depth) : c->depth;
-    Node *const step = index_add(ir, index_mul(ir, corner->tile, index_floordiv(ir, depth, round)),
-                                 index_floordiv(ir, index_sub(ir, k, corner->from), round));
-    Node *first = index_mul(ir, step, index_const(ir, c->ahead));
-    if (c->ahead * c->block_tiles >= lines)
-        first = index_floordiv(ir, index_mul(ir, step, index_const(ir, lines)), index_const(ir, c->block_tiles));
+    const int64_t lines = c->unroll * c->tile.vectors; /* of a group, for each round of one tile */
+    Node *const round = index_const(ir, c->unroll), *depth = c->depth;
+    if (c->partial)
+        depth = index_const(ir, c->block_depth);
+    Node *const rounds = index_floordiv(ir, depth, round);
+    Node *const number = index_floordiv(ir, index_sub(ir, k, corner->from), round);
+    Node *first = index_mul(ir, index_add(ir, index_mul(ir, corner->tile, rounds), number), index_const(ir, c->ahead));
+    /* None twice and none beyond the group, unless that takes more lines than are allowed in each round. */
+    if (c->ahead * c->block_tiles >= lines && const_is_int(rounds, &known))
+        first = spread(ir, corner->tile, c->block_tiles, number, known, lines * known);
     Node *start = index_add(ir, corner->next, index_mul(ir, first, index_const(ir, PANEL)));
     if (c->partial) { /* a panel has more lines than its block */
         Node *const beyond = index_mul(ir, index_sub(ir, c->depth, depth), index_const(ir, PANEL));
@@ -77,13 +90,12 @@ void contract_emit_ahead(Contract *c, Block *block, const Corner *corner, Node *
 static void fetch_rows(Contract *c, Block *block, const Corner *corner, Node *number, int64_t rounds)
 {
     Ir *const ir = c->ir;
-    const int64_t turns = c->block_groups * rounds, lines = c->tile.rows * c->guess_depth / PANEL;
+    const int64_t turns = c->block_groups, lines = c->tile.rows * c->guess_depth / PANEL;
     Node *const group = index_floordiv(ir, corner->panel, index_const(ir, c->tile.vectors));
-    Node *const turn = index_add(ir, index_mul(ir, group, index_const(ir, rounds)), number);
-    Node *const line = index_floordiv(ir, index_mul(ir, turn, index_const(ir, lines)), index_const(ir, turns));
+    Node *const line = spread(ir, group, turns, number, rounds, lines);
     Node *const row = index_add(ir, corner->a_row, index_const(ir, c->tile.rows));
     Node *const start = index_add(ir, c->a_rest, index_mul(ir, row, c->a_pitch));
-    for (int64_t i = 0; i * turns < lines; i++)
+    for (int64_t i = 0; i * turns * rounds < lines; i++)
         fetch(c, block, c->a_buffer,
               index_add(ir, start, index_mul(ir, index_add(ir, line, index_const(ir, i)), index_const(ir, PANEL))), 2);
 }
@@ -169,8 +181,8 @@ static void fetch_next_result(Contract *c, Block *block, const Corner *corner, N
     Ir *const ir = c->ir;
     const Beside beside = beside_of(c);
     const int64_t lines = c->tile.rows * c->tile.vectors;
-    Node *const vectors = index_const(ir, c->tile.vectors), *const turns = index_const(ir, rounds);
-    Node *const first = index_floordiv(ir, index_mul(ir, number, index_const(ir, lines)), turns);
+    Node *const vectors = index_const(ir, c->tile.vectors);
+    Node *const first = spread(ir, index_const(ir, 0), 1, number, rounds, lines);
     Node *const down = index_const(ir, c->block_tiles > 1 ? c->tile.rows : 0);
     Node *const right = index_const(ir, c->block_tiles > 1 ? 0 : c->tile.vectors);
     for (int64_t i = 0; i * rounds < lines; i++) {
@@ -185,7 +197,7 @@ void contract_emit_round_fetch(Contract *c, Block *block, const Corner *corner, 
 {
     Ir *const ir = c->ir;
     const int64_t rounds = c->guess_depth / c->unroll;
-    Node *const number = index_floordiv(ir, k, index_const(ir, c->unroll));
+    Node *const number = index_floordiv(ir, index_sub(ir, k, corner->from), index_const(ir, c->unroll));
     contract_emit_ahead(c, block, corner, k);
     if (c->fetch_rows)
         fetch_rows(c, block, corner, number, rounds);

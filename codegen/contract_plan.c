@@ -233,15 +233,16 @@ enum { SCRATCH_MAX = 8 << 20 };
 enum { DEEP = 1536, BLOCK_DEPTH = 256, BLOCKS_MAX = 64, DEEP_UNITS = 4 };
 
 /* A product of at least so many rows, whose result L1 does not hold, fetches the lines of its result ahead: during the
- * tile before where that has few rounds, for all of them at once then stand in the way of its products. */
+ * tile before where that has few rounds, for all of them at once then stand in the way of its products. Beside more
+ * than one line of B in a round, LLVM spills sums (mobilenet_v2's 49x160x960). */
 enum { FETCHED_ROWS = 4, FETCHED_ROUNDS = 80 };
 
 static void plan_result(Contract *c)
 {
     static const char *const names[] = {"never", "before", "during"};
     const bool usual = c->guess_rows >= FETCHED_ROWS && c->guess_rows * c->guess_columns * 4 > c->target->l1;
-    const bool few = c->read_a != READ_WINDOW && c->block_depth == c->guess_depth && c->guess_depth >= c->unroll &&
-                     c->guess_depth / c->unroll <= FETCHED_ROUNDS;
+    const bool few = c->read_a != READ_WINDOW && c->ahead <= 1 && c->block_depth == c->guess_depth &&
+                     c->guess_depth >= c->unroll && c->guess_depth / c->unroll <= FETCHED_ROUNDS;
     int64_t depth;
     const int modes = few && const_is_int(c->depth, &depth) ? 3 : 2;
     c->fetch_result = (FetchResult)suggest_choice(c->trial, "result", names, modes, usual ? modes - 1 : FETCH_NEVER);
@@ -253,7 +254,7 @@ static void plan_rows(Contract *c)
     int64_t depth, pitch, step;
     if (c->read_a != READ_STRIDED || c->block_tiles > 1 || !const_is_int(c->depth, &depth) || depth < c->unroll ||
         !const_is_int(c->a_pitch, &pitch) || !const_is_int(c->a_step, &step) || pitch != depth || step != 1 ||
-        depth % PANEL)
+        depth % PANEL || c->block_depth < depth)
         return;
     const bool usual = c->guess_rows > c->tile.rows && c->guess_rows * depth * 4 > c->target->l2 / 4;
     c->fetch_rows = suggest_int(c->trial, "next", 0, 1, usual) == 1;
