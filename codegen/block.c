@@ -1,14 +1,16 @@
 /* The block template: see block.h.
  *
  *     for unit in chunk:  image, band of output rows
- *         window rows that the band before made already move up, the others are expanded (or copied, where the window
- *         reads a buffer): in scratch [row][column][channel], with zeros where the border is
+ *         window rows that the band before made already move up, the others are expanded: in scratch
+ *         [row][column][channel], with zeros where the border is
  *         the window's rows of the band, out of scratch; into scratch when they are projected
  *         the projection of the band
  *
  * Units of a chunk follow each other, so only its first band makes the rows that it shares with the band before. What
- * is zero around the window is the expanded value, as its stage says. Products run in the tiles of `contract`, windows
- * in the blocks of `window`: one accumulator per element, in the stage's order, so the bits are those of the stages. */
+ * is zero around the window is the expanded value, as its stage says. Where nothing is expanded, windows read their
+ * buffer in place, and the first and the last band, which alone see rows outside, have code of their own. Products run
+ * in the tiles of `contract`, windows in the blocks of `window`: one accumulator per element, in the stage's order, so
+ * the bits are those of the stages. */
 #include "codegen/block.h"
 
 #include "codegen/contract_emit.h"
@@ -32,7 +34,7 @@ typedef struct BlockPlan {
     int64_t kept;      /* of those, shared with the next band */
     int64_t columns;   /* window columns of a row */
     int64_t channels;  /* of a position in scratch, filled up to whole lines */
-    Node *ring, *tile; /* [row][column][channel]; tile is NULL when nothing is projected */
+    Node *ring, *tile; /* [row][column][channel]; NULL when nothing is expanded, projected */
     int64_t scratch;
     Node *inner; /* a kernel of the stages that are emitted: what they write is read in order */
 } BlockPlan;
@@ -91,7 +93,8 @@ static bool block_plan(BlockPlan *b, Trial *trial)
     b->columns = way_reach(columns, columns->outs);
     if (b->columns < columns->ins - columns->offset)
         b->columns = columns->ins - columns->offset;
-    b->ring = scratch_buffer(b, "ring", b->reach, b->columns);
+    if (b->roles.expand)
+        b->ring = scratch_buffer(b, "ring", b->reach, b->columns);
     if (b->roles.project)
         b->tile = scratch_buffer(b, "tile", b->rows, columns->outs);
     return b->scratch <= SCRATCH_MAX;
@@ -111,31 +114,16 @@ static int axes_with(const Node *stage, const Node *from, Node *to, Node **axes)
     return count;
 }
 
-/* Window row `row` of the scratch: row `at` of the image, every column that it has. */
+/* The expanded row `at` of the image, in row `row` of the scratch. */
 static Node *stage_of_row(const BlockPlan *b, Node *row, Node *at)
 {
     Ir *const ir = b->ir;
-    const DepthwiseRoles *const depthwise = &b->roles.depthwise;
-    Node *const border = index_const(ir, -depthwise->way[1].offset), *axes[RANK_MAX];
-    if (b->roles.expand) {
-        const Node *const stage = b->roles.expand;
-        Node *const *const own = stage_indices(stage);
-        const int count = axes_with(stage, own[1], NULL, axes);
-        Node *const indices[3] = {row, index_add(ir, own[2], border), own[0]};
-        return stage_make(b->ir, axes, count, b->ring, indices,
-                          node_substitute(ir, stage_value(stage), &own[1], &at, 1));
-    }
-    Node *const image = depthwise->at->inputs[0], *inputs[RANK_MAX];
-    const int rank = image->type.rank;
-    Node *const column = axis_make(ir, "column", image->type.dims[rank - 1]), *const channel = depthwise->channel;
-    for (int i = 0; i < rank - 3; i++)
-        inputs[i] = depthwise->at->inputs[1 + i];
-    inputs[rank - 3] = channel;
-    inputs[rank - 2] = at;
-    inputs[rank - 1] = column;
-    Node *const indices[3] = {row, index_add(ir, column, border), channel};
-    return stage_make(b->ir, (Node *[]){b->roles.batch, column, channel}, 3, b->ring, indices,
-                      at_make(ir, image, inputs));
+    Node *const border = index_const(ir, -b->roles.depthwise.way[1].offset), *axes[RANK_MAX];
+    const Node *const stage = b->roles.expand;
+    Node *const *const own = stage_indices(stage);
+    const int count = axes_with(stage, own[1], NULL, axes);
+    Node *const indices[3] = {row, index_add(ir, own[2], border), own[0]};
+    return stage_make(ir, axes, count, b->ring, indices, node_substitute(ir, stage_value(stage), &own[1], &at, 1));
 }
 
 static Node *position_of(Ir *ir, const WindowWay *way, Node *out)
@@ -144,31 +132,51 @@ static Node *position_of(Ir *ir, const WindowWay *way, Node *out)
     return way->tap ? index_add(ir, position, index_mul(ir, way->tap, index_const(ir, way->dilation))) : position;
 }
 
+/* What windows read in place, with a guard on columns alone. */
+static Node *read_inside(const BlockPlan *b)
+{
+    Ir *const ir = b->ir;
+    const DepthwiseRoles *const roles = &b->roles.depthwise;
+    Node *const column = roles->at->inputs[roles->at->input_count - 1];
+    Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, column, index_const(ir, 0)),
+                                 scalar2(ir, OP_lt, column, index_const(ir, roles->way[1].ins)));
+    return guard_make(ir, inside, roles->at, const_int(ir, DTYPE_F32, 0));
+}
+
+/* What the window of output row `row` of the band reads; `inside`: its band sees no row outside of the image. */
+static Node *window_operand(const BlockPlan *b, Node *row, bool inside)
+{
+    Ir *const ir = b->ir;
+    const DepthwiseRoles *const roles = &b->roles.depthwise;
+    if (!b->ring)
+        return inside ? read_inside(b) : roles->contract->inputs[roles->side];
+    Node *const from[3] = {position_of(ir, &roles->way[0], row), position_of(ir, &roles->way[1], roles->way[1].out),
+                           roles->channel};
+    return at_make(ir, b->ring, from);
+}
+
 /* The window's stage for `rows` rows from `first` on. */
-static Node *stage_of_window(const BlockPlan *b, Node *first, int64_t rows)
+static Node *stage_of_window(const BlockPlan *b, Node *first, int64_t rows, bool inside)
 {
     Ir *const ir = b->ir;
     const DepthwiseRoles *const roles = &b->roles.depthwise;
     const Node *const stage = roles->stage;
     Node *const out = roles->way[0].out, *const row = axis_make(ir, "row", index_const(ir, rows));
-    Node *const from[3] = {position_of(ir, &roles->way[0], row), position_of(ir, &roles->way[1], roles->way[1].out),
-                           roles->channel};
-    Node *operands[2];
-    operands[roles->side] = at_make(ir, b->ring, from);
+    Node *const at = index_add(ir, first, row), *axes[RANK_MAX], *indices[RANK_MAX], *operands[2];
+    operands[roles->side] = node_substitute(ir, window_operand(b, row, inside), &out, &at, 1);
     operands[!roles->side] = roles->contract->inputs[!roles->side];
     Node *const contract =
         contract_make(ir, DTYPE_F32, roles->contract->axes, roles->contract->axis_count, operands[0], operands[1]);
     Node *value = node_substitute(ir, stage_value(stage), &roles->contract, (Node *const *)&contract, 1);
-    Node *const at = index_add(ir, first, row), *axes[RANK_MAX], *indices[RANK_MAX];
     value = node_substitute(ir, value, &out, &at, 1);
     const int count = axes_with(stage, out, row, axes);
     if (b->tile) {
         Node *const place[3] = {row, roles->way[1].out, roles->channel};
-        return stage_make(b->ir, axes, count, b->tile, place, value);
+        return stage_make(ir, axes, count, b->tile, place, value);
     }
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(stage)[i], &out, &at, 1);
-    return stage_make(b->ir, axes, count, stage_buffer(stage), indices, value);
+    return stage_make(ir, axes, count, stage_buffer(stage), indices, value);
 }
 
 /* The projection of `rows` rows from `first` on, out of the tile. */
@@ -195,9 +203,9 @@ static Node *stage_of_project(const BlockPlan *b, Node *first, int64_t rows)
     return stage_make(b->ir, axes, axes_with(stage, out, row, axes), stage_buffer(stage), indices, value);
 }
 
-static BandStages stages_of_band(const BlockPlan *b, Node *first, int64_t rows)
+static BandStages stages_of_band(const BlockPlan *b, Node *first, int64_t rows, bool inside)
 {
-    return (BandStages){stage_of_window(b, first, rows), b->tile ? stage_of_project(b, first, rows) : NULL};
+    return (BandStages){stage_of_window(b, first, rows, inside), b->tile ? stage_of_project(b, first, rows) : NULL};
 }
 
 /* ---- emission ---- */
@@ -275,49 +283,37 @@ static void emit_window_rows(const BlockPlan *b, Block *block, Node *first, Node
         body = contract_emit_if(ir, body, inside, &outside);
         emit_zeros(b, outside, row, 0, b->columns);
     }
-    Node *const stage = stage_of_row(b, row, at);
-    if (b->roles.expand)
-        emit_product(b, body, stage);
-    else
-        emit_plain(b, body, stage, 1);
-}
-
-static void emit_band(const BlockPlan *b, Block *block, const BandStages *stages)
-{
-    if (!window_emit_within(b->ir, b->inner, block, stages->depthwise, b->target, 1))
-        emit_plain(b, block, stages->depthwise, 1);
-    if (stages->project)
-        emit_product(b, block, stages->project);
+    emit_product(b, body, stage_of_row(b, row, at));
 }
 
 /* A kernel of what is emitted. */
-static Node *make_inner(const BlockPlan *b, const BandStages *whole)
+static Node *make_inner(const BlockPlan *b)
 {
     Ir *const ir = b->ir;
+    Node *const zero = index_const(ir, 0);
+    const BandStages band = stages_of_band(b, zero, 1, false);
     Block *const stages = block_make(ir);
-    block_append(ir, stages, stage_of_row(b, index_const(ir, 0), index_const(ir, 0)));
-    block_append(ir, stages, whole->depthwise);
-    if (whole->project)
-        block_append(ir, stages, whole->project);
+    if (b->ring)
+        block_append(ir, stages, stage_of_row(b, zero, zero));
+    block_append(ir, stages, band.depthwise);
+    if (band.project)
+        block_append(ir, stages, band.project);
     return kernel_make(ir, b->kernel->payload.kernel->name, stages);
 }
 
-static Node *emit_units(BlockPlan *b, Block *body)
+static void emit_stages(const BlockPlan *b, Block *block, Node *first, int64_t rows, bool inside)
+{
+    const BandStages stages = stages_of_band(b, first, rows, inside);
+    if (!window_emit_within(b->ir, b->inner, block, stages.depthwise, b->target, 1))
+        emit_plain(b, block, stages.depthwise, 1);
+    if (stages.project)
+        emit_product(b, block, stages.project);
+}
+
+/* The window rows of a band: those that the band before has made move up. */
+static void emit_ring(const BlockPlan *b, Block *block, Node *unit, Node *begin, Node *band, Node *first)
 {
     Ir *const ir = b->ir;
-    const WindowWay *const rows = &b->roles.depthwise.way[0];
-    Node *const batch = b->roles.batch, *const bands = index_const(ir, b->bands);
-    Node *const units = index_mul(ir, batch->inputs[0], bands);
-    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
-    Node *const unit = axis_make(ir, "unit", units), *const band = index_mod(ir, unit, bands);
-    Node *const image = index_floordiv(ir, unit, bands), *const first = index_mul(ir, band, index_const(ir, b->rows));
-    const int64_t whole = rows->outs / b->rows, left = rows->outs % b->rows;
-    BandStages stages = stages_of_band(b, first, whole ? b->rows : left);
-    b->inner = make_inner(b, &stages);
-    emit_borders(b, body);
-    Block *block = body_for(ir, body, unit, begin, end, 1);
-    block = body_for(ir, block, batch, image, index_add(ir, image, index_const(ir, 1)), 1);
     Node *from = index_const(ir, 0);
     if (b->kept && b->bands > 1) {
         Node *const fresh =
@@ -326,14 +322,59 @@ static Node *emit_units(BlockPlan *b, Block *body)
         from = scalar3(ir, OP_select, fresh, from, index_const(ir, b->kept));
     }
     emit_window_rows(b, block, first, from);
-    if (whole && left) {
-        Block *last = NULL;
-        emit_band(b, contract_emit_if(ir, block, scalar2(ir, OP_lt, band, index_const(ir, whole)), &last), &stages);
-        stages = stages_of_band(b, first, left);
-        emit_band(b, last, &stages);
-    } else {
-        emit_band(b, block, &stages);
+}
+
+/* Do bands but the first and the last see rows of the image alone? */
+static bool middle_is_inside(const BlockPlan *b)
+{
+    const WindowWay *const rows = &b->roles.depthwise.way[0];
+    const int64_t last = (b->bands - 2) * b->rows * rows->stride + rows->offset + b->reach;
+    return b->rows * rows->stride + rows->offset >= 0 && last <= rows->ins;
+}
+
+/* The stages behind the ring. Out of scratch, only a last band of fewer rows differs from the others; in place, the
+ * first one and the last, where rows are missing. */
+static void emit_bands(const BlockPlan *b, Block *block, Node *band, Node *first)
+{
+    Ir *const ir = b->ir;
+    const int64_t outs = b->roles.depthwise.way[0].outs, left = outs - (b->bands - 1) * b->rows;
+    Node *const final = index_const(ir, b->bands - 1), *const final_row = index_const(ir, (b->bands - 1) * b->rows);
+    const bool inside = !b->ring && middle_is_inside(b);
+    Block *last = NULL, *top = NULL;
+    if (b->bands == 1) {
+        emit_stages(b, block, final_row, left, false);
+        return;
     }
+    if (!inside && left == b->rows) {
+        emit_stages(b, block, first, b->rows, false);
+        return;
+    }
+    block = contract_emit_if(ir, block, scalar2(ir, OP_lt, band, final), &last);
+    emit_stages(b, last, final_row, left, false);
+    if (inside) {
+        block = contract_emit_if(ir, block, scalar2(ir, OP_ge, band, index_const(ir, 1)), &top);
+        emit_stages(b, top, index_const(ir, 0), b->rows, false);
+    }
+    emit_stages(b, block, first, b->rows, inside);
+}
+
+static Node *emit_units(BlockPlan *b, Block *body)
+{
+    Ir *const ir = b->ir;
+    Node *const batch = b->roles.batch, *const bands = index_const(ir, b->bands);
+    Node *const units = index_mul(ir, batch->inputs[0], bands);
+    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
+    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
+    Node *const unit = axis_make(ir, "unit", units), *const band = index_mod(ir, unit, bands);
+    Node *const image = index_floordiv(ir, unit, bands), *const first = index_mul(ir, band, index_const(ir, b->rows));
+    b->inner = make_inner(b);
+    if (b->ring)
+        emit_borders(b, body);
+    Block *block = body_for(ir, body, unit, begin, end, 1);
+    block = body_for(ir, block, batch, image, index_add(ir, image, index_const(ir, 1)), 1);
+    if (b->ring)
+        emit_ring(b, block, unit, begin, band, first);
+    emit_bands(b, block, band, first);
     return units;
 }
 
@@ -360,7 +401,7 @@ bool block_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *tr
         images = 1;
     const int64_t units = plan.bands * images;
     /* Rows that bands share are moved, and bands that do not fill their last one waste it. */
-    const double moved = (double)(plan.kept * plan.columns * plan.channels) * 0.1;
+    const double moved = plan.ring ? (double)(plan.kept * plan.columns * plan.channels) * target->copy_cycles / 4 : 0;
     const double band =
         (double)flops / (double)units / (double)(target->vector_bytes / 4) / target->multiplies_per_cycle + moved;
     *cycles = band * (double)ceil_divide(units, threads);

@@ -120,7 +120,9 @@ Node *case_block(Random *random, int symbolic)
                             index_const(ir, case_between(random, 6, 40)), index_const(ir, case_between(random, 4, 14))};
     Node *const x = pointwise(random, case_given(random, 4, given), channels);
     case_tell(random, "block of", x);
-    Node *node = activation(random, pointwise(random, x, wide));
+    const bool expanded = case_chance(random, 75); /* else what goes into the window is no product of positions */
+    Node *node = activation(random, expanded ? pointwise(random, x, wide)
+                                             : convolution(random, x, index_const(ir, wide), 3, 1, 1));
     Node *const size = index_const(ir, taps), *const one = index_const(ir, 1);
     const int64_t pad = taps / 2, far = taps == 3 && case_chance(random, 15) ? 2 : 1;
     const int64_t least = stride == 1 ? far * pad : case_between(random, 0, pad);
