@@ -13,13 +13,22 @@
 
 #include "codegen/contract_plan.h"
 #include "codegen/program.h"
+#include "codegen/rows.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
 #include <string.h>
 
 /* Bands of 24 to 64 rows: scores of a band stay in the near caches, and keys are read from L2 seldom enough. */
-enum { STAGES_MAX = 10, BAND_MOST = 64, BAND_LEAST = 12, UNITS_ENOUGH = 16, LINE = 64, SCRATCH_MAX = 16 << 20 };
+enum {
+    STAGES_MAX = 10,
+    BAND_MOST = 64,
+    BAND_LEAST = 12,
+    UNITS_ENOUGH = 8,
+    LINE = 64,
+    SCRATCH_MAX = 16 << 20,
+    NEAR_BYTES = 40 << 10
+};
 
 /* A local buffer of the stages and what holds a band of it. */
 typedef struct Band {
@@ -442,6 +451,30 @@ static void emit_product(Attention *a, Block *block, int s, Node *base, Node *ro
                          index_ceildiv(a->ir, contract.roles.rows, index_const(a->ir, contract.tile.rows)));
 }
 
+/* The stages between the products. Where the band stays in L1 each walks all of its rows, for what a row waits for (its
+ * largest, its sum) the next ones hide; else a row goes through all of them while it is near. */
+static void emit_rows(Attention *a, Block *block, Node *base, Node *row)
+{
+    Ir *const ir = a->ir;
+    const LoopsSchedule schedule = vectors(a);
+    const int count = a->stages->count - 2;
+    int64_t keys = 1, rows = 1;
+    const_is_int(stage_at(a, 0)->axes[a->shared]->inputs[0], &keys);
+    const_is_int(row->inputs[0], &rows);
+    const bool near = rows * keys * 4 <= NEAR_BYTES;
+    Node *stages[STAGES_MAX];
+    for (int s = 0; s < count; s++) {
+        const Node *const stage = stage_at(a, s + 1);
+        stages[s] = banded_stage(a, stage, base, row, banded(a, stage_value(stage), base, row));
+    }
+    Block *inside = NULL;
+    for (int s = 0; s < count;) {
+        if (!inside || near)
+            inside = body_for(ir, block, row, index_const(ir, 0), row->inputs[0], 1);
+        s += rows_emit(ir, a->written, inside, stages + s, count - s, a->shared, &schedule);
+    }
+}
+
 /* The band of `rows` rows from number `base` on. */
 static void emit_band(Attention *a, Block *block, int64_t rows, Node *base)
 {
@@ -451,12 +484,7 @@ static void emit_band(Attention *a, Block *block, int64_t rows, Node *base)
     if (a->copied)
         loops_emit(ir, a->written, block, copy_stage(a, base, row), &schedule);
     emit_product(a, block, 0, base, row);
-    Block *const inside = body_for(ir, block, row, index_const(ir, 0), row->inputs[0], 1);
-    for (int s = 1; s + 1 < a->stages->count; s++) {
-        const Node *const stage = stage_at(a, s);
-        Node *const banded_one = banded_stage(a, stage, base, row, banded(a, stage_value(stage), base, row));
-        loops_emit_within(ir, a->written, inside, banded_one, &schedule, a->shared);
-    }
+    emit_rows(a, block, base, row);
     emit_product(a, block, a->stages->count - 1, base, axis_make(ir, "row", index_const(ir, rows)));
 }
 

@@ -494,6 +494,24 @@ LLVMValueRef emit_scalar(Emitter *emitter, const Node *node, LLVMValueRef *opera
     return node->type.dtype == dtype ? emit_cast(emitter, value, compute, dtype) : value;
 }
 
+/* The largest or smallest lane of a whole AVX-512 register: it turns by half, a quarter ... and stays a register, for
+ * parts of one have no range instruction. NULL: it is none. */
+static LLVMValueRef reduce_register(Emitter *emitter, Op op, Dtype dtype, LLVMValueRef vector)
+{
+    const int lanes = emit_lanes(vector);
+    int order[16];
+    if ((op != OP_max && op != OP_min) || !(emitter->target->cpu_mask & TARGET_CPU_AVX512) ||
+        !((dtype == DTYPE_F32 && lanes == 16) || (dtype == DTYPE_F64 && lanes == 8)))
+        return NULL;
+    for (int half = lanes / 2; half; half /= 2) {
+        for (int i = 0; i < lanes; i++)
+            order[i] = (i + half) % lanes;
+        LLVMValueRef in[2] = {vector, emit_shuffle(emitter, vector, NULL, order, lanes)};
+        vector = emit_operation(emitter, op, dtype, NULL, in);
+    }
+    return emit_lane(emitter, vector, 0);
+}
+
 /* Halves are combined lane by lane, lane j with lane j + n/2, until one is left: the order is part of a fold's meaning.
  */
 LLVMValueRef emit_reduce(Emitter *emitter, const Node *node, LLVMValueRef vector)
@@ -505,6 +523,9 @@ LLVMValueRef emit_reduce(Emitter *emitter, const Node *node, LLVMValueRef vector
     const Op op = fold_ops[node->payload.fold.kind];
     if (op == OP_NONE)
         BUG("reduce by %s", fold_name[node->payload.fold.kind]);
+    LLVMValueRef const whole = reduce_register(emitter, op, node->type.dtype, vector);
+    if (whole)
+        return whole;
     int lanes = emit_lanes(vector);
     int order[1024];
     while (lanes > 1) {
