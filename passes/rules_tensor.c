@@ -402,6 +402,9 @@ const Rule tensor_rules[] = {
     {REORDER, "x + a + b = x + (a + b)",             "(Add (Add x a) b)",                                             "(Add x (Add a b))",      terms_meet, COMMUTES},
     {REORDER, "x * a * b = x * (a * b)",             "(Mul (Mul x a) b)",                                             "(Mul x (Mul a b))",      factors_meet, COMMUTES},
 
+    /* Rounding: two roundings of half a unit each where there was one; erf smooths what the quotient's steps might decide */
+    {BOUNDED, "erf (x / c) = erf (x * (1 / c))",     "(Erf (Div x c))",                                               "(Erf (Mul x (Div 1 c)))", divisor_has_reciprocal},
+
     /* Other special values, said in each row */
     {FAST,    "x + 0 = x",                           "(Add x 0)",                                                     "x",                      NULL, COMMUTES}, /* -0 + 0 is +0 */
     {FAST,    "0 - x = -x",                          "(Sub 0 x)",                                                     "(Neg x)"},                /* 0 - 0 is +0 */
