@@ -10,6 +10,7 @@ enum {
     FIXED_BLOCKS = 2,   /* blocks on a border that get code of their own, where guards are decided */
     COLUMNS_MAX = 8,
     VECTORS_MAX = 8,
+    UNITS = 16,           /* enough for all cores to finish together */
     BAND_BYTES = 40 << 10 /* of the input that is copied at once */
 };
 
@@ -418,6 +419,18 @@ static void plan_channels(Window *w)
         w->lanes * suggest_int(w->trial, "vectors", 1, at_most(vectors, VECTORS_MAX), (vectors + groups - 1) / groups);
 }
 
+/* Units that the axes beside the rows make: images, groups of channels. */
+static int64_t other_units(const Window *w)
+{
+    int64_t units = 1, extent;
+    for (int i = 0; i < w->rest_count; i++)
+        if (const_is_int(w->rest[i]->inputs[0], &extent) && extent > 0 && units < UNITS)
+            units *= extent;
+    if (const_is_int(w->lane->inputs[0], &extent) && extent > 0)
+        units *= (extent + w->chunk - 1) / w->chunk;
+    return units;
+}
+
 static void plan_band(Window *w)
 {
     const int64_t blocks = window_row_blocks(w);
@@ -425,8 +438,10 @@ static void plan_band(Window *w)
     while (w->copied && band > 1 &&
            window_reach(&w->direction[0], band * w->size[0]) * w->columns * w->lanes * 4 > BAND_BYTES)
         band = (band + 1) / 2;
-    if (!w->copied && band > 16)
-        band = (band + 7) / 8;
+    if (!w->copied) {
+        const int64_t bands = (UNITS + other_units(w) - 1) / other_units(w);
+        band = (blocks + at_most(bands, blocks) - 1) / at_most(bands, blocks);
+    }
     w->band = suggest_int(w->trial, "band", 1, blocks, band);
 }
 

@@ -15,6 +15,7 @@ typedef struct Resizer {
     Ir *ir;
     ResizePlan plan;
     Dtype compute;       /* of weights and sums */
+    Node *source;        /* what is interpolated: the input, or what is already interpolated along the last axes */
     int count;           /* of axes that are not identities */
     int axis[RANK_MAX];
 } Resizer;
@@ -244,7 +245,7 @@ static void table_fill(const Resizer *resizer, const ResizeAxis *axis, const Pos
 
 static Node *element(const Resizer *resizer, Node *const *from)
 {
-    return cast_make(resizer->ir, lower_at(resizer->lower, lower_in(resizer->lower, 0), from), resizer->compute);
+    return cast_make(resizer->ir, lower_at(resizer->lower, resizer->source, from), resizer->compute);
 }
 
 /* sum of weight * (the same over the axes after k); at most four axes deep, for there are at most sixteen taps. */
@@ -260,6 +261,43 @@ static Node *interpolate(const Resizer *resizer, const TapTable *tables, int k, 
         sum = sum ? scalar2(ir, OP_add, sum, term) : term;
     }
     return sum;
+}
+
+/* The last resized axis first, into a temporary that has the input's extents along the others: enlarging, its rows are read many times,
+ * and indices and weights of the last axis are made for few of them. The sums are the same. */
+static void interpolate_last(Resizer *resizer, const TapTable *tables, Node *const *axes)
+{
+    const Node *const in = lower_in(resizer->lower, 0);
+    const int last = resizer->axis[--resizer->count];
+    Node *dims[RANK_MAX], *own[RANK_MAX], *from[RANK_MAX];
+    for (int d = 0; d < in->type.rank; d++) {
+        dims[d] = d == last ? resizer->plan.axes[d].out : in->type.dims[d];
+        own[d] = d == last ? axes[d] : lower_axis(resizer->lower, "r", dims[d]);
+        from[d] = own[d];
+    }
+    Node *sum = NULL;
+    for (int t = 0; t < 2 * reach_of(resizer); t++) {
+        from[last] = tables[resizer->count].index[t];
+        Node *const term = scalar2(resizer->ir, OP_mul, tables[resizer->count].weight[t], element(resizer, from));
+        sum = sum ? scalar2(resizer->ir, OP_add, sum, term) : term;
+    }
+    Node *const rows = lower_temp(resizer->lower, "rows", resizer->compute, in->type.rank, dims);
+    lower_define(resizer->lower, rows, own, in->type.rank, sum);
+    resizer->source = rows;
+}
+
+/* Is an axis of several elements before the last resized one enlarged, by known numbers? */
+static bool enlarges(const Resizer *resizer)
+{
+    int64_t in, out;
+    bool larger = false;
+    for (int k = 0; k < resizer->count - 1; k++) {
+        const ResizeAxis *const axis = &resizer->plan.axes[resizer->axis[k]];
+        if (!const_is_int(axis->in, &in) || !const_is_int(axis->out, &out) || out < in)
+            return false;
+        larger = larger || (out > in && in > 1);
+    }
+    return larger;
 }
 
 /* ---- many taps: weights in temporaries, then a fold ---- */
@@ -316,7 +354,7 @@ static bool few_taps(const Resizer *resizer)
 
 /* ---- the room ---- */
 
-static Node *sample(const Resizer *resizer, const Position *positions, Node **axes, Node **from)
+static Node *sample(Resizer *resizer, const Position *positions, Node **axes, Node **from)
 {
     Ir *const ir = resizer->ir;
     if (resizer->plan.mode == RESIZE_NEAREST || resizer->count == 0) {
@@ -329,6 +367,8 @@ static Node *sample(const Resizer *resizer, const Position *positions, Node **ax
         TapTable tables[UNROLLED_AXES];
         for (int k = 0; k < resizer->count; k++)
             table_fill(resizer, &resizer->plan.axes[resizer->axis[k]], &positions[k], &tables[k]);
+        if (enlarges(resizer))
+            interpolate_last(resizer, tables, axes);
         value = interpolate(resizer, tables, 0, from);
     } else {
         value = interpolate_fold(resizer, positions, axes, from);
@@ -349,7 +389,7 @@ bool resize_lower(Lower *lower)
     Ir *const ir = lower->ir;
     Node *const x = lower_in(lower, 0);
     const Infer infer = lower_infer(lower);
-    Resizer resizer = {.lower = lower, .ir = ir, .compute = resize_compute(x->type.dtype)};
+    Resizer resizer = {.lower = lower, .ir = ir, .compute = resize_compute(x->type.dtype), .source = x};
     Node *axes[RANK_MAX], *from[RANK_MAX], *outside = const_bool(ir, false);
     Position positions[RANK_MAX];
     if (!resize_plan(&infer, &resizer.plan))
