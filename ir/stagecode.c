@@ -301,11 +301,12 @@ static Node *emit_fold_lanes(StageEmitter *emitter, Node *node)
     Node *const whole = index_mul(ir, index_floordiv(ir, extent, width), width);
     Node *begin = index_const(ir, 0);
     int64_t length;
-    if ((kind == FOLD_MAX || kind == FOLD_MIN) && const_is_int(extent, &length) && length >= lanes * FOLD_PARTS) {
+    if ((kind == FOLD_MAX || kind == FOLD_MIN) && (!const_is_int(extent, &length) || length >= lanes * FOLD_PARTS)) {
         Node *totals[FOLD_PARTS] = {total};
         for (int i = 1; i < FOLD_PARTS; i++)
             totals[i] = body_var(ir, outer.block, neutral);
-        begin = index_const(ir, length / (lanes * FOLD_PARTS) * (lanes * FOLD_PARTS));
+        Node *const round = index_const(ir, lanes * FOLD_PARTS);
+        begin = index_mul(ir, index_floordiv(ir, extent, round), round);
         emit_fold_vectors(&outer, node, totals, FOLD_PARTS, index_const(ir, 0), begin);
         for (int i = 1; i < FOLD_PARTS; i++)
             body_set(ir, outer.block, total,

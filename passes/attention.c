@@ -238,20 +238,54 @@ static bool take_scores(Finder *finder, Attention *attention, Node *const *zeros
     return append(attention, stage_make(ir, axes, attention->axis_count + 1, row, &column, value));
 }
 
-/* The stages of the softmax over the row in scratch. *divisor: what the weights are divided by after the product; NULL:
- * they are divided already. */
+/* What weights are divided by, or multiplied with, after the product instead of before it. */
+typedef struct Scale {
+    Op op;
+    Node *by; /* of the row; NULL: weights are as they are */
+} Scale;
+
+/* Is the weight of a column a numerator over, or times, something of the row? The numerator; NULL: no. */
+static Node *numerator_of(Finder *finder, Node *value, const Node *column, Scale *scale)
+{
+    Ir *const ir = finder->ir;
+    *scale = (Scale){.op = value->op};
+    if (finder->context->compilation->math == MATH_EXACT || (value->op != OP_div && value->op != OP_mul))
+        return NULL;
+    for (int i = value->op == OP_div; i < 2; i++)
+        if (!node_depends(ir, value->inputs[i], column) && node_depends(ir, value->inputs[1 - i], column)) {
+            scale->by = value->inputs[i];
+            return value->inputs[1 - i];
+        }
+    return NULL;
+}
+
+/* `node` with the sum of the numerators reading where those are kept; NULL: it holds no such sum. */
+static Node *sum_of_kept(Finder *finder, Node *node, Node *numerator, Node *column, Node *weights)
+{
+    Ir *const ir = finder->ir;
+    int count;
+    Node **const nodes = nodes_topological(ir, &node, 1, &count);
+    for (int i = 0; i < count && numerator; i++) {
+        if (nodes[i]->op != OP_fold || nodes[i]->axis_count != 1 || nodes[i]->payload.fold.kind != FOLD_SUM)
+            continue;
+        Node *const axis = nodes[i]->axes[0], *const same = node_substitute(ir, numerator, &column, &axis, 1);
+        Node *const kept = at_make(ir, weights, &axis);
+        if (nodes[i]->inputs[0] == same)
+            return node_substitute(ir, node, &same, &kept, 1);
+    }
+    return NULL;
+}
+
+/* The stages of the softmax over the row in scratch. */
 static bool take_rows(Finder *finder, Attention *attention, Node *const *zeros, int zero_count, Node *scores,
-                      Node *weights, Node **divisor)
+                      Node *weights, Scale *scale)
 {
     Ir *const ir = finder->ir;
     const Block *const stages = stages_of(finder, attention->rows);
     const Node *const last = stages->nodes[stages->count - 1];
     Node *const column = last->axes[last->axis_count - 1];
     Node *value = read_row(ir, with_zeros(ir, stage_value(last), zeros, zero_count), attention->scores, scores);
-    const bool quotient = finder->context->compilation->math != MATH_EXACT && value->op == OP_div &&
-                          !node_depends(ir, value->inputs[1], column) && node_depends(ir, value->inputs[0], column);
-    Node *const numerator = quotient ? value->inputs[0] : NULL;
-    *divisor = quotient ? value->inputs[1] : NULL;
+    Node *const numerator = numerator_of(finder, value, column, scale);
     Node *axes[RANK_MAX];
     memcpy(axes, attention->axes, sizeof axes);
     bool stored = false;
@@ -261,19 +295,14 @@ static bool take_rows(Finder *finder, Attention *attention, Node *const *zeros, 
         for (int i = 0; i < own; i++)
             axes[attention->axis_count + i] = stage->axes[last->axis_count - 1 + i];
         Node *inside = read_row(ir, with_zeros(ir, stage_value(stage), zeros, zero_count), attention->scores, scores);
-        /* A fold over the numerators reads them where they are kept for the product. */
-        if (numerator && inside->op == OP_fold && inside->axis_count == 1 && inside->payload.fold.kind == FOLD_SUM) {
-            Node *const axis = inside->axes[0];
-            Node *const same = node_substitute(ir, numerator, &column, &axis, 1);
-            if (inside->inputs[0] == same) {
-                axes[attention->axis_count] = column;
-                if (!append(attention, stage_make(ir, axes, attention->axis_count + 1, weights, &column, numerator)))
-                    return false;
-                stored = true;
-                Node *const kept = at_make(ir, weights, &axis);
-                inside = node_substitute(ir, inside, &same, &kept, 1);
-            }
+        Node *const sum = sum_of_kept(finder, inside, numerator, column, weights);
+        if (sum && !stored) {
+            axes[attention->axis_count] = column;
+            if (!append(attention, stage_make(ir, axes, attention->axis_count + 1, weights, &column, numerator)))
+                return false;
+            stored = true;
         }
+        inside = sum ? sum : inside;
         if (!append(attention, stage_make(ir, axes, attention->axis_count + own, stage_buffer(stage),
                                           stage_indices(stage), inside)))
             return false;
@@ -303,7 +332,7 @@ static bool values_suit(Finder *finder, const Attention *attention, const Node *
 }
 
 /* o[i,d]: the second product, with its own axes for the rows' replaced by those. */
-static bool take_output(Finder *finder, Attention *attention, Node *weights, Node *divisor)
+static bool take_output(Finder *finder, Attention *attention, Node *weights, const Scale *scale)
 {
     Ir *const ir = finder->ir;
     const Node *const stage = product_stage(finder, attention->last);
@@ -345,12 +374,12 @@ static bool take_output(Finder *finder, Attention *attention, Node *weights, Nod
     if (mapped != attention->axis_count)
         return false;
     Node *const column = contract->axes[0], *sum = at_make(ir, weights, &column);
-    if (divisor) {
-        /* The product is replaced by its quotient, then the weights within. */
+    if (scale->by) {
+        /* The product is replaced by its multiple, then the weights within. */
         sum = contract_make(ir, contract->type.dtype, contract->axes, 1,
                             contract->inputs[0] == at ? sum : contract->inputs[0],
                             contract->inputs[1] == at ? sum : contract->inputs[1]);
-        sum = scalar2(ir, OP_div, sum, divisor);
+        sum = scalar2(ir, scale->op, sum, scale->by);
         value = node_substitute(ir, value, (Node *const *)&contract, &sum, 1);
     } else {
         value = node_substitute(ir, value, &at, &sum, 1);
@@ -394,7 +423,8 @@ static bool has_weights(const Finder *finder, int number)
 /* Fills the stages of the whole. */
 static bool match(Finder *finder, Attention *attention)
 {
-    Node *zeros[RANK_MAX], *divisor;
+    Node *zeros[RANK_MAX];
+    Scale scale;
     int zero_count = 0;
     if (!match_rows(finder, attention) || !reads_own_rows(finder, attention))
         return false;
@@ -406,8 +436,8 @@ static bool match(Finder *finder, Attention *attention)
     Node *const scores = row_buffer(finder, attention, attention->scores);
     Node *const weights = scores ? row_buffer(finder, attention, attention->weights) : NULL;
     return weights && take_scores(finder, attention, zeros, zero_count, scores) &&
-           take_rows(finder, attention, zeros, zero_count, scores, weights, &divisor) &&
-           take_output(finder, attention, weights, divisor);
+           take_rows(finder, attention, zeros, zero_count, scores, weights, &scale) &&
+           take_output(finder, attention, weights, &scale);
 }
 
 static Node *merge(Finder *finder, const Attention *attention)

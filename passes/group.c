@@ -214,6 +214,52 @@ static void localize(Grouper *grouper, const Group *group, Node **stages, int64_
     }
 }
 
+/* `node` with `factor` times instead of over `divisor`. *other: whether the divisor is read in another way too. */
+static Node *times_instead(Ir *ir, Node *node, Node *divisor, bool *other)
+{
+    int count, replaced = 0;
+    Node **const nodes = nodes_topological(ir, &node, 1, &count);
+    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
+                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        if (nodes[i]->op == OP_div && nodes[i]->inputs[1] == divisor && nodes[i]->inputs[0] != divisor) {
+            old[replaced] = nodes[i];
+            new[replaced++] = scalar2(ir, OP_mul, nodes[i]->inputs[0], divisor);
+            continue;
+        }
+        for (uint32_t j = 0; j < nodes[i]->input_count; j++)
+            *other = *other || nodes[i]->inputs[j] == divisor;
+    }
+    return replaced ? node_substitute(ir, node, old, new, replaced) : node;
+}
+
+/* The sum of softmax's numerators, which is at least 1, becomes its reciprocal where the others only divide by it: a
+ * division for each row instead of one for each element, which takes a processor as long as the exponential. One more
+ * rounding, at most a unit in the last place: not with --math exact. */
+static void divide_once(const Grouper *grouper, Node **stages, int count)
+{
+    Ir *const ir = grouper->ir;
+    if (grouper->context->compilation->math == MATH_EXACT)
+        return;
+    for (int s = 0; s < count; s++) {
+        Node *const sum = stage_buffer(stages[s]), *const value = stage_value(stages[s]), *after[MEMBERS_MAX];
+        if (sum->payload.buffer->place != PLACE_LOCAL || sum->type.rank > 0 || value->op != OP_fold ||
+            value->payload.fold.kind != FOLD_SUM || value->inputs[0]->op != OP_softexp)
+            continue;
+        Node *const read = at_make(ir, sum, NULL);
+        bool other = false, changed = false;
+        for (int i = 0; i < count; i++) {
+            after[i] = i == s ? value : times_instead(ir, stage_value(stages[i]), read, &other);
+            changed = changed || after[i] != stage_value(stages[i]);
+        }
+        if (other || !changed)
+            continue;
+        after[s] = scalar2(ir, OP_div, const_float(ir, value->type.dtype, 1), value);
+        for (int i = 0; i < count; i++)
+            stages[i] = stage_remake(ir, stages[i], stage_buffer(stages[i]), stage_indices(stages[i]), after[i]);
+    }
+}
+
 static Node *merge(Grouper *grouper, const Group *group)
 {
     Ir *const ir = grouper->ir;
@@ -224,6 +270,7 @@ static Node *merge(Grouper *grouper, const Group *group)
         members[i] = grouper->body->nodes[group->members[i]];
     }
     localize(grouper, group, stages, &scratch);
+    divide_once(grouper, stages, group->count);
     Block *const block = block_make(ir);
     for (int i = 0; i < group->count; i++)
         block_append(ir, block, stages[i]);

@@ -159,7 +159,7 @@ Test(passes, leaving_one_out_changes_no_number)
         results_compare(list[i].path, &plain, &whole, 1e-6);
         for (int j = 0; j < optional_count; j++) {
             const bool regroups = strcmp(optional[j], "simplify") != 0;
-            const char *const skip[] = {optional[j], regroups ? NULL : "winograd", "attention", NULL};
+            const char *const skip[] = {optional[j], regroups ? NULL : "winograd", "attention", "group", NULL};
             const Results part = model_run(list[i].path, list[i].text, &(PassOptions){.fuel = -1, .skip = skip});
             results_compare(arena_format(arena, "%s without %s", list[i].path, optional[j]), &plain, &part,
                             regroups ? 1e-6 : 0);
