@@ -14,7 +14,7 @@ static TargetMachineInfo machine_like(const TargetMachineInfo *target, uint64_t 
         return info;
     const int least = target->vector_bytes == 16 ? 10 : 5; /* a tile of one row needs two times sixteen columns */
     info.vector_registers = least + (int)(seed / 3 % (uint64_t)(target->vector_registers - least + 1));
-    info.l2 = seed % 2 ? target->l2 : cache ? cache : 2048;
+    info.l2 = cache ? cache : seed % 2 ? target->l2 : 2048;
     return info;
 }
 
