@@ -269,6 +269,47 @@ static void plan_depth(Contract *c, int64_t depth, bool deep)
     c->block_depth = ceil_divide(rounds, blocks) * c->unroll;
 }
 
+/* Points of the batch axes; unknown ones count once. */
+static int64_t batches(const Contract *c)
+{
+    int64_t points = 1, extent;
+    for (int i = 0; i < c->roles.batch_count; i++)
+        if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0)
+            points *= extent;
+    return points;
+}
+
+/* Tiles times groups of the busiest core, when units have so many. */
+static int64_t busiest(const Contract *c, int64_t tiles, int64_t groups, int64_t block_tiles, int64_t block_groups)
+{
+    const int64_t units = ceil_divide(tiles, block_tiles) * ceil_divide(groups, block_groups) * batches(c);
+    return ceil_divide(units, c->target->cores) * block_tiles * block_groups;
+}
+
+/* The number of groups near `usual` that leaves cores waiting least. */
+static int64_t balanced_groups(const Contract *c, int64_t tiles, int64_t groups, int64_t usual)
+{
+    int64_t best = usual, least = busiest(c, tiles, groups, c->block_tiles, usual);
+    for (int64_t block = usual * 2 < groups ? usual * 2 : groups; block >= ceil_divide(usual, 2); block--) {
+        const int64_t load = busiest(c, tiles, groups, c->block_tiles, block);
+        if (load < least) {
+            best = block;
+            least = load;
+        }
+    }
+    return best;
+}
+
+/* Where a few groups of columns are no even shares for the cores, rows are cut too, if L2 keeps B for all of them. */
+static int64_t balanced_tiles(const Contract *c, int64_t tiles, int64_t groups)
+{
+    const int64_t even = ceil_divide(tiles * groups * batches(c), c->target->cores);
+    int64_t block = c->block_tiles;
+    while (block > 1 && busiest(c, tiles, groups, block, 1) * 5 > even * 6)
+        block = ceil_divide(block, 2);
+    return block;
+}
+
 /* How rows and columns are cut into units. A unit's columns go outside, its tiles of rows inside: one group of B serves
  * all of them.
  *
@@ -293,6 +334,8 @@ static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns
     if (c->block_tiles > tiles)
         c->block_tiles = tiles;
     c->block_tiles = ceil_divide(tiles, ceil_divide(tiles, c->block_tiles));
+    if (!deep && c->read_a == READ_STRIDED && group_bytes * groups <= l2 / 2)
+        c->block_tiles = balanced_tiles(c, tiles, groups);
     c->block_tiles = suggest_int(c->trial, "tiles", 1, tiles, c->block_tiles);
     const int64_t row_blocks = ceil_divide(tiles, c->block_tiles);
     /* Copies of A are repeated for each block of columns, and so are the walks over the blocks of a long k: fewer. */
@@ -300,7 +343,7 @@ static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns
     const int64_t enough = c->read_a == READ_PACKED ? cores : deep && c->block_tiles > 1 ? DEEP_UNITS : 4 * cores;
     int64_t blocks = ceil_divide(enough, row_blocks);
     blocks = blocks > groups ? groups : blocks;
-    c->block_groups = ceil_divide(groups, blocks < 1 ? 1 : blocks);
+    c->block_groups = balanced_groups(c, tiles, groups, ceil_divide(groups, blocks < 1 ? 1 : blocks));
     c->block_groups = suggest_int(c->trial, "groups", 1, groups, c->block_groups);
     c->unroll = (int)suggest_int(c->trial, "unroll", 1, UNROLL_MAX, UNROLL);
     if (known)

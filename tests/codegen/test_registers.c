@@ -17,16 +17,43 @@
 typedef struct Product {
     int64_t m, n, k;
     bool weight;
-    int window; /* 0: a matrix product */
+    int window;  /* 0: a matrix product */
+    bool beside; /* something of the result's shape is added */
 } Product;
 
 static const Product products[] = {
-    {3136, 64, 64, true, 0},  {784, 128, 512, true, 0},  {196, 256, 1024, true, 0}, {49, 512, 2048, true, 0},
-    {128, 768, 768, true, 0}, {128, 3072, 768, true, 0}, {1, 1000, 2048, true, 0},  {128, 128, 64, false, 0},
-    {197, 197, 64, false, 0}, {14, 32, 64, true, 0},     {12, 32, 64, true, 0},     {6, 64, 64, true, 0},
-    {9, 48, 64, true, 0},     {3136, 16, 96, true, 0},   {784, 24, 144, true, 0},   {196, 40, 240, true, 0},
-    {65, 65, 65, true, 0},    {7, 100, 30, false, 0},    {56, 64, 64, true, 3},     {28, 128, 128, true, 3},
-    {14, 256, 256, true, 3},  {7, 512, 512, true, 3},    {112, 64, 3, true, 7},     {150, 32, 3, true, 3},
+    {3136, 64, 64, true, 0},
+    {784, 128, 512, true, 0},
+    {196, 256, 1024, true, 0},
+    {49, 512, 2048, true, 0},
+    {128, 768, 768, true, 0},
+    {128, 3072, 768, true, 0},
+    {1, 1000, 2048, true, 0},
+    {128, 128, 64, false, 0},
+    {197, 197, 64, false, 0},
+    {14, 32, 64, true, 0},
+    {12, 32, 64, true, 0},
+    {6, 64, 64, true, 0},
+    {9, 48, 64, true, 0},
+    {3136, 16, 96, true, 0},
+    {784, 24, 144, true, 0},
+    {196, 40, 240, true, 0},
+    {65, 65, 65, true, 0},
+    {7, 100, 30, false, 0},
+    {56, 64, 64, true, 3},
+    {28, 128, 128, true, 3},
+    {14, 256, 256, true, 3},
+    {7, 512, 512, true, 3},
+    {112, 64, 3, true, 7},
+    {150, 32, 3, true, 3},
+    /* Much is fetched beside these; a long k goes in blocks. */
+    {3136, 256, 64, true, 0, true},
+    {784, 512, 128, true, 0, true},
+    {196, 1024, 256, true, 0, true},
+    {49, 960, 160, true, 0, false},
+    {49, 160, 960, true, 0, true},
+    {128, 768, 3072, true, 0, true},
+    {150, 1024, 12544, true, 0, false},
 };
 enum { PRODUCTS = sizeof products / sizeof *products, UNROLL = 4, LINES_MAX = 1 << 16 };
 
@@ -44,9 +71,10 @@ static void make_graph(Proof *proof, const Product *product)
     Node *const m = index_const(ir, product->m), *const n = index_const(ir, product->n),
                 *const k = index_const(ir, product->k), *const one = index_const(ir, 1);
     Node *const taps = index_const(ir, product->window);
-    Node **const inputs = NEW_ARRAY(proof->arena, Node *, 2);
-    Name *const names = NEW_ARRAY(proof->arena, Name, 3);
-    for (int i = 0; i < 3; i++)
+    Node **const inputs = NEW_ARRAY(proof->arena, Node *, 3);
+    Name *const names = NEW_ARRAY(proof->arena, Name, 4);
+    int count = product->weight ? 1 : 2;
+    for (int i = 0; i < 4; i++)
         names[i] = name_intern(proof->arena, arena_format(proof->arena, "x%d", i));
     const Type x = product->window ? type_tensor(ir, DTYPE_F32, 4, (Node *[]){one, k, m, m})
                                    : type_tensor(ir, DTYPE_F32, 2, (Node *[]){m, k});
@@ -58,14 +86,19 @@ static void make_graph(Proof *proof, const Product *product)
     const Attribute pads = attr_ints(ir, "pads", (int64_t[]){pad, pad, pad, pad}, 4);
     Node *node = tensor_make(ir, product->window ? OP_Conv : OP_MatMul, inputs, 2, 1, &pads, product->window ? 1 : 0);
     cr_assert_not_null(node);
+    if (product->beside) {
+        Node *const other = inputs[count] = input_make(ir, names[count], node->type);
+        node = tensor_make(ir, OP_Add, (Node *[]){node, other}, 2, 1, NULL, 0);
+        count++;
+    }
     node = tensor_make(ir, OP_Relu, &node, 1, 1, NULL, 0);
     *graph = (Graph){.name = names[0],
-                     .input_count = product->weight ? 1 : 2,
+                     .input_count = count,
                      .output_count = 1,
                      .inputs = inputs,
                      .outputs = arena_copy(proof->arena, &node, sizeof node),
                      .input_names = names,
-                     .output_names = names + 2};
+                     .output_names = names + 3};
     proof->compilation.graph = graph;
 }
 
