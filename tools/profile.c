@@ -74,7 +74,11 @@ static bool measure(Profile *profile)
         if (api->launch_info(library->context, i, &launch->info) != 0)
             return diag_error(library->diagnostics, EXIT_DEVICE, NULL, "%s: %s", library->model->name,
                               api->error_text(library->context));
-        launch->wall = launch->info.runs ? (double)launch->info.wall_ns / (double)launch->info.runs : 0;
+        /* Per run of the model: launches of a loop's body run many times, others of a branch not always. */
+        const double times = (double)launch->info.runs / (double)profile->runs;
+        launch->wall = (double)launch->info.wall_ns / (double)profile->runs;
+        launch->info.flops = (int64_t)((double)launch->info.flops * times);
+        launch->info.bytes = (int64_t)((double)launch->info.bytes * times);
         profile->total += launch->wall;
     }
     measure_limits(profile);
@@ -144,8 +148,7 @@ static bool write_json(const Profile *profile)
         json_field_string(json, "kernel", launch->info.kernel_name);
         json_field_string(json, "nodes", launch->info.name);
         json_field_double(json, "wall_ns", launch->wall);
-        json_field_double(json, "busy_ns",
-                          launch->info.runs ? (double)launch->info.busy_ns / (double)launch->info.runs : 0);
+        json_field_double(json, "busy_ns", (double)launch->info.busy_ns / (double)profile->runs);
         json_field_double(json, "share", share(launch->wall, profile->total));
         json_field_integer(json, "flops", launch->info.flops);
         json_field_integer(json, "bytes", launch->info.bytes);
