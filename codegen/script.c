@@ -2,7 +2,10 @@
 #include "ir/script.h"
 
 #include "codegen/model_writer.h"
+#include "ir/kernel.h"
 #include "ir/ops/ops.h"
+#include "ir/procedure.h"
+#include "passes/access.h"
 #include "runtime/lathe_script.h"
 
 #include <string.h>
@@ -13,7 +16,7 @@ static const char types[] = "%bind = type { i32, i32, i32, i32 }\n"
                             "%step = type { i32, i32, ptr, ptr, ptr, i32, i32, i32, i32, ptr, ptr, ptr, i32, ptr }\n"
                             "%body = type { ptr, ptr, ptr, ptr, i32, i32, i32, i32 }\n"
                             "%slot = type { i32, i32, i32, ptr }\n"
-                            "%region = type { ptr, ptr, ptr, ptr }\n"
+                            "%region = type { ptr, ptr, ptr, ptr, ptr }\n"
                             "%script = type { ptr, i32, i32, i32, i32, ptr, ptr, ptr }\n"
                             "@lathe_rt_walker = external hidden constant i8\n";
 
@@ -287,14 +290,57 @@ static void write_array(Writer *writer, const char *name, const char *type, cons
     text_add(&writer->body, "]\n");
 }
 
+/* The kernel does nothing but copy the whole of one tensor to the beginning of another one of the same rows. */
+static bool is_prefix_copy(const Node *kernel)
+{
+    if (kernel_is_procedure(kernel) || kernel_stages(kernel)->count != 1)
+        return false;
+    const Node *const stage = kernel_stages(kernel)->nodes[0], *const value = stage_value(stage);
+    const Node *const from = value->op == OP_at ? value->inputs[0] : NULL, *const to = stage_buffer(stage);
+    if (!from || from->payload.buffer->place != PLACE_INPUT || to->payload.buffer->place != PLACE_OUTPUT ||
+        from->type.dtype != to->type.dtype || from->type.rank != to->type.rank || stage->axis_count != to->type.rank ||
+        dtype_info[to->type.dtype].bits < 8 || from->payload.buffer->layout.count || to->payload.buffer->layout.count)
+        return false;
+    for (int i = 0; i < stage->axis_count; i++)
+        if (value->inputs[i + 1] != stage->axes[i] || stage_indices(stage)[i] != stage->axes[i] ||
+            stage->axes[i]->inputs[0] != from->type.dims[i] || (i > 0 && from->type.dims[i] != to->type.dims[i]))
+            return false;
+    return stage->axis_count > 0;
+}
+
+static int launches_with(const Program *region, const Node *buffer)
+{
+    int count = 0;
+    for (int i = 0; i < region->launch_count; i++)
+        for (int j = 0; j < region->launches[i].buffers_count; j++)
+            count += buffer_root(region->launches[i].kernel->inputs[j]) == buffer;
+    return count;
+}
+
+/* Nobody else may read the input: others may write over what was its memory. */
+static const char *growth_text(ScriptWriter *script, const Program *region)
+{
+    for (int i = 0; i < region->launch_count; i++) {
+        const Node *const kernel = region->launches[i].kernel;
+        if (!is_prefix_copy(kernel) ||
+            launches_with(region, stage_value(kernel_stages(kernel)->nodes[0])->inputs[0]) != 1)
+            continue;
+        const Node *const stage = kernel_stages(kernel)->nodes[0];
+        const int numbers[3] = {stage_value(stage)->inputs[0]->payload.buffer->number,
+                                stage_buffer(stage)->payload.buffer->number, i};
+        return writer_ints(script->writer, numbers, 3);
+    }
+    return "null";
+}
+
 static const char *region_text(ScriptWriter *script, const Program *region)
 {
     Arena *const arena = region->ir->arena;
     int *const symbols = NEW_ARRAY(arena, int, (size_t)region->symbol_count + 1);
     for (int i = 0; i < region->symbol_count; i++)
         symbols[i] = symbol_number(script, region->symbols[i].symbol);
-    return arena_format(arena, "%%region { ptr @program%s, ptr %s, ptr null, ptr null }", region->suffix,
-                        writer_ints(script->writer, symbols, region->symbol_count));
+    return arena_format(arena, "%%region { ptr @program%s, ptr %s, ptr null, ptr null, ptr %s }", region->suffix,
+                        writer_ints(script->writer, symbols, region->symbol_count), growth_text(script, region));
 }
 
 bool script_write(Writer *writer, const Program *main)

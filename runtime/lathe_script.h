@@ -23,11 +23,19 @@ struct lathe_step;
 typedef int lathe_host_function(struct lathe_run *run, const struct lathe_step *step);
 typedef int lathe_region_function(struct lathe_run *run, const struct lathe_step *step, void *argument);
 
+/* Launch number `launch` of a region copies its input `input` to the beginning of its output `output` and does nothing else: where
+ * nobody reads the input any more and its memory has room, the output takes that memory. So lists that grow by an item in each turn
+ * of a loop are not copied in each turn. */
+typedef struct lathe_growth {
+    int32_t input, output, launch;
+} lathe_growth;
+
 typedef struct lathe_region {
     const lathe_program *program;
     const int32_t *symbols;      /* for each symbol of the program: its number among the script's */
     lathe_region_function *call; /* NULL in libraries. Else it does what `program` would: reads the step's inputs, makes its outputs */
     void *argument;              /* of call */
+    const lathe_growth *growth;  /* NULL: none */
 } lathe_region;
 
 typedef struct lathe_bind {

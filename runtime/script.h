@@ -54,6 +54,10 @@ typedef struct lathe_run Run;
 
 /* NULL after a message. Dims may not be negative. Elements are not set. */
 Value *value_tensor(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims);
+/* As value_tensor, with memory for as much again as half of it; and a tensor of other dims that takes over what is at the beginning of
+ * another one, which is the last reference: NULL when its memory has no room for that, without a message. */
+Value *value_roomy(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims);
+Value *value_grow(Value *value, const int64_t *dims);
 Value *value_borrow(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims, void *data);
 Value *value_sequence(Run *run, const lathe_step *step, int32_t dtype, int64_t room);
 Value *value_nothing(Run *run, const lathe_step *step);

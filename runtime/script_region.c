@@ -57,16 +57,37 @@ int lathe_rt_step_output(Run *run, const lathe_step *step, int output, int32_t d
     return LATHE_OK;
 }
 
+static void output_dims(const Context *part, const Plan *plan, const lathe_tensor_info *info, int64_t *dims)
+{
+    for (int32_t i = 0; i < info->rank; i++)
+        dims[i] = tensor_dim(part, plan, info, i);
+}
+
 static int region_output(Run *run, const lathe_step *step, const Context *part, const Plan *plan, uint32_t output)
 {
     const lathe_tensor_info *info = &part->program->outputs[output];
     int64_t dims[RANK_MOST];
     if (info->rank > RANK_MOST)
         return run_fail(run, step, LATHE_E_SHAPE, "value '%s' has rank %i", info->name, (int64_t)info->rank);
-    for (int32_t i = 0; i < info->rank; i++)
-        dims[i] = tensor_dim(part, plan, info, i);
+    output_dims(part, plan, info, dims);
     return lathe_rt_step_output(run, step, (int)output, info->dtype, info->rank, dims,
                                 &part->tensors[part->program->input_count + output]);
+}
+
+/* The output that begins with an input which nobody reads any more: in the input's memory, if that has room, and then the launch that
+ * copies is left out; else in memory with room for the next time. NULL: like every other output. */
+static Value *region_growth(Run *run, const lathe_step *step, const Context *part, Plan *plan, const lathe_growth *growth)
+{
+    const lathe_tensor_info *info = &part->program->outputs[growth->output];
+    int64_t dims[RANK_MOST];
+    if (info->rank > RANK_MOST || growth->output >= step->output_count || step->outputs[growth->output] == LATHE_NO_SLOT ||
+        run->outputs[step->outputs[growth->output]] != 0 || !run_is_last(run, step, growth->input))
+        return NULL;
+    output_dims(part, plan, info, dims);
+    Value *value = value_grow(run_value(run, step, growth->input), dims);
+    if (value != NULL)
+        plan->calls[growth->launch].units = 0;
+    return value != NULL ? run_take(run, step, growth->input) : value_roomy(run, step, info->dtype, info->rank, dims);
 }
 
 /* The plan for the script's symbols, with memory that the heap's limit allows. */
@@ -88,14 +109,24 @@ static int region_compiled(Run *run, const lathe_step *step, const lathe_region 
         code = region_plan(run, step, part, &plan);
     for (uint32_t i = 0; i < part->program->input_count && code == LATHE_OK; i++)
         code = region_input(run, step, part, plan, i);
+    const lathe_growth *growth = region->growth;
+    const int64_t units = growth != NULL && code == LATHE_OK ? plan->calls[growth->launch].units : 0;
+    Value *grown = growth != NULL && code == LATHE_OK ? region_growth(run, step, part, plan, growth) : NULL;
+    if (grown != NULL) {
+        part->tensors[part->program->input_count + (uint32_t)growth->output] = grown->data;
+        run_give(run, step, growth->output, grown);
+    }
     for (uint32_t i = 0; i < part->program->output_count && code == LATHE_OK; i++)
-        code = region_output(run, step, part, plan, i);
+        if (grown == NULL || (int32_t)i != growth->output)
+            code = region_output(run, step, part, plan, i);
     if (code == LATHE_OK) {
         plan_bind_arena(part, plan);
         code = run_plan(part, plan);
         if (code != LATHE_OK)
             (void)context_fail(run->main, code, "%s", part->text);
     }
+    if (grown != NULL)
+        plan->calls[growth->launch].units = units;
     return code;
 }
 

@@ -76,7 +76,7 @@ static Value *value_make(Run *run, const lathe_step *step, int32_t rank, uint64_
     return value;
 }
 
-static Value *tensor_make(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims, bool borrowed)
+static Value *tensor_make(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims, bool borrowed, bool roomy)
 {
     const int64_t count = elements_count(rank, dims);
     const int64_t bytes = elements_bytes(count, dtype_bits(dtype));
@@ -84,7 +84,7 @@ static Value *tensor_make(Run *run, const lathe_step *step, int32_t dtype, int32
         (void)run_fail(run, step, LATHE_E_SHAPE, "a result has a negative dim or more bytes than 63 bits can tell");
         return NULL;
     }
-    Value *value = value_make(run, step, rank, borrowed ? 0 : (uint64_t)bytes);
+    Value *value = value_make(run, step, rank, borrowed ? 0 : (uint64_t)bytes + (roomy ? (uint64_t)bytes / 2 : 0));
     if (value == NULL)
         return NULL;
     value->form = LATHE_TENSOR;
@@ -99,12 +99,30 @@ static Value *tensor_make(Run *run, const lathe_step *step, int32_t dtype, int32
 
 Value *value_tensor(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims)
 {
-    return tensor_make(run, step, dtype, rank, dims, false);
+    return tensor_make(run, step, dtype, rank, dims, false, false);
+}
+
+Value *value_roomy(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims)
+{
+    return tensor_make(run, step, dtype, rank, dims, false, true);
+}
+
+Value *value_grow(Value *value, const int64_t *dims)
+{
+    const int64_t count = elements_count(value->rank, dims), bytes = elements_bytes(count, dtype_bits(value->dtype));
+    const uint64_t head = (uint64_t)((unsigned char *)value->data - (unsigned char *)value);
+    if (bytes < 0 || (uint64_t)bytes > heap_room(value) - head)
+        return NULL;
+    value->count = count;
+    value->bytes = (uint64_t)bytes;
+    for (int32_t i = 0; i < value->rank; i++)
+        value->dims[i] = dims[i];
+    return value;
 }
 
 Value *value_borrow(Run *run, const lathe_step *step, int32_t dtype, int32_t rank, const int64_t *dims, void *data)
 {
-    Value *value = tensor_make(run, step, dtype, rank, dims, true);
+    Value *value = tensor_make(run, step, dtype, rank, dims, true, false);
     if (value != NULL && data != NULL)
         value->data = data;
     return value;

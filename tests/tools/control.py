@@ -58,6 +58,13 @@ def grown(trips):
     return [((4, 4 * (trips + 1)), [v for row in rows for v in row * (trips + 1)]), ((trips, 4), [v for part in sums for v in part])]
 
 
+def appended(trips):
+    """Rows below rows, and at the beginning of each turn the greatest of every column."""
+    parts = [X] + [[v + t for v in X] for t in range(trips)]
+    highest = [[max(v for part in parts[:t + 1] for v in part[column::4]) for column in range(4)] for t in range(trips)]
+    return [((4 * (trips + 1), 4), sum(parts, [])), ((trips, 4), sum(highest, []))]
+
+
 def scanned(length):
     """Backwards over the columns of x[3, length]; the parts stand in the order of the columns."""
     value, parts = [1.0, 2.0, 3.0], [None] * length
@@ -83,6 +90,8 @@ cases = [("if_shapes", [x, condition(True)], [((4, 4), relu)]), ("if_shapes", [x
          ("loop_condition", [x, number(False, "b1")], [((4, 4), X)]), ("loop_65", [x], [((4, 4), X)])]
 cases += [("loop_unknown", [x, number(n)], [((4, 4), X)]) for n in (0, 7, -1)]
 cases += [("loop_grows", [x, number(n)], grown(n)) for n in (1, 2, 9)]
+cases += [("loop_appends", [x, number(n)], appended(n)[:1]) for n in (0, 1, 2, 9, 40)]
+cases += [("loop_appends_and_reads", [x, number(n)], appended(n)) for n in (1, 2, 9, 40)]
 cases += [("loop_in_loop", [x, number(n)], [((4, 4), [v * (1 + n * (n - 1) // 2) for v in X])]) for n in (0, 1, 6)]
 cases += [("scan_open", *scanned(length)) for length in (1, 2, 70)]
 for options in ((), ("-O0",), ("--backend", "interpreter")):

@@ -115,6 +115,10 @@ def run_bodies():
     write("good", "loop_65", loop(same, 65, None, [y], inputs=[x]))
     write("good", "loop_grows", loop([same[0], N("Concat", ["a", "x"], ["b"], axis=1), N("ReduceSum", ["b", "last"], ["s"], keepdims=0)], None, tensor("last", np.array([1])),
                                      [value("y", [4, None]), value("z", [None, 4])], inputs=[x, trips], more=["s"]))
+    append = [same[0], N("Cast", ["i"], ["f"], to=T.FLOAT), N("Add", ["x", "f"], ["r"]), N("Concat", ["a", "r"], ["b"], axis=0)]
+    write("good", "loop_appends", loop(append, None, None, [value("y", [None, 4])], inputs=[x, trips]))
+    write("good", "loop_appends_and_reads", loop([*append, N("ReduceMax", ["a", "last"], ["s"], keepdims=0)], None, tensor("last", np.array([0])),
+                                                 [value("y", [None, 4]), value("z", [None, 4])], inputs=[x, trips], more=["s"]))
     loops = loop([same[0], N("Loop", ["i", "", "a"], ["b"], body=h.make_graph([N("Add", ["q", "x"], ["r"]), N("Identity", ["p"], ["u"])], "inner",
                  [value("j", [], T.INT64), value("p", [], T.BOOL), value("q")], [value("u", [], T.BOOL), value("r")]))], None, None, [y], inputs=[x, trips])
     write("good", "loop_in_loop", loops)
