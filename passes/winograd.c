@@ -16,12 +16,12 @@
  * stays. Rounding differs from the direct sum's: docs/numerics.md says by how much, so the pass does nothing for --math
  * exact.
  *
- * When it pays was measured (docs/decisions.md): F(4,3) as long as U is about as large as L2, F(2,3) up to twice that,
- * for enough tiles. */
+ * A closed formula decides between F(2,3), F(4,3) and the direct sum (docs/decisions.md). */
 #include "ir/kernel.h"
 #include "ir/roles.h"
 #include "passes/pass.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { TAPS = 3, POINTS_MAX = 6, OUTPUTS_MAX = 4, SPATIAL = 2 };
@@ -238,30 +238,49 @@ static bool match(Winograd *w, const Node *kernel)
 
 /* ---- choice ---- */
 
-static int64_t tiles_of(const Winograd *w, int outputs)
+/* What was fitted to measurements of resnet18, squeezenet1_1 and densenet121: the share of the peak that products reach
+ * and what each of them costs, in channels; cycles of a vector of channels or columns at one point; the share of L2 for
+ * the points of a block; the share of the direct sum's time that pays for the larger weights. */
+static const double product_share = 0.8, product_channels = 8, input_cycles = 4, output_cycles = 5, block_share = 0.4,
+                    worth_share = 0.8;
+enum { TILES_LEAST = 16, GROUP_WIDTH = 2 * PANEL };
+
+static double product_cycles(const Winograd *w, const TargetMachineInfo *target, double products)
 {
-    int64_t tiles = 1;
+    const double rate = target->vector_bytes / 4.0 * target->multiplies_per_cycle * product_share;
+    return products * (double)((w->channels + (int64_t)product_channels) * w->columns) / rate;
+}
+
+/* Of the weights, so many for each pair of channel and column: the first time they come from memory, for other layers
+ * ran since, then from behind L2. */
+static double stream_cycles(const Winograd *w, const TargetMachineInfo *target, double weights, double times)
+{
+    const double bytes = weights * (double)(w->channels * w->columns) * 4;
+    return bytes / target->memory_bytes_per_cycle + bytes * (times - 1) / target->l3_bytes_per_cycle;
+}
+
+static double direct_cycles(const Winograd *w, const TargetMachineInfo *target)
+{
+    const double pixels = (double)(w->spatial[0].extent * w->spatial[1].extent);
+    return product_cycles(w, target, TAPS * TAPS * pixels) + stream_cycles(w, target, TAPS * TAPS, 1);
+}
+
+static double variant_cycles(const Winograd *w, const TargetMachineInfo *target, const Variant *variant)
+{
+    const double points = variant->points * variant->points, lanes = target->vector_bytes / 4.0;
+    double tiles = 1, times = 1;
     for (int i = 0; i < SPATIAL; i++)
-        tiles *= (w->spatial[i].extent + outputs - 1) / outputs;
-    return tiles;
+        tiles *= (double)((w->spatial[i].extent + variant->outputs - 1) / variant->outputs);
+    /* Weights that L2 does not keep are read once per block of tiles. */
+    if (points * (double)(w->channels * w->columns) * 4 > (double)target->l2 / 2)
+        times = ceil(points * tiles * (double)(w->channels + GROUP_WIDTH) * 4 / (block_share * (double)target->l2));
+    return tiles < TILES_LEAST
+               ? HUGE_VAL
+               : product_cycles(w, target, points * tiles) + stream_cycles(w, target, points, times) +
+                     points * tiles * ((double)w->channels * input_cycles + (double)w->columns * output_cycles) / lanes;
 }
 
-/* Bytes of U. */
-static int64_t filter_bytes(const Winograd *w, const Variant *variant)
-{
-    return variant->points * variant->points * w->channels * w->columns * 4;
-}
-
-/* Does F(4,3) need seven tenths of F(2,3)'s products at most? Partial tiles eat the rest of what it saves, and its
- * weights are more than twice as large. */
-static bool saves_enough(const Winograd *w)
-{
-    const int64_t many = variants[1].points * variants[1].points * tiles_of(w, variants[1].outputs);
-    const int64_t few = variants[0].points * variants[0].points * tiles_of(w, variants[0].outputs);
-    return many * 10 <= few * 7;
-}
-
-/* The larger F while its weights stay near, else the smaller one while enough tiles share them, else none. */
+/* The cheapest; NULL: the direct sum. */
 static const Variant *choose(const Winograd *w, const TargetMachineInfo *target)
 {
     for (int i = 0; i < SPATIAL; i++)
@@ -269,11 +288,14 @@ static const Variant *choose(const Winograd *w, const TargetMachineInfo *target)
             return NULL;
     if (w->channels < PANEL || w->columns < PANEL)
         return NULL;
-    if (filter_bytes(w, &variants[1]) <= target->l2 * 5 / 4 && saves_enough(w) && tiles_of(w, 4) >= 16)
-        return &variants[1];
-    if (filter_bytes(w, &variants[0]) <= target->l2 * 9 / 4 && tiles_of(w, 2) >= 48)
-        return &variants[0];
-    return NULL;
+    double least = worth_share * direct_cycles(w, target);
+    const Variant *best = NULL;
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        const double cycles = variant_cycles(w, target, &variants[i]);
+        best = cycles < least ? &variants[i] : best;
+        least = cycles < least ? cycles : least;
+    }
+    return best;
 }
 
 /* ---- the constant ---- */
