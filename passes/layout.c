@@ -383,6 +383,28 @@ static void vote_local(Chooser *chooser, const Node *stage)
     }
 }
 
+/* A result of the graph stands row-major: what is read several times for it likes the axis that is innermost there, as
+ * often as it is read. */
+static void vote_output(Chooser *chooser, const Node *stage)
+{
+    Ir *const ir = chooser->ir;
+    Node *value = stage_value(stage);
+    const Node *const target = stage_buffer(stage);
+    const int rank = target->type.rank;
+    int64_t points;
+    if (target->payload.buffer->place != PLACE_OUTPUT || rank < 2 || stage_indices(stage)[rank - 1]->op != OP_axis ||
+        !const_is_int(axes_points(ir, stage->axes, stage->axis_count), &points))
+        return;
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++) {
+        const int dim = nodes[i]->op == OP_at ? dim_along(ir, nodes[i], stage_indices(stage)[rank - 1]) : -1;
+        const int64_t elements = dim >= 0 ? weight_of(ir, nodes[i]->inputs[0]->type) : 0;
+        if (elements > 0 && points >= 2 * elements)
+            vote(chooser, nodes[i]->inputs[0], dim, points / elements);
+    }
+}
+
 bool pass_layout(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
@@ -401,6 +423,8 @@ bool pass_layout(PassContext *context)
             vote_contract(&chooser, &roles);
         for (int j = 0; j < kernel_stages(module->body->nodes[i])->count; j++)
             vote_local(&chooser, kernel_stages(module->body->nodes[i])->nodes[j]);
+        for (int j = 0; !matched && j < kernel_stages(module->body->nodes[i])->count; j++)
+            vote_output(&chooser, kernel_stages(module->body->nodes[i])->nodes[j]);
     }
     apply_votes(&chooser);
     Block *const body = block_make(ir);
