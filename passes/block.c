@@ -102,12 +102,13 @@ static int64_t known_bytes(const Node *buffer)
 
 /* ---- what pays ---- */
 
-/* What lies between the stages is written and read again from behind L2 when it is larger, and the band must stay. */
-static bool pays(const Blocker *blocker, const DepthwiseRoles *roles)
+/* What lies between the stages is written and read again from behind L2 when it is larger, and the band must stay. What
+ * an only expanded window leaves is still written: it pays later. */
+static bool pays(const Blocker *blocker, const DepthwiseRoles *roles, bool projected)
 {
     const TargetMachineInfo *const target = blocker->context->compilation->target;
     const int64_t in = known_bytes(roles->at->inputs[0]), out = known_bytes(stage_buffer(roles->stage));
-    return in < LOCAL_BYTES_MAX && out < LOCAL_BYTES_MAX && in + out > target->l2 &&
+    return in < LOCAL_BYTES_MAX && out < LOCAL_BYTES_MAX && in + out > (projected ? target->l2 * 2 / 3 : target->l2) &&
            depthwise_band_bytes(roles, 1) <= target->l2 / 3;
 }
 
@@ -264,7 +265,8 @@ static Node *block_around(Blocker *blocker, int number, Chain *chain)
     if (!stage || !depthwise_match(blocker->ir, stage, &roles) || roles.at->inputs[0]->type.rank != 4)
         return NULL;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        if (!find_chain(blocker, number, &roles, forms[i].before, forms[i].after, chain) || !pays(blocker, &roles))
+        if (!find_chain(blocker, number, &roles, forms[i].before, forms[i].after, chain) ||
+            !pays(blocker, &roles, forms[i].after))
             continue;
         Node *const kernel = merge(blocker, chain);
         if (kernel)
