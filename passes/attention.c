@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Scores of a row, and what a template may copy of keys and values. */
-enum { STAGES_MAX = 10, ROW_BYTES_MAX = 64 << 10, COPY_BYTES_MAX = 4 << 20 };
+enum { STAGES_MAX = 10, MAPS_MAX = 4, ROW_BYTES_MAX = 64 << 10, COPY_BYTES_MAX = 4 << 20 };
 
 typedef struct Finder {
     PassContext *context;
@@ -35,6 +35,8 @@ typedef struct Attention {
     int axis_count;
     Node *stages[STAGES_MAX];
     int count;
+    int maps[MAPS_MAX]; /* kernels whose expressions went into the first product */
+    int map_count;
     int64_t scratch;
 } Attention;
 
@@ -201,6 +203,49 @@ static bool append(Attention *attention, Node *stage)
     return true;
 }
 
+/* The number of the kernel that writes `buffer` for the first product alone, element by element; -1: it is none. */
+static int map_before(const Finder *finder, const Attention *attention, Node *buffer)
+{
+    const int writer = (int)count_of(&finder->writer, buffer) - 1;
+    if (!is_between(finder, buffer) || writer < 0 || count_of(&finder->reader, buffer) != attention->first + 1)
+        return -1;
+    const Block *const stages = stages_of(finder, writer);
+    if (stages->count != 1 || kernel_has_order(finder->body->nodes[writer]))
+        return -1;
+    Node *const stage = stages->nodes[0], *value = stage_value(stage);
+    if (stage->axis_count != buffer->type.rank || value->type.dtype != DTYPE_F32)
+        return -1;
+    for (int i = 0; i < buffer->type.rank; i++)
+        if (stage_indices(stage)[i] != stage->axes[i])
+            return -1;
+    int count;
+    Node **const nodes = nodes_topological(finder->ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_fold || nodes[i]->op == OP_contract || nodes[i]->op == OP_bound)
+            return -1;
+    return writer;
+}
+
+/* The operand with maps that it alone reads (a scale, a transpose) in place of their results: keys and queries are
+ * copied anyhow, once each. */
+static Node *with_maps(Finder *finder, Attention *attention, Node *operand)
+{
+    Ir *const ir = finder->ir;
+    int count;
+    Node **const nodes = nodes_topological(ir, &operand, 1, &count);
+    for (int i = 0; i < count; i++) {
+        const int number = nodes[i]->op == OP_at ? map_before(finder, attention, nodes[i]->inputs[0]) : -1;
+        if (number < 0 || attention->map_count == MAPS_MAX)
+            continue;
+        Node *const stage = stages_of(finder, number)->nodes[0];
+        Node *const value =
+            node_substitute(ir, stage_value(stage), stage->axes, nodes[i]->inputs + 1, stage->axis_count);
+        attention->maps[attention->map_count++] = number;
+        operand = node_substitute(ir, operand, &nodes[i], &value, 1);
+    }
+    return operand;
+}
+
 /* s[j]: the first product along the rows' axes. Its keys must be the same for all queries. */
 static bool take_scores(Finder *finder, Attention *attention, Node *const *zeros, int zero_count, Node *row)
 {
@@ -233,6 +278,9 @@ static bool take_scores(Finder *finder, Attention *attention, Node *const *zeros
         !const_is_int(contract->axes[0]->inputs[0], &depth) || !const_is_int(column->inputs[0], &length) ||
         depth * length * 4 > COPY_BYTES_MAX)
         return false;
+    Node *const plain[2] = {queries, keys}, *const computed[2] = {with_maps(finder, attention, queries),
+                                                                  with_maps(finder, attention, keys)};
+    value = node_substitute(ir, value, plain, computed, 2);
     memcpy(axes, attention->axes, sizeof axes);
     axes[attention->axis_count] = column;
     return append(attention, stage_make(ir, axes, attention->axis_count + 1, row, &column, value));
@@ -443,19 +491,23 @@ static bool match(Finder *finder, Attention *attention)
 static Node *merge(Finder *finder, const Attention *attention)
 {
     Ir *const ir = finder->ir;
-    const int members[3] = {attention->first, attention->rows, attention->last};
+    int members[MAPS_MAX + 3], count = 0, wheres_count = 0, kept = 0;
     Block *const block = block_make(ir);
     for (int i = 0; i < attention->count; i++)
         block_append(ir, block, attention->stages[i]);
+    for (int i = 0; i < attention->map_count; i++)
+        members[count++] = attention->maps[i];
+    members[count++] = attention->first;
+    members[count++] = attention->rows;
+    members[count++] = attention->last;
     Node *const kernel = kernel_make(ir, finder->body->nodes[attention->last]->payload.kernel->name, block);
-    int count = 0, kept = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < count; i++) {
         const Where *const *where = finder->body->nodes[members[i]]->payload.kernel->wheres;
         while (where && *where++)
-            count++;
+            wheres_count++;
     }
-    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, (size_t)count + 1);
-    for (int i = 0; i < 3; i++) {
+    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, (size_t)wheres_count + 1);
+    for (int i = 0; i < count; i++) {
         const Where *const *where = finder->body->nodes[members[i]]->payload.kernel->wheres;
         for (; where && *where; where++)
             wheres[kept++] = *where;
@@ -503,6 +555,8 @@ bool pass_attention(PassContext *context)
         if (!match(&finder, &attention) || !pass_decide(context))
             continue;
         gone[attention.first] = gone[attention.rows] = gone[attention.last] = true;
+        for (int j = 0; j < attention.map_count; j++)
+            gone[attention.maps[j]] = true;
         merged[attention.last] = merge(&finder, &attention);
     }
     Block *const body = block_make(ir);
