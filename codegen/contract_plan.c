@@ -229,8 +229,9 @@ enum { SCRATCH_MAX = 8 << 20 };
 
 /* A long k goes in blocks of this many steps, so that a group of B stays in L1 for all tiles of rows: long rows of A
  * lie at pitches that are multiples of 4096 bytes (K = 2048, 3072) and drive each other, and B, out of L1. Measured:
- * 128x3072x768 at 84 instead of 76 % of the peak, 52x2048x512 at 78 instead of 74. */
-enum { DEEP = 1536, BLOCK_DEPTH = 256, BLOCKS_MAX = 64, DEEP_UNITS = 4 };
+ * 128x3072x768 at 84 instead of 76 % of the peak, 52x2048x512 at 78 instead of 74. Where many rows go in blocks of
+ * tiles enough to stream B for them, the sums' way to scratch and back costs more (1600x2048x512: 4 %). */
+enum { DEEP = 1536, BLOCK_DEPTH = 256, BLOCKS_MAX = 64, DEEP_UNITS = 4, DEEP_TILES = 8 };
 
 /* A product of at least so many rows, whose result L1 does not hold, fetches the lines of its result ahead: during the
  * tile before where that has few rounds, for all of them at once then stand in the way of its products. Beside more
@@ -310,6 +311,13 @@ static int64_t balanced_tiles(const Contract *c, int64_t tiles, int64_t groups)
     return block;
 }
 
+/* About `most` of so many tiles, so that all blocks have as many. */
+static int64_t even_block(int64_t tiles, int64_t most)
+{
+    most = most < 1 ? 1 : most > tiles ? tiles : most;
+    return ceil_divide(tiles, ceil_divide(tiles, most));
+}
+
 /* How rows and columns are cut into units. A unit's columns go outside, its tiles of rows inside: one group of B serves
  * all of them.
  *
@@ -325,15 +333,14 @@ static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns
     const bool stays = group_bytes * groups <= l2 / 4;
     /* Where a unit has all rows, as with B packed, their sums would not stay. */
     const bool known = const_is_int(c->depth, &depth) && c->read_b != READ_PACKED;
-    const bool deep = known && depth >= DEEP && !stays;
-    const int64_t keep = c->read_a == READ_PACKED || deep ? l2 / 2 : l2 * 3 / 4;
-    const int64_t tile_bytes = (deep && c->read_a == READ_STRIDED ? BLOCK_DEPTH : depth) * c->tile.rows * 4;
-    c->block_tiles = stays ? 1 : keep / tile_bytes;
-    if (c->block_tiles < 1)
-        c->block_tiles = 1;
-    if (c->block_tiles > tiles)
-        c->block_tiles = tiles;
-    c->block_tiles = ceil_divide(tiles, ceil_divide(tiles, c->block_tiles));
+    const int64_t plain =
+        even_block(tiles, (c->read_a == READ_PACKED ? l2 / 2 : l2 * 3 / 4) / (depth * c->tile.rows * 4));
+    const bool deep = known && depth >= DEEP && !stays && (plain == tiles || plain < DEEP_TILES);
+    c->block_tiles = stays ? 1 : plain;
+    if (deep) { /* sums wait beside a block of A */
+        const int64_t width = (c->read_a == READ_STRIDED ? BLOCK_DEPTH : depth) + columns;
+        c->block_tiles = even_block(tiles, l2 / 2 / (width * c->tile.rows * 4));
+    }
     if (!deep && c->read_a == READ_STRIDED && group_bytes * groups <= l2 / 2)
         c->block_tiles = balanced_tiles(c, tiles, groups);
     c->block_tiles = suggest_int(c->trial, "tiles", 1, tiles, c->block_tiles);
