@@ -1,8 +1,9 @@
 /* Planning: every intermediate buffer gets a slot of the arena, every weight its place in the file.
  *
  * A buffer lives from the first kernel that writes it (or an alias) to the last that reads it. Static models: greedy
- * best fit, largest first, into one range of offsets. Models with symbolic sizes: buffers share a slot only when their
- * lives are disjoint, whatever the sizes; the run adds up slot sizes. User buffers are never planned over. */
+ * best fit, in the best of a few orders, into one range of offsets. Models with symbolic sizes: buffers share a slot
+ * only when their lives are disjoint, whatever the sizes; the run adds up slot sizes. User buffers are never planned
+ * over. */
 #include "ir/kernel.h"
 #include "passes/access.h"
 #include "passes/pass.h"
@@ -143,26 +144,69 @@ static int64_t lower_bound(const Planner *planner, int kernel_count)
     return most;
 }
 
-static bool plan_static(Planner *planner, int kernel_count)
+/* Buffers that live long and large, then what fits between them. */
+static int larger_life_first(const void *a, const void *b)
 {
-    Arena *const arena = planner->ir->arena;
-    Life **const order = NEW_ARRAY(arena, Life *, (size_t)planner->count + 1);
-    Life **const neighbours = NEW_ARRAY(arena, Life *, (size_t)planner->count + 1);
+    const Life *const left = *(const Life *const *)a, *const right = *(const Life *const *)b;
+    const int64_t area = left->size * (left->last - left->first + 1),
+                  other = right->size * (right->last - right->first + 1);
+    return area != other ? (area > other ? -1 : 1) : larger_first(a, b);
+}
+
+static int longer_first(const void *a, const void *b)
+{
+    const Life *const left = *(const Life *const *)a, *const right = *(const Life *const *)b;
+    const int length = left->last - left->first, other = right->last - right->first;
+    return length != other ? other - length : larger_first(a, b);
+}
+
+static int earlier_first(const void *a, const void *b)
+{
+    const Life *const left = *(const Life *const *)a, *const right = *(const Life *const *)b;
+    return left->first != right->first ? left->first - right->first : larger_first(a, b);
+}
+
+/* Offsets of all lives, taken in this order; the bytes of the arena. */
+static int64_t place_lives(const Planner *planner, Life **order, Life **neighbours,
+                           int (*first)(const void *, const void *))
+{
     int64_t total = 0;
-    for (int i = 0; i < planner->count; i++)
-        order[i] = &planner->lives[i];
-    qsort(order, (size_t)planner->count, sizeof *order, larger_first);
+    qsort(order, (size_t)planner->count, sizeof *order, first);
     for (int i = 0; i < planner->count; i++) {
-        if (order[i]->size > (int64_t)1 << 40)
-            return diag_error(planner->ir->diagnostics, EXIT_LIMIT, NULL, "value \"%s\" needs %lld bytes",
-                              order[i]->buffer->payload.buffer->name, (long long)order[i]->size);
         order[i]->offset = best_offset(order[i], order, i, neighbours);
-        order[i]->buffer->payload.buffer->offset = order[i]->offset;
         const int64_t end = order[i]->offset + order[i]->size;
         total = end > total ? end : total;
     }
-    planner->compilation->arena_bytes = total;
-    planner->compilation->arena_bound = lower_bound(planner, kernel_count);
+    return total;
+}
+
+/* The first order that comes to the lower bound, else the best one. Quadratic, so that large programs take the first.
+ */
+static bool plan_static(Planner *planner, int kernel_count)
+{
+    enum { LIVES_FEW = 4096 };
+    static int (*const orders[])(const void *, const void *) = {larger_first, larger_life_first, longer_first,
+                                                                earlier_first};
+    Arena *const arena = planner->ir->arena;
+    Life **const order = NEW_ARRAY(arena, Life *, (size_t)planner->count + 1);
+    Life **const neighbours = NEW_ARRAY(arena, Life *, (size_t)planner->count + 1);
+    const int64_t bound = lower_bound(planner, kernel_count);
+    for (int i = 0; i < planner->count; i++) {
+        order[i] = &planner->lives[i];
+        if (order[i]->size > (int64_t)1 << 40)
+            return diag_error(planner->ir->diagnostics, EXIT_LIMIT, NULL, "value \"%s\" needs %lld bytes",
+                              order[i]->buffer->payload.buffer->name, (long long)order[i]->size);
+    }
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders && least > bound && (i == 0 || planner->count < LIVES_FEW);
+         i++) {
+        const int64_t total = place_lives(planner, order, neighbours, orders[i]);
+        for (int j = 0; j < planner->count && total < least; j++)
+            planner->lives[j].buffer->payload.buffer->offset = planner->lives[j].offset;
+        least = total < least ? total : least;
+    }
+    planner->compilation->arena_bytes = least;
+    planner->compilation->arena_bound = bound;
     return true;
 }
 

@@ -102,18 +102,21 @@ static void print_text(const Profile *profile)
     const lathe_model_v1 *const model = profile->session.library.model;
     const int64_t top = option_integer(profile->session.options, OPTION_PROFILE_TOP);
     printf("%s: %.3f ms per run, %.3f ms in %d launches; measured on %d thread%s: peak %.1f GFLOP/s (fp32 "
-           "multiply-adds), %.1f GB/s read from memory (above 100 %%: from caches)\n",
+           "multiply-adds), %.1f GB/s read from memory (above 100 %%: from caches); busy: of the "
+           "threads' time from a launch's start to its end\n",
            model->name, profile->run * 1e-6, profile->total * 1e-6, profile->count, profile->threads,
            profile->threads == 1 ? "" : "s at once", profile->peak * 1e-9, profile->bandwidth * 1e-9);
-    printf("%9s %6s %9s %6s %8s %6s  %s\n", "ms", "%", "GFLOP/s", "%peak", "GB/s", "%band", "kernel: ONNX nodes");
+    printf("%9s %6s %9s %6s %8s %6s %6s  %s\n", "ms", "%", "GFLOP/s", "%peak", "GB/s", "%band", "%busy",
+           "kernel: ONNX nodes");
     for (int i = 0; i < profile->count && i < top; i++) {
         const Launch *const launch = &profile->launches[i];
         const double flops = per_second((double)launch->info.flops, launch->wall);
         const double bytes = per_second((double)launch->info.bytes, launch->wall);
-        printf("%9.4f %6.1f %9.2f %6.1f %8.2f %6.1f  %s: %s\n", launch->wall * 1e-6,
+        const double busy = (double)launch->info.busy_ns / (double)profile->runs;
+        printf("%9.4f %6.1f %9.2f %6.1f %8.2f %6.1f %6.1f  %s: %s\n", launch->wall * 1e-6,
                share(launch->wall, profile->total) * 100, flops * 1e-9, share(flops, profile->peak) * 100, bytes * 1e-9,
-               share(bytes, profile->bandwidth) * 100, diag_quote(arena, launch->info.kernel_name, 40),
-               diag_quote(arena, launch->info.name, 120));
+               share(bytes, profile->bandwidth) * 100, share(busy, launch->wall * profile->threads) * 100,
+               diag_quote(arena, launch->info.kernel_name, 40), diag_quote(arena, launch->info.name, 120));
     }
     if (profile->count > top)
         printf("and %lld more launches (--top)\n", (long long)(profile->count - top));
