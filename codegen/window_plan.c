@@ -7,7 +7,8 @@
 enum {
     TAPS_MAX = 81,
     UNROLLED_TAPS = 25, /* windows of more taps loop over their rows */
-    FIXED_BLOCKS = 2,   /* blocks on a border that get code of their own, where guards are decided */
+    FIXED_BLOCKS = 2,   /* blocks on a border that get code of their own, where guards are decided ... */
+    STEPS_MAX = 8000,   /* ... unless more steps of sums than these would be written out */
     COLUMNS_MAX = 8,
     VECTORS_MAX = 8,
     UNITS = 16,           /* enough for all cores to finish together */
@@ -312,10 +313,10 @@ static void segment_add(Segments *segments, int64_t first, int64_t count, int si
         segments->list[segments->count++] = (Segment){first, count, size};
 }
 
-/* Blocks [from, to) that a border cuts: few get code of their own. */
-static void segments_of_border(Segments *segments, int64_t from, int64_t to, int size)
+/* Blocks [from, to) that a border cuts: up to `fixed` get code of their own. */
+static void segments_of_border(Segments *segments, int64_t from, int64_t to, int size, int fixed)
 {
-    if (to - from > FIXED_BLOCKS) {
+    if (to - from > fixed) {
         segment_add(segments, from * size, to - from, size);
         return;
     }
@@ -325,7 +326,7 @@ static void segments_of_border(Segments *segments, int64_t from, int64_t to, int
 
 /* The outputs of a direction in blocks of `size`: those that the border cuts, those between, and the last smaller one.
  */
-static Segments segments_of(const Window *w, const Direction *direction, int size)
+static Segments segments_of(const Window *w, const Direction *direction, int size, int fixed)
 {
     Segments segments = {0};
     int64_t low, high;
@@ -334,9 +335,9 @@ static Segments segments_of(const Window *w, const Direction *direction, int siz
     int64_t from = (low + size - 1) / size, to = high / size;
     if (from >= to) /* none is clear */
         from = to = whole;
-    segments_of_border(&segments, 0, from, size);
+    segments_of_border(&segments, 0, from, size, fixed);
     segment_add(&segments, from * size, to - from, size);
-    segments_of_border(&segments, to, whole, size);
+    segments_of_border(&segments, to, whole, size, fixed);
     const int left = (int)(direction->outs - whole * size);
     segment_add(&segments, whole * size, left > 0, left);
     return segments;
@@ -484,6 +485,29 @@ static void plan_scratch(Window *w)
             (Node *[]){index_const(ir, w->size[0]), index_const(ir, w->size[1]), index_const(ir, w->lanes)});
 }
 
+/* Steps of sums that are written out. */
+static int64_t steps_written(const Window *w)
+{
+    int64_t outs[WINDOW_SPATIAL] = {0}, channels;
+    for (int d = 0; d < WINDOW_SPATIAL; d++)
+        for (int i = 0; i < w->segments[d].count; i++)
+            outs[d] += w->segments[d].list[i].size;
+    const bool whole = w->copied || (const_is_int(w->lane->inputs[0], &channels) && channels % w->lanes == 0);
+    return outs[0] * outs[1] * (w->tap_loop ? w->direction[1].taps : window_taps(w)) * (whole ? 1 : 2);
+}
+
+/* Code for each block of a border, or, where that is much, loops over them with masks: of rows first. */
+static void plan_segments(Window *w)
+{
+    static const int fixed[][WINDOW_SPATIAL] = {{FIXED_BLOCKS, FIXED_BLOCKS}, {1, FIXED_BLOCKS}, {1, 1}};
+    for (int i = 0; i < (int)(sizeof fixed / sizeof *fixed); i++) {
+        for (int d = 0; d < WINDOW_SPATIAL; d++)
+            w->segments[d] = segments_of(w, &w->direction[d], w->size[d], fixed[i][d]);
+        if (steps_written(w) <= STEPS_MAX)
+            return;
+    }
+}
+
 bool window_plan(Window *w)
 {
     enum { SCRATCH_MAX = 4 << 20, LANES_MAX = 16, LANES_MIN = 4 };
@@ -502,8 +526,7 @@ bool window_plan(Window *w)
     plan_channels(w);
     plan_band(w);
     plan_scratch(w);
-    for (int d = 0; d < WINDOW_SPATIAL; d++)
-        w->segments[d] = segments_of(w, &w->direction[d], w->size[d]);
+    plan_segments(w);
     return w->scratch <= SCRATCH_MAX;
 }
 
