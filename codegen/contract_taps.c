@@ -16,7 +16,7 @@
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
-enum { CHANNELS_MIN = 16, CONDITIONS_MAX = 32, TAPS_MAX = 9 };
+enum { CHANNELS_MIN = 16, CONDITIONS_MAX = 32, TAPS_MAX = 9, SET_PIXELS = 10 };
 
 static int64_t ceil_divide(int64_t a, int64_t b) /* a may be negative */
 {
@@ -170,13 +170,15 @@ double contract_taps_choose(Contract *c, int64_t tile[2], int *vectors)
 {
     const int64_t panels = ceil_divide(c->guess_columns, PANEL);
     const Window *const w = c->window;
+    const bool pages = contract_window_pitch(c, 1) * 4 % 4096 == 0;
     double least = 1e300;
     for (int v = 1; v <= VECTORS_MAX && v <= panels; v++)
         for (int64_t high = 1; high <= w->outs[0] && high <= 4; high++)
             for (int64_t wide = 1; high * wide <= ROWS_MAX - 2 && wide <= w->outs[1]; wide++) {
                 if (!contract_tile_fits(c->target, (int)(high * wide), v))
                     continue;
-                const double cycles = taps_cycles(c, high, wide, v);
+                /* Pixels whose addresses differ by multiples of a page share the few places of one set of L1. */
+                const double cycles = taps_cycles(c, high, wide, v) * (pages && high * wide > SET_PIXELS ? 1.5 : 1);
                 if (cycles >= least * 0.999)
                     continue;
                 least = cycles;
@@ -184,9 +186,7 @@ double contract_taps_choose(Contract *c, int64_t tile[2], int *vectors)
                 tile[1] = wide;
                 *vectors = v;
             }
-    /* Pixels whose addresses differ by multiples of a page share the few places of one set of L1. */
-    const bool aliases = contract_window_pitch(c, 1) * 4 % 4096 == 0 && tile[1] > 8;
-    return least * (aliases ? 1.3 : 1) * (double)w->points;
+    return least * (double)w->points;
 }
 
 double contract_taps_cycles(const Contract *c)
@@ -195,16 +195,20 @@ double contract_taps_cycles(const Contract *c)
     return taps_cycles(c, w->tile[0], w->tile[1], c->tile.vectors) * (double)w->points;
 }
 
+int64_t contract_taps_row_bytes(const Contract *c)
+{
+    const Window *const w = c->window;
+    const WindowPosition *const rows = w->direction[0];
+    const int64_t each = rows->taps * rows->tap_factor > rows->out_factor && rows->tap_factor > 1 ? rows->taps : 1;
+    return each * rows->out_factor * w->outs[1] * w->direction[1]->out_factor * w->channels->taps * 4;
+}
+
 bool contract_taps_plan(Contract *c)
 {
     Window *const w = c->window;
     Ir *const ir = c->ir;
-    const int64_t groups = ceil_divide(c->guess_columns, c->tile.vectors * PANEL), l2 = c->target->l2;
-    const WindowPosition *const rows = w->direction[0];
-    /* Input rows of a box that is one row higher: those of every tap, apart or overlapping. */
-    const int64_t each = rows->taps * rows->tap_factor > rows->out_factor && rows->tap_factor > 1 ? rows->taps : 1;
-    const int64_t row_bytes = rows->out_factor * w->outs[1] * w->direction[1]->out_factor * w->channels->taps * 4;
-    int64_t band = l2 * 5 / 8 / (row_bytes * each);
+    const int64_t groups = ceil_divide(c->guess_columns, c->tile.vectors * PANEL);
+    int64_t band = c->target->l2 * 5 / 8 / contract_taps_row_bytes(c);
     band = band < 1 ? 1 : band > w->outs[0] ? w->outs[0] : band;
     band = even_width(w->outs[0], band);
     w->band[0] = suggest_int(c->trial, "band", 1, w->outs[0], band);

@@ -67,6 +67,8 @@ bool contract_window_in_place(Contract *contract);
 /* Can the window be read tap by tap? Tile and cycles of it; then the rest of the plan. */
 bool contract_taps_match(Contract *contract);
 double contract_taps_choose(Contract *contract, int64_t tile[WINDOW_DIRECTIONS], int *vectors);
+/* Bytes of input that one row of pixels more takes: rows of every tap, apart or overlapping. */
+int64_t contract_taps_row_bytes(const Contract *contract);
 bool contract_taps_plan(Contract *contract);
 double contract_taps_cycles(const Contract *contract);
 

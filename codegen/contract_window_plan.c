@@ -47,15 +47,27 @@ static double choose_tile(const Contract *c, const Window *w, int64_t best[WINDO
     return least;
 }
 
+/* Cycles that B takes from behind L2: once for every box of rows whose input is `keep` bytes. */
+static double stream_cycles(const Contract *c, const Window *w, int64_t keep)
+{
+    const double bytes = (double)(c->guess_depth * c->guess_columns) * 4;
+    const int64_t boxes = ceil_divide(w->outs[0] * contract_taps_row_bytes(c), keep);
+    return 0.3 * bytes * (double)(w->points * boxes) / c->target->l3_bytes_per_cycle;
+}
+
 /* By taps each row of B is read once for all pixels of a unit; else it comes from L2, or from behind it, for each tile.
  */
 static bool is_better_by_taps(Contract *c, Window *w)
 {
+    const int64_t l2 = c->target->l2;
     int64_t tile[WINDOW_DIRECTIONS];
     int vectors = 1;
-    const double pixels = choose_tile(c, w, tile, &vectors) * (double)(c->guess_depth * w->points);
-    const bool far = c->guess_depth * vectors * PANEL * 4 > c->target->l2 / 4;
-    return contract_taps_choose(c, tile, &vectors) < pixels * (far ? 1.05 : 1);
+    double pixels = choose_tile(c, w, tile, &vectors) * (double)(c->guess_depth * w->points);
+    if (c->guess_depth * vectors * PANEL * 4 > l2 / 4)
+        pixels *= 1.05;
+    if (c->guess_depth * c->guess_columns * 4 > l2 / 2)
+        pixels += stream_cycles(c, w, l2 * 3 / 8);
+    return contract_taps_choose(c, tile, &vectors) + stream_cycles(c, w, l2 * 5 / 8) < pixels;
 }
 
 static void plan_tile(Contract *c, Window *w)
