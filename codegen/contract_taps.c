@@ -210,7 +210,12 @@ bool contract_taps_plan(Contract *c)
     const int64_t groups = ceil_divide(c->guess_columns, c->tile.vectors * PANEL);
     int64_t band = c->target->l2 * 5 / 8 / contract_taps_row_bytes(c);
     band = band < 1 ? 1 : band > w->outs[0] ? w->outs[0] : band;
-    band = even_width(w->outs[0], band);
+    /* Few columns: as many boxes as give all cores two units. */
+    const int64_t wanted = ceil_divide(2 * c->target->cores, w->points * groups);
+    if (ceil_divide(w->outs[0], band) < wanted)
+        band = ceil_divide(w->outs[0], wanted);
+    band = ceil_divide(even_width(w->outs[0], band), w->tile[0]) * w->tile[0];
+    band = band < w->outs[0] ? band : w->outs[0];
     w->band[0] = suggest_int(c->trial, "band", 1, w->outs[0], band);
     w->band[1] = w->outs[1];
     const int64_t boxes = w->points * ceil_divide(w->outs[0], w->band[0]);
