@@ -95,6 +95,7 @@ Test(contract, compiled_for_aarch64)
     check_elsewhere("aarch64", case_conv, false);
     check_elsewhere("aarch64", case_conv, true);
     check_elsewhere("aarch64", case_recurrent, false);
+    check_elsewhere("aarch64", case_transform, false);
 }
 
 Test(contract, compiled_for_32_bit_arm)
