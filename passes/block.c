@@ -102,14 +102,30 @@ static int64_t known_bytes(const Node *buffer)
 
 /* ---- what pays ---- */
 
-/* What lies between the stages is written and read again from behind L2 when it is larger, and the band must stay. What
- * an only expanded window leaves is still written: it pays later. */
-static bool pays(const Blocker *blocker, const DepthwiseRoles *roles, bool projected)
+/* Bytes of the weights that the products of the chain read for each band. */
+static int64_t weight_bytes(const Blocker *blocker, const Chain *chain, int window)
 {
-    const TargetMachineInfo *const target = blocker->context->compilation->target;
+    int64_t bytes = 0;
+    for (int i = 0; i < chain->count; i++) {
+        ContractRoles roles;
+        int64_t columns, depth;
+        if (chain->members[i] != window &&
+            contract_match_stage(blocker->ir, free_stage(blocker, chain->members[i]), 0, &roles) &&
+            const_is_int(roles.columns, &columns) && const_is_int(roles.depth, &depth))
+            bytes += columns * depth * 4;
+    }
+    return bytes;
+}
+
+/* What lies between the stages is written and read again from behind L2 when it is larger; what an only expanded window
+ * leaves is still written, so that pays later. The rows of a band must stay, and the weights beside them. */
+static bool pays(const Blocker *blocker, const Chain *chain, int window, const DepthwiseRoles *roles)
+{
+    const int64_t l2 = blocker->context->compilation->target->l2;
     const int64_t in = known_bytes(roles->at->inputs[0]), out = known_bytes(stage_buffer(roles->stage));
-    return in < LOCAL_BYTES_MAX && out < LOCAL_BYTES_MAX && in + out > (projected ? target->l2 * 2 / 3 : target->l2) &&
-           depthwise_band_bytes(roles, 1) <= target->l2 / 3;
+    const bool projected = chain->members[chain->count - 1] != window;
+    return in < LOCAL_BYTES_MAX && out < LOCAL_BYTES_MAX && in + out > (projected ? l2 * 2 / 3 : l2) &&
+           depthwise_band_bytes(roles, 1) <= l2 / 3 && weight_bytes(blocker, chain, window) <= l2 / 4;
 }
 
 /* ---- merging ---- */
@@ -266,7 +282,7 @@ static Node *block_around(Blocker *blocker, int number, Chain *chain)
         return NULL;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         if (!find_chain(blocker, number, &roles, forms[i].before, forms[i].after, chain) ||
-            !pays(blocker, &roles, forms[i].after))
+            !pays(blocker, chain, number, &roles))
             continue;
         Node *const kernel = merge(blocker, chain);
         if (kernel)
