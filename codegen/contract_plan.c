@@ -231,7 +231,7 @@ enum { SCRATCH_MAX = 8 << 20 };
  * lie at pitches that are multiples of 4096 bytes (K = 2048, 3072) and drive each other, and B, out of L1. Measured:
  * 128x3072x768 at 84 instead of 76 % of the peak, 52x2048x512 at 78 instead of 74. Where many rows go in blocks of
  * tiles enough to stream B for them, the sums' way to scratch and back costs more (1600x2048x512: 4 %). */
-enum { DEEP = 1536, BLOCK_DEPTH = 256, BLOCKS_MAX = 64, DEEP_UNITS = 4, DEEP_TILES = 8 };
+enum { DEEP = 1536, BLOCK_DEPTH = 256, BLOCKS_MAX = 64, DEEP_TILES = 8 };
 
 /* A product of at least so many rows, whose result L1 does not hold, fetches the lines of its result ahead: during the
  * tile before where that has few rounds, for all of them at once then stand in the way of its products. Beside more
@@ -347,7 +347,7 @@ static void plan_units(Contract *c, int64_t depth, int64_t rows, int64_t columns
     const int64_t row_blocks = ceil_divide(tiles, c->block_tiles);
     /* Copies of A are repeated for each block of columns, and so are the walks over the blocks of a long k: fewer. */
     const int64_t cores = c->target->cores;
-    const int64_t enough = c->read_a == READ_PACKED ? cores : deep && c->block_tiles > 1 ? DEEP_UNITS : 4 * cores;
+    const int64_t enough = c->read_a == READ_PACKED ? cores : deep && c->block_tiles > 1 ? 2 * cores : 4 * cores;
     int64_t blocks = ceil_divide(enough, row_blocks);
     blocks = blocks > groups ? groups : blocks;
     c->block_groups = balanced_groups(c, tiles, groups, ceil_divide(groups, blocks < 1 ? 1 : blocks));
