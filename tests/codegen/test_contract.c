@@ -96,6 +96,7 @@ Test(contract, compiled_for_aarch64)
     check_elsewhere("aarch64", case_conv, true);
     check_elsewhere("aarch64", case_recurrent, false);
     check_elsewhere("aarch64", case_transform, false);
+    check_elsewhere("aarch64", case_attention, false);
 }
 
 Test(contract, compiled_for_32_bit_arm)
@@ -104,6 +105,7 @@ Test(contract, compiled_for_32_bit_arm)
     check_elsewhere("armv7-neon", case_conv, false);
     check_elsewhere("armv7-neon", case_conv, true);
     check_elsewhere("armv7-neon", case_recurrent, false);
+    check_elsewhere("armv7-neon", case_attention, false);
 }
 
 /* ---- every candidate that a tuner can make ---- */
