@@ -47,7 +47,7 @@ def test(lathe, folder):
     passed_over("features.jsonl", lambda line: line.update(features="+odd") if "features" in line else None, count, 0, 0)
     passed_over("kernels.jsonl", lambda line: line.update(kernel="0" * 32) if "kernel" in line else None, 0, count, 0)
     passed_over("versions.jsonl", lambda line: line.update(space=99) if "space" in line else None, 0, 0, count)
-    passed_over("values.jsonl", lambda line: line["values"].update(rows=99, pixels=99, lanes="99") if "values" in line else None, 0, 0, count)
+    passed_over("values.jsonl", lambda line: line["values"].update(rows=99, columns=99, lanes="99") if "values" in line else None, 0, 0, count)
     passed_over("names.jsonl", lambda line: line["values"].update(colour=1) if "values" in line else None, 0, 0, count)
 
     both = place.folder / "both.jsonl"
