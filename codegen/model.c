@@ -22,7 +22,7 @@ static const char types[] = "%tensor = type { ptr, i32, i32, i32, i32, ptr, ptr,
                             "%level = type { ptr, i64, ptr, i64, ptr }\n"
                             "%program = type { i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr,\n"
-                            "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr, ptr, ptr, i32 }\n"
+                            "  ptr, ptr, i32, ptr, ptr, ptr, i64, ptr, ptr, ptr, i32, i32 }\n"
                             "%model = type { i32, i32, ptr, ptr, ptr, i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, "
                             "ptr, i64, i64, ptr, ptr, ptr, ptr, ptr }\n"
                             "@lathe_rt_api = external hidden constant i8\n"
@@ -320,7 +320,8 @@ static void write_program(Writer *writer, const char *weights)
     const Program *const program = writer->program;
     const ModelInfo *const info = writer->info;
     const char *const x = program->suffix;
-    const int slots = program->compilation->slot_count ? program->compilation->slot_count : 1;
+    const Compilation *const compilation = program->compilation;
+    const int slots = compilation->slot_count ? compilation->slot_count : 1;
     const char *const instantiate =
         program->instantiate ? arena_format(program->ir->arena, "@lathe_instantiate%s", x) : "null";
     if (program->instantiate)
@@ -338,10 +339,11 @@ static void write_program(Writer *writer, const char *weights)
              x, x, x, x, instantiate, x, x);
     text_add(&writer->body,
              "  ptr @buffer_refs%s, ptr @value_refs%s, ptr @dep_refs%s, ptr @slot_bytes%s, ptr @slot_offsets%s, i32 "
-             "%d, ptr @checks%s, ptr @levels, ptr %s%s, i64 %lld, ptr %s, ptr %s, ptr %s, i32 %d }\n",
+             "%d, ptr @checks%s, ptr @levels, ptr %s%s, i64 %lld, ptr %s, ptr %s, ptr %s, i32 %d, i32 %d }\n",
              x, x, x, x, x, program->arena_bytes_value, x, weights ? "@" : "null", weights ? weights : "",
              (long long)program->compilation->weight_bytes, is_device(program) ? "@lathe_rt_cuda" : "null",
-             program->compilation->script ? "@script" : "null", write_ranges(writer), program->dep_refs.count);
+             program->compilation->script ? "@script" : "null", write_ranges(writer), program->dep_refs.count,
+             compilation->level > 0 && compilation->math != MATH_EXACT ? LATHE_PROGRAM_FLUSH : 0);
 }
 
 /* ---- the descriptor ---- */

@@ -32,10 +32,10 @@ uint64_t cpu_level_features(const char *name, bool *known)
 }
 
 /* FPSCR of zero: round to nearest, denormals kept, no default NaN, no short vectors, every exception masked. */
-uint32_t float_mode_enter(void)
+uint32_t float_mode_enter(uint32_t program_flags)
 {
     uint32_t saved;
-    const uint32_t mode = 0;
+    const uint32_t mode = program_flags & LATHE_PROGRAM_FLUSH ? UINT32_C(1) << 24 : 0; /* FZ: as NEON does anyway */
     __asm__ volatile("vmrs %0, fpscr" : "=r"(saved) : : "memory");
     __asm__ volatile("vmsr fpscr, %0" : : "r"(mode) : "memory");
     return saved;

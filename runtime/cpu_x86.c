@@ -8,6 +8,7 @@ enum {
     ARCH_REQUEST_STATE = 0x1023, /* ARCH_REQ_XCOMP_PERM */
     AMX_TILE_DATA = 18,
     DEFAULT_MXCSR = 0x1f80, /* round to nearest, denormals kept, every exception masked */
+    FLUSH_MXCSR = 0x8040,   /* results and operands that are denormal are zeros */
 };
 
 /* What cpuid and xgetbv say, in the order of the columns below. */
@@ -99,10 +100,10 @@ uint64_t cpu_level_features(const char *name, bool *known)
     return 0;
 }
 
-uint32_t float_mode_enter(void)
+uint32_t float_mode_enter(uint32_t program_flags)
 {
     uint32_t saved;
-    const uint32_t mode = DEFAULT_MXCSR;
+    const uint32_t mode = program_flags & LATHE_PROGRAM_FLUSH ? DEFAULT_MXCSR | FLUSH_MXCSR : DEFAULT_MXCSR;
     __asm__ volatile("stmxcsr %0" : "=m"(saved) : : "memory");
     __asm__ volatile("ldmxcsr %0" : : "m"(mode) : "memory");
     return saved;

@@ -44,8 +44,9 @@ uint64_t cpu_features(void); /* LATHE_CPU_* bits of CPU and system */
 bool cpu_enable(uint64_t features); /* asks the system for what must be asked for (AMX state); false: not to be had */
 uint64_t cpu_level_features(const char *name, bool *known); /* of "x86-64", "x86-64-v2" ... */
 
-/* All threads of a run round to nearest, keep denormals and mask exceptions, whatever the caller has set: same bits everywhere. */
-uint32_t float_mode_enter(void); /* returns what float_mode_leave takes */
+/* All threads of a run round to nearest, keep subnormal numbers unless the program has them flushed, and mask exceptions, whatever
+ * the caller has set: same bits everywhere. */
+uint32_t float_mode_enter(uint32_t program_flags); /* returns what float_mode_leave takes */
 void float_mode_leave(uint32_t saved);
 
 static inline void cpu_pause(void)

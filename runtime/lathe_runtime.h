@@ -10,7 +10,7 @@
 
 #include "runtime/lathe_model.h" /* lathe_tensor_info, lathe_symbol, lathe_model_v1 */
 
-#define LATHE_RUNTIME_ABI 6
+#define LATHE_RUNTIME_ABI 7
 #define LATHE_LEVELS_MAX 8
 
 /* One kernel: computes units [begin, end) of its launch.
@@ -96,6 +96,8 @@ enum {
     LATHE_CPU_NEON = 1 << 16, /* AArch64; 32-bit ARM: with fused multiply-add (VFPv4), half precision and integer division */
 };
 
+enum { LATHE_PROGRAM_FLUSH = 1 }; /* subnormal numbers are taken for zeros, where the processor can */
+
 typedef struct lathe_program {
     uint32_t abi; /* LATHE_RUNTIME_ABI */
     uint32_t input_count, output_count, symbol_count, value_count;
@@ -121,6 +123,7 @@ typedef struct lathe_program {
     const struct lathe_script *script; /* NULL: the launches are the model. Else they are none, and the script's regions run */
     const lathe_range *dep_ranges;     /* for each level one per entry of dep_refs; NULL: launches wait for whole launches */
     uint32_t dep_count;                /* entries of dep_refs, where there are dep_ranges */
+    uint32_t flags;                    /* LATHE_PROGRAM_... */
 } lathe_program;
 
 /* What generated code calls. A generated `<prefix>_open(options, error)` is lathe_rt_open(&<prefix>_model, options, error);

@@ -261,12 +261,15 @@ static void seat_walk(Context *context, uint32_t first, uint32_t wanted)
 
 void run_help(void *job, uint32_t worker)
 {
+    const Context *context = job;
+    float_mode_enter(context->program->flags); /* the pool may serve models of other modes: each run sets its own */
     seat_walk(job, 1, worker);
 }
 
 static void run_item(void *job, int item)
 {
-    const uint32_t saved = float_mode_enter();
+    const Context *context = job;
+    const uint32_t saved = float_mode_enter(context->program->flags);
     seat_walk(job, 0, (uint32_t)item);
     float_mode_leave(saved);
 }
@@ -326,7 +329,7 @@ int run_plan(Context *context, Plan *plan)
     run_patch(context, plan);
     atomic_store_explicit(&context->failure, 0, memory_order_relaxed);
 
-    const uint32_t saved = float_mode_enter();
+    const uint32_t saved = float_mode_enter(context->program->flags);
     if (plan->parallel)
         run_shared(context, plan);
     else

@@ -126,7 +126,6 @@ static void *worker_main(void *argument)
 {
     Worker *worker = argument;
     Pool *pool = worker->pool;
-    float_mode_enter();
     for (;;) {
         const uint32_t epoch = atomic_load(&pool->epoch); /* before stop: who stops the pool changes it afterwards */
         if (atomic_load(&pool->stop))

@@ -288,12 +288,12 @@ Test(calls, bad_options_and_models_are_refused)
     cr_expect_null(lathe_rt_open(NULL, &good, &error));
     cr_expect_eq(error, LATHE_E_NULL);
     lathe_model_v1 model = affine_model;
-    model.abi = 7;
+    model.abi = LATHE_MODEL_ABI + 1;
     cr_expect_null(lathe_rt_open(&model, &good, &error));
     cr_expect_eq(error, LATHE_E_ABI);
     cr_expect_str_eq(message, "the model and its runtime are of different versions");
     lathe_program program = affine_program;
-    program.abi = 7;
+    program.abi = LATHE_RUNTIME_ABI + 1;
     model = affine_model, model.program = &program;
     cr_expect_null(lathe_rt_open(&model, NULL, &error));
     cr_expect_eq(error, LATHE_E_ABI);
@@ -369,6 +369,29 @@ Test(calls, the_callers_float_mode_changes_nothing_and_comes_back)
         cr_assert_eq(after & ~0x3fu, modes[i] & ~0x3fu);
         cr_assert_arr_eq(call.y, expected, sizeof expected);
     }
+    lathe_rt_close(context);
+}
+
+Test(calls, a_program_may_have_subnormal_numbers_flushed)
+{
+    lathe_program program = affine_program;
+    program.flags = LATHE_PROGRAM_FLUSH;
+    lathe_model_v1 model = affine_model;
+    model.program = &program;
+    lathe_context *context = lathe_rt_open(&model, NULL, &(int){0});
+    cr_assert_not_null(context);
+    Call call;
+    float expected[64];
+    call_make(&call);
+    call.x[5] = 1e-40f;
+    expected_affine(call.x, expected);
+    cr_assert_neq(expected[5], 0);
+    expected[5] = 0;
+    uint32_t after;
+    cr_assert_eq(call_run(context, &call), LATHE_OK);
+    __asm__ volatile("stmxcsr %0" : "=m"(after) : : "memory");
+    cr_assert_eq(after & 0x8040, 0, "the caller's mode comes back");
+    cr_assert_arr_eq(call.y, expected, sizeof expected);
     lathe_rt_close(context);
 }
 
