@@ -238,7 +238,7 @@ static Node *inlined_stage(Fuser *fuser, const Info *reader, const Node *stage, 
     from[count] = at;
     to[count] = cast_make(ir, stage_value(made), at->type.dtype);
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
-        indices[i] = node_substitute(ir, stage_indices(stage)[i], from, to, count);
+        indices[i] = node_substitute(ir, stage_indices(stage)[i], from, to, count + 1);
     return stage_make_ordered(ir, made->axes, count, stage_ordered(stage), stage_buffer(stage), indices,
                               node_substitute(ir, stage_value(stage), from, to, count + 1));
 }
