@@ -3,7 +3,6 @@
 #include "codegen/contract_window.h"
 
 #include "ir/kernel.h"
-#include "ir/math.h"
 
 #include <string.h>
 
@@ -384,24 +383,11 @@ static void plan_reading(Contract *c, bool known)
         c->read_a = READ_WINDOW;
 }
 
-/* Does the stage do more to a sum than registers beside a whole tile of sums hold? */
-static bool has_long_epilogue(const Contract *c)
-{
-    Ir *const ir = c->ir;
-    Node *value = stage_value(c->roles.stage), *const stand_in = cast_make(ir, axis_make(ir, "sum", NULL), DTYPE_F32);
-    value = node_substitute(ir, value, &c->roles.contract, (Node *const *)&stand_in, 1);
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
-        if (math_is_transcendental(nodes[i]->op))
-            return true;
-    return false;
-}
-
 static bool plan_epilogue(Contract *c)
 {
     static const char *const names[] = {"registers", "memory"};
-    if (suggest_choice(c->trial, "sums", names, 2, has_long_epilogue(c)) == 0)
+    if (suggest_choice(c->trial, "sums", names, 2, stage_has_long_epilogue(c->ir, c->roles.stage, c->roles.contract)) ==
+        0)
         return true;
     Ir *const ir = c->ir;
     Node *const dims[] = {index_const(ir, c->tile.rows), index_const(ir, c->tile.vectors * PANEL)};

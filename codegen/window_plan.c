@@ -2,7 +2,6 @@
 #include "codegen/window_plan.h"
 
 #include "ir/kernel.h"
-#include "ir/math.h"
 
 enum {
     TAPS_MAX = 81,
@@ -457,20 +456,6 @@ static Node *window_local(Window *w, const char *name, int rank, Node *const *di
     return node;
 }
 
-/* Does the stage do more to a sum than registers beside the other sums hold? */
-static bool has_long_epilogue(const Window *w)
-{
-    Ir *const ir = w->ir;
-    Node *const stand_in = cast_make(ir, axis_make(ir, "sum", NULL), DTYPE_F32);
-    Node *const value = node_substitute(ir, stage_value(w->stage), &w->reduction, (Node *const *)&stand_in, 1);
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
-        if (math_is_transcendental(nodes[i]->op))
-            return true;
-    return false;
-}
-
 static void plan_scratch(Window *w)
 {
     static const char *const places[] = {"registers", "memory"};
@@ -479,7 +464,8 @@ static void plan_scratch(Window *w)
         w->local = window_local(w, "band", 3,
                                 (Node *[]){index_const(ir, window_reach(&w->direction[0], w->band * w->size[0])),
                                            index_const(ir, w->columns), index_const(ir, w->lanes)});
-    if (!w->shared && suggest_choice(w->trial, "sums", places, 2, has_long_epilogue(w)) == 1)
+    if (!w->shared &&
+        suggest_choice(w->trial, "sums", places, 2, stage_has_long_epilogue(w->ir, w->stage, w->reduction)) == 1)
         w->sums = window_local(
             w, "sums", 3,
             (Node *[]){index_const(ir, w->size[0]), index_const(ir, w->size[1]), index_const(ir, w->lanes)});

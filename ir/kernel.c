@@ -1,6 +1,7 @@
 /* Kernel and stage nodes: see kernel.h. */
 #include "ir/kernel.h"
 
+#include "ir/math.h"
 #include "ir/walk.h"
 
 #include <string.h>
@@ -227,6 +228,18 @@ bool kernel_has_order(const Node *kernel)
     const Block *const stages = kernel_stages(kernel);
     for (int i = 0; i < stages->count; i++)
         if (stage_ordered(stages->nodes[i]))
+            return true;
+    return false;
+}
+
+bool stage_has_long_epilogue(Ir *ir, const Node *stage, Node *reduction)
+{
+    Node *const stand_in = cast_make(ir, axis_make(ir, "sum", NULL), reduction->type.dtype);
+    Node *const value = node_substitute(ir, stage_value(stage), &reduction, (Node *const *)&stand_in, 1);
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (math_is_transcendental(nodes[i]->op))
             return true;
     return false;
 }

@@ -86,6 +86,8 @@ Node *stage_make_step(Ir *ir, Node *const *axes, int axis_count, int leading, in
 /* The same axes in the same order, with another target or value. */
 Node *stage_remake(Ir *ir, const Node *stage, Node *buffer, Node *const *indices, Node *value);
 
+/* Does the stage do more to what `reduction` gives than registers beside other sums hold: a transcendental function? */
+bool stage_has_long_epilogue(Ir *ir, const Node *stage, Node *reduction);
 /* Does the value of a stage hold a contraction? */
 bool value_contracts(Ir *ir, Node *value);
 
