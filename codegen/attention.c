@@ -11,7 +11,7 @@
  * Sums have one accumulator and k ascends, folds keep their lanes: the bits do not depend on bands or tiles. */
 #include "codegen/attention.h"
 
-#include "codegen/contract_plan.h"
+#include "codegen/contract_emit.h"
 #include "codegen/program.h"
 #include "codegen/rows.h"
 #include "ir/kernel.h"
@@ -70,19 +70,6 @@ static Node *contract_of(Ir *ir, const Node *stage)
 static bool is_local(const Node *buffer)
 {
     return buffer->payload.buffer->place == PLACE_LOCAL;
-}
-
-static int shared_axes(const Block *stages)
-{
-    int shared = stages->nodes[0]->axis_count;
-    for (int i = 1; i < stages->count; i++) {
-        const Node *const stage = stages->nodes[i];
-        int same = 0;
-        while (same < shared && same < stage->axis_count && stage->axes[same] == stages->nodes[0]->axes[same])
-            same++;
-        shared = same;
-    }
-    return shared;
 }
 
 /* ---- local buffers ---- */
@@ -332,7 +319,7 @@ static bool match(Attention *a)
     const int count = a->stages->count;
     if (count < 3 || count > STAGES_MAX || kernel_has_order(a->kernel) || kernel_has_steps(a->kernel))
         return false;
-    a->shared = shared_axes(a->stages);
+    a->shared = stages_shared_axes(a->stages);
     const Node *const first = stage_at(a, 0), *const last = stage_at(a, count - 1);
     if (a->shared < 1 || first->axis_count != a->shared + 1 || !contract_of(ir, first) || !contract_of(ir, last))
         return false;
@@ -497,20 +484,6 @@ static void emit_panels(Attention *a, Block *block, int s, Node *panels)
                panel_stage(a, panels, operand, column_axis(a, stage, operand), contract->axes[0]), &schedule);
 }
 
-/* Binds the axes before the query's to the digits of `number`, as variables of loops that run once. */
-static Block *bind_batch(const Attention *a, Block *block, Node *number)
-{
-    Ir *const ir = a->ir;
-    Node *pitch = index_const(ir, 1);
-    for (int i = a->shared - 2; i >= 0; i--) {
-        Node *const axis = stage_at(a, 0)->axes[i], *const above = index_floordiv(ir, number, pitch);
-        Node *const digit = i ? index_mod(ir, above, axis->inputs[0]) : above;
-        pitch = index_mul(ir, pitch, axis->inputs[0]);
-        block = body_for(ir, block, axis, digit, index_add(ir, digit, index_const(ir, 1)), 1);
-    }
-    return block;
-}
-
 Node *attention_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
 {
     Attention a = {.ir = ir, .kernel = kernel, .target = target};
@@ -522,12 +495,11 @@ Node *attention_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, 
     Node *units = index_const(ir, blocks);
     for (int i = 0; i + 1 < a.shared; i++)
         units = index_mul(ir, units, stage_at(&a, 0)->axes[i]->inputs[0]);
-    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const unit = axis_make(ir, "unit", units);
     Block *const body = block_make(ir);
-    Block *block = body_for(ir, body, unit, begin, end, 1);
-    block = bind_batch(&a, block, index_floordiv(ir, unit, index_const(ir, blocks)));
+    Block *block = body_units(ir, body, unit);
+    block = contract_bind(ir, block, stage_at(&a, 0)->axes, a.shared - 1,
+                          index_floordiv(ir, unit, index_const(ir, blocks)));
     emit_panels(&a, block, 0, a.keys);
     if (a.values)
         emit_panels(&a, block, a.stages->count - 1, a.values);

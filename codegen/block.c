@@ -46,11 +46,6 @@ typedef struct BandStages {
 
 /* ---- the plan ---- */
 
-static int64_t ceil_divide(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static Node *scratch_buffer(BlockPlan *b, const char *name, int64_t rows, int64_t columns)
 {
     Ir *const ir = b->ir;
@@ -364,13 +359,12 @@ static Node *emit_units(BlockPlan *b, Block *body)
     Node *const batch = b->roles.batch, *const bands = index_const(ir, b->bands);
     Node *const units = index_mul(ir, batch->inputs[0], bands);
     Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const unit = axis_make(ir, "unit", units), *const band = index_mod(ir, unit, bands);
     Node *const image = index_floordiv(ir, unit, bands), *const first = index_mul(ir, band, index_const(ir, b->rows));
     b->inner = make_inner(b);
     if (b->ring)
         emit_borders(b, body);
-    Block *block = body_for(ir, body, unit, begin, end, 1);
+    Block *block = body_units(ir, body, unit);
     block = body_for(ir, block, batch, image, index_add(ir, image, index_const(ir, 1)), 1);
     if (b->ring)
         emit_ring(b, block, unit, begin, band, first);

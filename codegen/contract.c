@@ -474,10 +474,8 @@ static Node *emit_units(Contract *c, Block *body)
     for (int i = 0; i < c->roles.batch_count; i++)
         batches = index_mul(ir, batches, c->roles.batch[i]->inputs[0]);
     Node *const units = index_mul(ir, index_mul(ir, batches, column_blocks), row_blocks);
-    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const number = axis_make(ir, "unit", units);
-    Block *block = body_for(ir, body, number, begin, end, 1);
+    Block *block = body_units(ir, body, number);
     Node *const above = index_floordiv(ir, number, row_blocks);
     block = contract_bind(ir, block, c->roles.batch, c->roles.batch_count, index_floordiv(ir, above, column_blocks));
     Unit unit = {.first_group = index_mul(ir, index_mod(ir, above, column_blocks), block_groups)};

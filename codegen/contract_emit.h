@@ -36,12 +36,6 @@ Node *contract_next_offset(Contract *contract, const Unit *unit, Node *group);
 /* What is fetched in one round of k that begins with k, before its first step (between steps it makes LLVM load B for
  * all of them at once and spill the sums): `ahead` lines, and some of the next tile's rows and result. */
 void contract_emit_round_fetch(Contract *contract, Block *block, const Corner *corner, Node *k);
-/* Offset of the lines of B that come after `group`: the next one's, or, after the last of a block of k, the first
- * group's of the next block; after all of them the next unit's. */
-Node *contract_next_offset(Contract *contract, const Unit *unit, Node *group);
-/* What is fetched in one round of k that begins with k, before its step `step`: `ahead` lines, and some of the next
- * tile's rows and result. Each before another step: what is fetched also keeps LLVM from loading B for all steps at
- * once, and from spilling sums for that. */
 /* Lines that the tile's result is written to or made of come from behind L2 while the products run, where each would be
  * waited for at the end. */
 void contract_emit_result_fetch(Contract *contract, Block *block, const Corner *corner, Tile tile);
@@ -59,7 +53,7 @@ void contract_emit_groups(Contract *contract, Block *block, Unit unit);
 Node *contract_at_row(const Contract *contract, const Corner *corner, Node *node, Node *row);
 /* Offset of step k of a panel of B. */
 Node *contract_panel_offset(Contract *contract, Node *panel, Node *k);
-/* Binds the batch axes to the digits of `number`, as variables of loops that run once. */
+/* Binds the axes to the digits of `number`, last axis fastest, as variables of loops that run once. */
 Block *contract_bind(Ir *ir, Block *block, Node *const *axes, int count, Node *number);
 
 /* READ_WINDOW: what contract.c asks for. */

@@ -155,11 +155,6 @@ static double product_cycles(const TargetMachineInfo *target, int64_t rows, int6
     return cost;
 }
 
-static int64_t ceil_divide(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* The tile with the least work over the whole product. `vectors` is its width, 0: any. */
 static Tile choose_tile(const Contract *c, int64_t rows, int64_t panels, int vectors)
 {

@@ -18,11 +18,6 @@
 
 enum { CHANNELS_MIN = 16, CONDITIONS_MAX = 32, TAPS_MAX = 9, SET_PIXELS = 10 };
 
-static int64_t ceil_divide(int64_t a, int64_t b) /* a may be negative */
-{
-    return a > 0 ? (a + b - 1) / b : -(-a / b);
-}
-
 /* ---- analysis ---- */
 
 /* The position that moves as the index does, but for a constant; NULL: none. */

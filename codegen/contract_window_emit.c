@@ -249,9 +249,8 @@ Node *contract_window_units(Contract *c, Block *body)
     for (int d = 0; d < WINDOW_DIRECTIONS; d++)
         units = index_mul(ir, units, index_const(ir, (w->outs[d] + w->band[d] - 1) / w->band[d]));
     Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const number = axis_make(ir, "unit", units), *const column_block = index_mod(ir, number, blocks);
-    Block *block = body_for(ir, body, number, begin, end, 1), *copy = block;
+    Block *block = body_units(ir, body, number), *copy = block;
     Node *above = index_floordiv(ir, number, blocks);
     for (int d = WINDOW_DIRECTIONS - 1; d >= 0; d--)
         above = take_band(c, above, d);

@@ -5,11 +5,6 @@
 
 enum { CORE_UNITS = 4, ALIAS_BYTES = 4096 };
 
-static int64_t ceil_divide(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Cycles of one step of k over all pixels and columns in tiles of rows x columns pixels and v vectors. */
 static double product_cycles(const Contract *c, const Window *w, int64_t rows, int64_t columns, int v)
 {

@@ -171,11 +171,6 @@ static int plan_stages(const GpuContract *c)
     return async && shared_bytes(c, 3) <= 32 << 10 ? 3 : 2;
 }
 
-static int64_t ceil_divide(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static int64_t known(Node *node, int64_t otherwise)
 {
     int64_t value;

@@ -80,12 +80,9 @@ Node *recurrent_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, 
     const Block *const stages = kernel_stages(kernel);
     Node *const zero = index_const(ir, 0), *const batch = recurrent.sequence->inputs[0];
     Node *const units = index_ceildiv(ir, batch, index_const(ir, recurrent.rows));
-    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const tile = axis_make(ir, "unit", units);
     Block *const body = block_make(ir);
-    Block *const block =
-        body_for(ir, body_for(ir, body, tile, begin, end, 1), recurrent.step, zero, recurrent.step->inputs[0], 1);
+    Block *const block = body_for(ir, body_units(ir, body, tile), recurrent.step, zero, recurrent.step->inputs[0], 1);
     for (int i = 0; i < stages->count; i++) {
         Contract *const product = product_of(&recurrent, stages->nodes[i]);
         if (product)

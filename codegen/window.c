@@ -358,10 +358,8 @@ static Node *emit_units(const Window *w, Block *body)
     Node *units = index_mul(ir, bands, groups);
     for (int i = 0; i < w->rest_count; i++)
         units = index_mul(ir, units, w->rest[i]->inputs[0]);
-    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const unit = axis_make(ir, "unit", units);
-    Block *block = body_for(ir, body, unit, begin, end, 1);
+    Block *block = body_units(ir, body, unit);
     Node *const channel = index_mul(ir, index_mod(ir, unit, groups), chunk);
     Node *const above = index_floordiv(ir, unit, groups);
     Node *number = index_floordiv(ir, above, bands);

@@ -153,11 +153,6 @@ static bool match(Winograd *w)
 
 /* ---- the plan ---- */
 
-static int64_t ceil_divide(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Elements of a point, an odd number of cache lines: points then lie in different sets. */
 static int64_t point_pitch(int64_t elements)
 {
@@ -545,9 +540,8 @@ static Node *emit_units(Winograd *w, Block *body)
     if (w->batch)
         units = index_mul(ir, units, w->batch->inputs[0]);
     Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const unit = axis_make(ir, "unit", units), *const above = index_floordiv(ir, unit, parts);
-    Block *block = body_for(ir, body, unit, begin, end, 1);
+    Block *block = body_units(ir, body, unit);
     Node *number = above;
     if (w->batch) {
         Node *const image = index_floordiv(ir, above, blocks);

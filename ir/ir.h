@@ -385,6 +385,11 @@ Node *index_sub(Ir *ir, Node *a, Node *b);
 Node *index_mul(Ir *ir, Node *a, Node *b);
 Node *index_floordiv(Ir *ir, Node *a, Node *b);
 Node *index_ceildiv(Ir *ir, Node *a, Node *b);
+/* The same of numbers; a may be negative, b is positive. */
+static inline int64_t ceil_divide(int64_t a, int64_t b)
+{
+    return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
 Node *index_mod(Ir *ir, Node *a, Node *b);
 Node *index_min(Ir *ir, Node *a, Node *b);
 Node *index_max(Ir *ir, Node *a, Node *b);

@@ -207,10 +207,8 @@ static Block *unit_loop(Ir *ir, Block *block, const StagePlan *plan, Node **unit
         *units = index_mul(ir, *units, plan->axes[i]->inputs[0]);
     if (plan->unit_axes == 0)
         return block;
-    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const unit = plan->unit_axes == 1 ? plan->axes[0] : axis_make(ir, "unit", *units);
-    block = body_for(ir, block, unit, begin, end, 1);
+    block = body_units(ir, block, unit);
     return plan->unit_axes > 1 ? decode_units(ir, block, plan, unit) : block;
 }
 
@@ -242,8 +240,7 @@ void loops_emit_within(Ir *ir, const Node *kernel, Block *block, const Node *sta
     emit_stage(ir, kernel, block, stage, schedule, shared, NULL);
 }
 
-/* How many leading axes all stages have in common: rows that the stages walk together. */
-static int shared_axes(const Block *stages)
+int stages_shared_axes(const Block *stages)
 {
     if (stage_is_step(stages->nodes[0]))
         return stage_step_axes(stages->nodes[0]);
@@ -268,7 +265,7 @@ Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
     if (stages->count == 1 && !kernel_has_steps(kernel)) {
         emit_stage(ir, kernel, body, stages->nodes[0], schedule, 0, &units);
     } else {
-        StagePlan rows = {.axis_count = shared_axes(stages)};
+        StagePlan rows = {.axis_count = stages_shared_axes(stages)};
         rows.unit_axes = rows.axis_count - (kernel_has_steps(kernel) ? stage_ordered(stages->nodes[0]) : 0);
         for (int i = 0; i < rows.axis_count; i++)
             rows.axes[i] = stages->nodes[0]->axes[i];

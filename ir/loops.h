@@ -15,6 +15,9 @@ typedef struct LoopsSchedule {
 /* The kernel with a body, units and the schedule's text line; a procedure as it is. */
 Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule);
 
+/* How many leading axes all stages have in common: rows that the stages walk together. */
+int stages_shared_axes(const Block *stages);
+
 /* All loops of one stage, appended to `block`; for stages that other templates need along the way (packing). */
 void loops_emit(Ir *ir, const Node *kernel, Block *block, const Node *stage, const LoopsSchedule *schedule);
 
@@ -47,6 +50,8 @@ void stage_preset(StageEmitter *emitter, Node *expression, Node *value);
 void stage_emit_store(StageEmitter *emitter, Node *buffer, Node *const *indices, Node *value);
 /* A for loop over `variable`; returns its body. */
 Block *body_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, int64_t step);
+/* The same over the units that the kernel is called for, begin..end. */
+Block *body_units(Ir *ir, Block *block, Node *unit);
 Node *body_var(Ir *ir, Block *block, Node *initial);
 Node *body_get(Ir *ir, Block *block, Node *var);
 void body_set(Ir *ir, Block *block, Node *var, Node *value);

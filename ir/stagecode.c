@@ -58,6 +58,13 @@ Block *body_for(Ir *ir, Block *block, Node *variable, Node *lower, Node *upper, 
     return body;
 }
 
+Block *body_units(Ir *ir, Block *block, Node *unit)
+{
+    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
+    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
+    return body_for(ir, block, unit, begin, end, 1);
+}
+
 Node *body_var(Ir *ir, Block *block, Node *initial)
 {
     return ordered(ir, block, &(Node){.op = OP_var, .type = initial->type, .inputs = &initial, .input_count = 1});

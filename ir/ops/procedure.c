@@ -27,9 +27,7 @@ Procedure procedure_open(Lower *lower, const char *name, Node *units)
     Ir *const ir = lower->ir;
     Procedure procedure = {.lower = lower, .ir = ir, .name = name, .units = units, .body = block_make(ir)};
     procedure.unit = axis_make(ir, "unit", units);
-    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
-    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
-    procedure.block = body_for(ir, procedure.body, procedure.unit, begin, end, 1);
+    procedure.block = body_units(ir, procedure.body, procedure.unit);
     return procedure;
 }
 
