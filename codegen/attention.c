@@ -56,15 +56,11 @@ static Node *stage_at(const Attention *a, int i)
     return a->stages->nodes[i];
 }
 
-static Node *contract_of(Ir *ir, const Node *stage)
+/* The product of stage number i; NULL: it has none, or one of several reduced axes. */
+static Node *product_at(const Attention *a, int i)
 {
-    Node *value = stage_value(stage), *found = NULL;
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_contract)
-            found = found ? NULL : nodes[i];
-    return found && found->type.dtype == DTYPE_F32 && found->axis_count == 1 ? found : NULL;
+    Node *const contract = value_contraction(a->ir, stage_value(stage_at(a, i)), DTYPE_F32);
+    return contract && contract->axis_count == 1 ? contract : NULL;
 }
 
 static bool is_local(const Node *buffer)
@@ -248,7 +244,7 @@ static Node *product_stage(const Attention *a, int s, Node *base, Node *row)
 {
     Ir *const ir = a->ir;
     const Node *const stage = stage_at(a, s);
-    Node *const contract = contract_of(ir, stage), *const panels = s == 0 ? a->keys : a->values;
+    Node *const contract = product_at(a, s), *const panels = s == 0 ? a->keys : a->values;
     const int b = column_operand(a, contract);
     Node *operands[2] = {banded(a, contract->inputs[0], base, row), banded(a, contract->inputs[1], base, row)};
     if (panels)
@@ -267,7 +263,7 @@ static Node *product_stage(const Attention *a, int s, Node *base, Node *row)
 static Node *copy_stage(const Attention *a, Node *base, Node *row)
 {
     Ir *const ir = a->ir;
-    const Node *const contract = contract_of(ir, stage_at(a, 0));
+    const Node *const contract = product_at(a, 0);
     Node *const k = axis_make(ir, "k", contract->axes[0]->inputs[0]);
     Node *value = banded(a, contract->inputs[!column_operand(a, contract)], base, row);
     value = cast_make(ir, node_substitute(ir, value, contract->axes, &k, 1), DTYPE_F32);
@@ -290,7 +286,7 @@ static bool plan_operands(Attention *a)
 {
     Ir *const ir = a->ir;
     Contract contract;
-    const Node *const scores = contract_of(ir, stage_at(a, 0));
+    const Node *const scores = product_at(a, 0);
     Node *const depth = scores->axes[0]->inputs[0];
     Node *const key = column_axis(a, stage_at(a, 0), scores->inputs[column_operand(a, scores)]);
     const int last = a->stages->count - 1;
@@ -304,7 +300,7 @@ static bool plan_operands(Attention *a)
     }
     if (plan_product(a, last, &contract))
         return true;
-    const Node *const product = contract_of(ir, stage_at(a, last));
+    const Node *const product = product_at(a, last);
     Node *const column = column_axis(a, stage_at(a, last), product->inputs[column_operand(a, product)]);
     a->values = column ? panels_make(a, "values", column->inputs[0], product->axes[0]->inputs[0]) : NULL;
     return a->values && plan_product(a, last, &contract);
@@ -320,8 +316,8 @@ static bool match(Attention *a)
     if (count < 3 || count > STAGES_MAX || kernel_has_order(a->kernel) || kernel_has_steps(a->kernel))
         return false;
     a->shared = stages_shared_axes(a->stages);
-    const Node *const first = stage_at(a, 0), *const last = stage_at(a, count - 1);
-    if (a->shared < 1 || first->axis_count != a->shared + 1 || !contract_of(ir, first) || !contract_of(ir, last))
+    const Node *const first = stage_at(a, 0);
+    if (a->shared < 1 || first->axis_count != a->shared + 1 || !product_at(a, 0) || !product_at(a, count - 1))
         return false;
     a->query = first->axes[a->shared - 1];
     int64_t extent;
@@ -341,11 +337,11 @@ static bool match(Attention *a)
 static double rows_cycles(const Attention *a, int64_t rows)
 {
     const Node *const first = stage_at(a, 0), *const last = stage_at(a, a->stages->count - 1);
-    Node *const product = contract_of(a->ir, last);
+    Node *const product = product_at(a, a->stages->count - 1);
     const Node *const column = column_axis(a, last, product->inputs[column_operand(a, product)]);
     int64_t keys = 1, depth = 1, columns = 1;
     const_is_int(first->axes[a->shared]->inputs[0], &keys);
-    const_is_int(contract_of(a->ir, first)->axes[0]->inputs[0], &depth);
+    const_is_int(product_at(a, 0)->axes[0]->inputs[0], &depth);
     if (column)
         const_is_int(column->inputs[0], &columns);
     return rows < 1 ? 0
@@ -477,7 +473,7 @@ static void emit_band(Attention *a, Block *block, int64_t rows, Node *base)
 
 static void emit_panels(Attention *a, Block *block, int s, Node *panels)
 {
-    const Node *const stage = stage_at(a, s), *const contract = contract_of(a->ir, stage);
+    const Node *const stage = stage_at(a, s), *const contract = product_at(a, s);
     Node *const operand = contract->inputs[column_operand(a, contract)];
     const LoopsSchedule schedule = {.lanes = PANEL};
     loops_emit(a->ir, a->written, block,

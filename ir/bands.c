@@ -12,20 +12,6 @@ int64_t way_reach(const WindowWay *way, int64_t outs)
 
 /* ---- depthwise ---- */
 
-static Node *only_contract(Ir *ir, Node *value)
-{
-    Node *found = NULL;
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++) {
-        if (nodes[i]->op == OP_fold || (nodes[i]->op == OP_contract && found))
-            return NULL;
-        if (nodes[i]->op == OP_contract)
-            found = nodes[i];
-    }
-    return found && found->type.dtype == DTYPE_F32 ? found : NULL;
-}
-
 /* `node` with the reduced axes of extent 1 at their only point. */
 static Node *without_single_taps(Ir *ir, const Node *contract, Node *node)
 {
@@ -158,7 +144,7 @@ static bool taps_ascend(const DepthwiseRoles *roles)
 
 bool depthwise_match(Ir *ir, Node *stage, DepthwiseRoles *roles)
 {
-    *roles = (DepthwiseRoles){.stage = stage, .contract = only_contract(ir, stage_value(stage))};
+    *roles = (DepthwiseRoles){.stage = stage, .contract = value_contraction(ir, stage_value(stage), DTYPE_F32)};
     int64_t channels;
     if (!roles->contract || stage_ordered(stage) || stage_buffer(stage)->type.dtype != DTYPE_F32)
         return false;
@@ -194,7 +180,7 @@ static Node *const *last_indices(Node *const *indices, const Node *buffer)
 bool stage_reads_own_position(Ir *ir, const Node *stage, const Node *from)
 {
     Node *value = stage_value(stage);
-    const Node *const contract = only_contract(ir, value);
+    const Node *const contract = value_contraction(ir, value, DTYPE_F32);
     int count;
     if (!contract || stage_buffer(stage)->type.rank < 3)
         return false;
@@ -226,7 +212,7 @@ static bool leaves_positions(Ir *ir, Node *stage, const Node *batch)
             if (stage_indices(stage)[j] == axis)
                 return false;
     }
-    return only_contract(ir, stage_value(stage)) != NULL;
+    return value_contraction(ir, stage_value(stage), DTYPE_F32) != NULL;
 }
 
 bool bands_match(Ir *ir, const Node *kernel, BandRoles *roles)

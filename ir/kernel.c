@@ -253,3 +253,17 @@ bool value_contracts(Ir *ir, Node *value)
             return true;
     return false;
 }
+
+Node *value_contraction(Ir *ir, Node *value, Dtype dtype)
+{
+    Node *found = NULL;
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++) {
+        if (nodes[i]->op == OP_fold || (nodes[i]->op == OP_contract && found))
+            return NULL;
+        if (nodes[i]->op == OP_contract)
+            found = nodes[i];
+    }
+    return found && found->type.dtype == dtype ? found : NULL;
+}

@@ -90,5 +90,7 @@ Node *stage_remake(Ir *ir, const Node *stage, Node *buffer, Node *const *indices
 bool stage_has_long_epilogue(Ir *ir, const Node *stage, Node *reduction);
 /* Does the value of a stage hold a contraction? */
 bool value_contracts(Ir *ir, Node *value);
+/* The contraction into `dtype` that the value holds, when no other reduction stands beside it; else NULL. */
+Node *value_contraction(Ir *ir, Node *value, Dtype dtype);
 
 #endif

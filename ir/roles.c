@@ -3,21 +3,6 @@
 
 #include "ir/kernel.h"
 
-/* The one contraction of the stage, when there is no other reduction beside it. */
-static Node *only_contract(Ir *ir, const Node *stage)
-{
-    Node *value = stage_value(stage), *found = NULL;
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++) {
-        if (nodes[i]->op == OP_fold || (nodes[i]->op == OP_contract && found))
-            return NULL;
-        if (nodes[i]->op == OP_contract)
-            found = nodes[i];
-    }
-    return found;
-}
-
 static Node *stripped(Node *value)
 {
     return value->op == OP_cast ? value->inputs[0] : value;
@@ -124,8 +109,8 @@ bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles)
 bool contract_match_stage(Ir *ir, Node *stage, int bound, ContractRoles *roles)
 {
     *roles = (ContractRoles){.stage = stage, .bound = bound};
-    roles->contract = only_contract(ir, roles->stage);
-    if (!roles->contract || roles->contract->type.dtype != DTYPE_F32)
+    roles->contract = value_contraction(ir, stage_value(stage), DTYPE_F32);
+    if (!roles->contract)
         return false;
     for (int i = 0; i < roles->contract->axis_count; i++)
         for (int j = 0; j < roles->stage->axis_count; j++)

@@ -70,19 +70,6 @@ static Node *product_stage(const Finder *finder, int number)
     return stages->nodes[0];
 }
 
-static Node *only_contract(Ir *ir, Node *value)
-{
-    Node *found = NULL;
-    int count;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_fold || (nodes[i]->op == OP_contract && found))
-            return NULL;
-        else if (nodes[i]->op == OP_contract)
-            found = nodes[i];
-    return found && found->type.dtype == DTYPE_F32 && found->axis_count == 1 ? found : NULL;
-}
-
 /* The kernel of whole rows: which temporary its stages read row by row, and that the last stage writes rows of it. */
 static bool match_rows(Finder *finder, Attention *attention)
 {
@@ -267,8 +254,8 @@ static bool take_scores(Finder *finder, Attention *attention, Node *const *zeros
     }
     Node *value = node_substitute(ir, stage_value(stage), stage->axes, to, rank);
     value = with_zeros(ir, value, zeros, zero_count);
-    Node *const contract = only_contract(ir, value), *const column = to[rank - 1];
-    if (!contract)
+    Node *const contract = value_contraction(ir, value, DTYPE_F32), *const column = to[rank - 1];
+    if (!contract || contract->axis_count != 1)
         return false;
     const bool first = node_depends(ir, contract->inputs[0], query);
     Node *const queries = contract->inputs[first ? 0 : 1], *const keys = contract->inputs[first ? 1 : 0];
@@ -386,9 +373,9 @@ static bool take_output(Finder *finder, Attention *attention, Node *weights, con
     const Node *const stage = product_stage(finder, attention->last);
     const Block *const stages = stages_of(finder, attention->rows);
     const Node *const last = stages->nodes[stages->count - 1];
-    Node *const contract = only_contract(ir, stage_value(stage)), *at = NULL;
+    Node *const contract = value_contraction(ir, stage_value(stage), DTYPE_F32), *at = NULL;
     int count, reads = 0;
-    if (!contract)
+    if (!contract || contract->axis_count != 1)
         return false;
     for (int i = 0; i < 2; i++)
         if (contract->inputs[i]->op == OP_at && contract->inputs[i]->inputs[0] == attention->weights)
@@ -448,7 +435,8 @@ static bool take_output(Finder *finder, Attention *attention, Node *weights, con
     Node *indices[RANK_MAX];
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(stage)[i], from, to, mapped);
-    if (!values_suit(finder, attention, only_contract(ir, value), weights, axes, axis_count))
+    const Node *const product = value_contraction(ir, value, DTYPE_F32);
+    if (!product || !values_suit(finder, attention, product, weights, axes, axis_count))
         return false;
     return append(attention, stage_make(ir, axes, axis_count, stage_buffer(stage), indices, value));
 }
@@ -459,7 +447,7 @@ static bool has_weights(const Finder *finder, int number)
     int count;
     Node **const reads = kernel_reads(finder->ir, finder->body->nodes[number], &count);
     Node *value = stage_value(product_stage(finder, number));
-    Node *const contract = only_contract(finder->ir, value);
+    Node *const contract = value_contraction(finder->ir, value, DTYPE_F32);
     for (int i = 0; contract && i < count; i++)
         if (reads[i]->payload.buffer->place == PLACE_WEIGHT)
             for (int j = 0; j < 2; j++)
