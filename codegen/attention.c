@@ -156,25 +156,25 @@ static bool plan_bands(Attention *a)
 
 /* ---- stages for a band ---- */
 
+typedef struct BandRow {
+    const Attention *attention;
+    Node *row;
+} BandRow;
+
+static Node *read_of_band(Ir *ir, Node *read, void *context)
+{
+    const BandRow *const at = context;
+    Node *const band = band_of(at->attention, read->inputs[0]);
+    Node *const indices[2] = {at->row, read->input_count > 1 ? read->inputs[1] : NULL};
+    return band ? at_make(ir, band, indices) : NULL;
+}
+
 /* `node` with the query of number base + row, and rows of the band for the row at hand. */
 static Node *banded(const Attention *a, Node *node, Node *base, Node *row)
 {
-    Ir *const ir = a->ir;
-    Node *const number = index_add(ir, base, row);
-    node = node_substitute(ir, node, &a->query, &number, 1);
-    int count, replaced = 0;
-    Node **const nodes = nodes_topological(ir, &node, 1, &count);
-    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
-                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
-    for (int i = 0; i < count; i++) {
-        Node *const band = nodes[i]->op == OP_at ? band_of(a, nodes[i]->inputs[0]) : NULL;
-        if (!band)
-            continue;
-        Node *const indices[2] = {row, nodes[i]->input_count > 1 ? nodes[i]->inputs[1] : NULL};
-        old[replaced] = nodes[i];
-        new[replaced++] = at_make(ir, band, indices);
-    }
-    return replaced ? node_substitute(ir, node, old, new, replaced) : node;
+    Node *const number = index_add(a->ir, base, row);
+    node = node_substitute(a->ir, node, &a->query, &number, 1);
+    return value_replace_reads(a->ir, node, read_of_band, &(BandRow){a, row});
 }
 
 /* The stage along `row` instead of the query, with this value. */

@@ -174,25 +174,31 @@ static Node *stage_of_window(const BlockPlan *b, Node *first, int64_t rows, bool
     return stage_make(ir, axes, count, stage_buffer(stage), indices, value);
 }
 
+typedef struct TileRow {
+    const BlockPlan *plan;
+    Node *row;
+} TileRow;
+
+/* What the window leaves is read in the tile. */
+static Node *read_of_tile(Ir *ir, Node *read, void *context)
+{
+    const TileRow *const at = context;
+    Node *const *const own = read->inputs + 1;
+    if (read->inputs[0] != stage_buffer(at->plan->roles.depthwise.stage))
+        return NULL;
+    return at_make(ir, at->plan->tile, (Node *[]){at->row, own[2], own[0]});
+}
+
 /* The projection of `rows` rows from `first` on, out of the tile. */
 static Node *stage_of_project(const BlockPlan *b, Node *first, int64_t rows)
 {
     Ir *const ir = b->ir;
-    const Node *const stage = b->roles.project, *const from = stage_buffer(b->roles.depthwise.stage);
-    Node *value = stage_value(stage), *axes[RANK_MAX], *indices[RANK_MAX];
+    const Node *const stage = b->roles.project;
+    Node *axes[RANK_MAX], *indices[RANK_MAX];
     Node *const out = stage_indices(stage)[2], *const row = axis_make(ir, "row", index_const(ir, rows));
-    int count, replaced = 0;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
-                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
-            Node *const *const own = nodes[i]->inputs + 1;
-            old[replaced] = nodes[i];
-            new[replaced++] = at_make(ir, b->tile, (Node *[]){row, own[2], own[0]});
-        }
     Node *const at = index_add(ir, first, row);
-    value = node_substitute(ir, node_substitute(ir, value, old, new, replaced), &out, &at, 1);
+    Node *value = value_replace_reads(ir, stage_value(stage), read_of_tile, &(TileRow){b, row});
+    value = node_substitute(ir, value, &out, &at, 1);
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(stage)[i], &out, &at, 1);
     return stage_make(b->ir, axes, axes_with(stage, out, row, axes), stage_buffer(stage), indices, value);

@@ -267,3 +267,40 @@ Node *value_contraction(Ir *ir, Node *value, Dtype dtype)
     }
     return found && found->type.dtype == dtype ? found : NULL;
 }
+
+Node *value_replace_reads(Ir *ir, Node *value, ReadRule *rule, void *context)
+{
+    Arena *const scratch = arena_scratch(ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
+    int count, replaced = 0;
+    Node **const nodes = nodes_in_scratch(ir, &value, 1, &count);
+    Node **const from = NEW_ARRAY(scratch, Node *, (size_t)count),
+                 **const to = NEW_ARRAY(scratch, Node *, (size_t)count);
+    for (int i = 0; i < count; i++) {
+        Node *const instead = nodes[i]->op == OP_at ? rule(ir, nodes[i], context) : NULL;
+        if (!instead)
+            continue;
+        from[replaced] = nodes[i];
+        to[replaced++] = instead;
+    }
+    Node *const made = replaced ? node_substitute(ir, value, from, to, replaced) : value;
+    arena_reset(scratch, mark);
+    return made;
+}
+
+typedef struct ReadMove {
+    Node *from, *to;
+} ReadMove;
+
+static Node *moved_read(Ir *ir, Node *read, void *context)
+{
+    const ReadMove *const move = context;
+    if (read->inputs[0] != move->from)
+        return NULL;
+    return at_make(ir, move->to, read->inputs + read->input_count - move->to->type.rank);
+}
+
+Node *value_read_within(Ir *ir, Node *value, Node *from, Node *to)
+{
+    return value_replace_reads(ir, value, moved_read, &(ReadMove){from, to});
+}

@@ -92,5 +92,11 @@ bool stage_has_long_epilogue(Ir *ir, const Node *stage, Node *reduction);
 bool value_contracts(Ir *ir, Node *value);
 /* The contraction into `dtype` that the value holds, when no other reduction stands beside it; else NULL. */
 Node *value_contraction(Ir *ir, Node *value, Dtype dtype);
+/* What stands in place of a read (`at`); NULL: it stays. */
+typedef Node *ReadRule(Ir *ir, Node *read, void *context);
+/* `value` with its reads replaced as `rule` says. */
+Node *value_replace_reads(Ir *ir, Node *value, ReadRule *rule, void *context);
+/* `value` with every read of `from` going to `to`, which has the last dims of it: at as many of the last indices. */
+Node *value_read_within(Ir *ir, Node *value, Node *from, Node *to);
 
 #endif

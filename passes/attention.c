@@ -130,21 +130,6 @@ static bool reads_own_rows(Finder *finder, const Attention *attention)
     return true;
 }
 
-/* `node` with every row of `from` in scratch: only the last index is left. */
-static Node *read_row(Ir *ir, Node *node, const Node *from, Node *to)
-{
-    int count, replaced = 0;
-    Node **const nodes = nodes_topological(ir, &node, 1, &count);
-    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
-                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
-            old[replaced] = nodes[i];
-            new[replaced++] = at_make(ir, to, &nodes[i]->inputs[nodes[i]->input_count - 1]);
-        }
-    return replaced ? node_substitute(ir, node, old, new, replaced) : node;
-}
-
 static Node *row_buffer(Finder *finder, Attention *attention, const Node *like)
 {
     const Buffer local = {
@@ -319,7 +304,8 @@ static bool take_rows(Finder *finder, Attention *attention, Node *const *zeros, 
     const Block *const stages = stages_of(finder, attention->rows);
     const Node *const last = stages->nodes[stages->count - 1];
     Node *const column = last->axes[last->axis_count - 1];
-    Node *value = read_row(ir, with_zeros(ir, stage_value(last), zeros, zero_count), attention->scores, scores);
+    Node *value =
+        value_read_within(ir, with_zeros(ir, stage_value(last), zeros, zero_count), attention->scores, scores);
     Node *const numerator = numerator_of(finder, value, column, scale);
     Node *axes[RANK_MAX];
     memcpy(axes, attention->axes, sizeof axes);
@@ -329,7 +315,8 @@ static bool take_rows(Finder *finder, Attention *attention, Node *const *zeros, 
         const int own = stage->axis_count - (last->axis_count - 1);
         for (int i = 0; i < own; i++)
             axes[attention->axis_count + i] = stage->axes[last->axis_count - 1 + i];
-        Node *inside = read_row(ir, with_zeros(ir, stage_value(stage), zeros, zero_count), attention->scores, scores);
+        Node *inside =
+            value_read_within(ir, with_zeros(ir, stage_value(stage), zeros, zero_count), attention->scores, scores);
         Node *const sum = sum_of_kept(finder, inside, numerator, column, weights);
         if (sum && !stored) {
             axes[attention->axis_count] = column;

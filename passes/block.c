@@ -155,21 +155,16 @@ static Node *image_buffer(Ir *ir, Node *buffer, int64_t *scratch)
     return made;
 }
 
-/* `node` with every read of `from` going to the image `to` of `batch`; NULL when one reads another image. */
-static Node *read_image(Ir *ir, Node *node, const Node *from, Node *to, const Node *batch)
+/* Is every read of `from` of the image `batch`? */
+static bool reads_image(Ir *ir, Node *value, const Node *from, const Node *batch)
 {
-    int count, replaced = 0;
-    Node **const nodes = nodes_topological(ir, &node, 1, &count);
-    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
-                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
+    int count;
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
     for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
-            if (nodes[i]->inputs[1] != batch && !index_is(from->type.dims[0], 1))
-                return NULL;
-            old[replaced] = nodes[i];
-            new[replaced++] = at_make(ir, to, nodes[i]->inputs + 2);
-        }
-    return node_substitute(ir, node, old, new, replaced);
+        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from && nodes[i]->inputs[1] != batch &&
+            !index_is(from->type.dims[0], 1))
+            return false;
+    return true;
 }
 
 /* The stage with `batch` as its first axis, in place of its own. */
@@ -205,11 +200,10 @@ static Node *merge(const Blocker *blocker, const Chain *chain)
         Node *const buffer = stage_buffer(stages[i]), *const local = image_buffer(ir, buffer, &scratch);
         stages[i] = stage_make(ir, stages[i]->axes, stages[i]->axis_count, local, stage_indices(stages[i]) + 1,
                                stage_value(stages[i]));
-        Node *const value = read_image(ir, stage_value(stages[i + 1]), buffer, local, batch);
-        if (!value)
+        if (!reads_image(ir, stage_value(stages[i + 1]), buffer, batch))
             return NULL;
-        stages[i + 1] =
-            stage_remake(ir, stages[i + 1], stage_buffer(stages[i + 1]), stage_indices(stages[i + 1]), value);
+        stages[i + 1] = stage_remake(ir, stages[i + 1], stage_buffer(stages[i + 1]), stage_indices(stages[i + 1]),
+                                     value_read_within(ir, stage_value(stages[i + 1]), buffer, local));
     }
     Block *const block = block_make(ir);
     for (int i = 0; i < chain->count; i++)

@@ -181,22 +181,6 @@ static Node *row_buffer(Grouper *grouper, const Group *group, Node *buffer, cons
     return made;
 }
 
-/* `node` with every read of `from` going to one row of it, `to`. */
-static Node *read_row(Ir *ir, Node *node, const Node *from, Node *to, int rows)
-{
-    int count;
-    Node **const nodes = nodes_topological(ir, &node, 1, &count);
-    Node **const old = NEW_ARRAY(ir->arena, Node *, (size_t)count),
-                 **const new = NEW_ARRAY(ir->arena, Node *, (size_t)count);
-    int replaced = 0;
-    for (int i = 0; i < count; i++)
-        if (nodes[i]->op == OP_at && nodes[i]->inputs[0] == from) {
-            old[replaced] = nodes[i];
-            new[replaced++] = at_make(ir, to, nodes[i]->inputs + 1 + rows);
-        }
-    return replaced ? node_substitute(ir, node, old, new, replaced) : node;
-}
-
 static void localize(Grouper *grouper, const Group *group, Node **stages, int64_t *scratch)
 {
     Ir *const ir = grouper->ir;
@@ -209,7 +193,7 @@ static void localize(Grouper *grouper, const Group *group, Node **stages, int64_
             const bool target = stage_buffer(stages[j]) == buffer;
             stages[j] = stage_make(ir, stages[j]->axes, stages[j]->axis_count, target ? row : stage_buffer(stages[j]),
                                    target ? stage_indices(stages[j]) + group->axis_count : stage_indices(stages[j]),
-                                   read_row(ir, stage_value(stages[j]), buffer, row, group->axis_count));
+                                   value_read_within(ir, stage_value(stages[j]), buffer, row));
         }
     }
 }

@@ -47,24 +47,14 @@ static void narrow_weight(PassContext *context, NodeMap *narrow, Node *weight)
     map_set(narrow, weight, buffer_make(ir, type, &buffer));
 }
 
-/* Every read of a narrowed weight reads the narrow one and widens what it finds. */
-static Node *with_narrow_reads(Ir *ir, Node *value, const NodeMap *narrow)
+/* A read of a narrowed weight reads the narrow one and widens what it finds. */
+static Node *narrow_read(Ir *ir, Node *read, void *narrow)
 {
-    int count, replaced = 0;
-    Node **const nodes = nodes_topological(ir, &value, 1, &count);
-    Node **const from = NEW_ARRAY(ir->arena, Node *, (size_t)count),
-                 **const to = NEW_ARRAY(ir->arena, Node *, (size_t)count);
-    for (int i = 0; i < count; i++) {
-        Node *const weight = nodes[i]->op == OP_at ? map_get(narrow, nodes[i]->inputs[0]) : NULL;
-        if (!weight)
-            continue;
-        from[replaced] = nodes[i];
-        to[replaced++] = cast_make(ir, at_make(ir, weight, nodes[i]->inputs + 1), DTYPE_F32);
-    }
-    return replaced ? node_substitute(ir, value, from, to, replaced) : value;
+    Node *const weight = map_get(narrow, read->inputs[0]);
+    return weight ? cast_make(ir, at_make(ir, weight, read->inputs + 1), DTYPE_F32) : NULL;
 }
 
-static Node *rewritten(Ir *ir, Node *kernel, const NodeMap *narrow)
+static Node *rewritten(Ir *ir, Node *kernel, NodeMap *narrow)
 {
     bool reads = false;
     const int buffers = kernel_buffer_count(kernel);
@@ -77,7 +67,7 @@ static Node *rewritten(Ir *ir, Node *kernel, const NodeMap *narrow)
         const Node *const stage = kernel_stages(kernel)->nodes[i];
         block_append(ir, stages,
                      stage_remake(ir, stage, stage_buffer(stage), stage_indices(stage),
-                                  with_narrow_reads(ir, stage_value(stage), narrow)));
+                                  value_replace_reads(ir, stage_value(stage), narrow_read, narrow)));
     }
     Node *const made = kernel_make(ir, kernel->payload.kernel->name, stages);
     *made->payload.kernel = *kernel->payload.kernel;
