@@ -205,13 +205,15 @@ static Node *as_index(Ir *ir, Node *node)
     return dtype_is_integer(node->type.dtype) ? cast_make(ir, node, DTYPE_INDEX) : node;
 }
 
+/* Sums of floats have an order, and are left to the run; the largest and the least of a detector's dims have none. */
 static Node *evaluate_fold(Evaluation *evaluation, Node *node)
 {
     static const Op step[] = {[FOLD_SUM] = OP_add, [FOLD_PROD] = OP_mul, [FOLD_MAX] = OP_max, [FOLD_MIN] = OP_min, [FOLD_AND] = OP_and, [FOLD_OR] = OP_or};
     int64_t extent;
-    if (node->payload.fold.kind > FOLD_OR || node->axis_count != 1 ||
-        !const_is_int(node->axes[0]->inputs[0], &extent) || extent < 1 || extent > CONTENTS_MAX ||
-        dtype_is_float(node->type.dtype))
+    const FoldKind kind = node->payload.fold.kind;
+    const bool ordered = dtype_is_float(node->type.dtype) && kind != FOLD_MAX && kind != FOLD_MIN;
+    if (kind > FOLD_OR || node->axis_count != 1 || !const_is_int(node->axes[0]->inputs[0], &extent) || extent < 1 ||
+        extent > CONTENTS_MAX || ordered)
         return NULL;
     Node *total = NULL;
     for (int64_t i = 0; i < extent; i++) {
@@ -220,7 +222,7 @@ static Node *evaluate_fold(Evaluation *evaluation, Node *node)
             evaluate(evaluation, node_substitute(evaluation->ir, node->inputs[0], node->axes, &at, 1));
         if (!term)
             return NULL;
-        total = total ? scalar2(evaluation->ir, step[node->payload.fold.kind], total, term) : term;
+        total = total ? scalar2(evaluation->ir, step[kind], total, term) : term;
     }
     return total;
 }
