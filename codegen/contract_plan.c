@@ -181,14 +181,21 @@ double contract_step_cycles(const TargetMachineInfo *target, int64_t rows, int64
     return product_cycles(target, rows, panels, tile.rows, tile.vectors);
 }
 
-/* Symbolic extents count as 128 here. */
+/* What an extent is taken for: itself, the most that it may be where that is no large number (boxes that a detector
+ * keeps, as a rule as many as it may), else `usual`. */
+static int64_t extent_guess(Ir *ir, Node *extent, int64_t usual)
+{
+    enum { BOUND_MAX = 1024 };
+    int64_t known;
+    if (const_is_int(extent, &known))
+        return known;
+    const Range range = index_range(ir, extent);
+    return range.high > 0 && range.high <= BOUND_MAX ? range.high : usual < range.low ? range.low : usual;
+}
+
 static void plan_tile(Contract *c)
 {
-    int64_t rows, columns;
-    if (!const_is_int(c->roles.rows, &rows))
-        rows = 128;
-    if (!const_is_int(c->roles.columns, &columns))
-        columns = 128;
+    const int64_t rows = extent_guess(c->ir, c->roles.rows, 128), columns = extent_guess(c->ir, c->roles.columns, 128);
     const int64_t panels = ceil_divide(columns, PANEL);
     Tile best = choose_tile(c, rows, panels, 0);
     if (c->trial) {
@@ -393,15 +400,15 @@ static bool plan_epilogue(Contract *c)
 bool contract_plan(Contract *c)
 {
     Ir *const ir = c->ir;
-    int64_t depth = 512, rows = 128, columns = 256; /* what symbolic extents are taken for */
+    int64_t depth;
     if (!contract_tile_fits(c->target, 1, 1) || !contract_match(ir, c->kernel, &c->roles))
         return false;
     c->m = axis_make(ir, "m", c->roles.rows);
     c->k = axis_make(ir, "k", c->roles.depth);
     c->depth = c->roles.depth;
     const bool known = const_is_int(c->depth, &depth);
-    const_is_int(c->roles.rows, &rows);
-    const_is_int(c->roles.columns, &columns);
+    depth = extent_guess(ir, c->depth, 512);
+    const int64_t rows = extent_guess(ir, c->roles.rows, 128), columns = extent_guess(ir, c->roles.columns, 256);
     if (depth < 1 || rows < 1 || columns < 1)
         return false;
     c->guess_rows = rows;

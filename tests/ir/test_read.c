@@ -96,3 +96,23 @@ Test(read, bits_of_small_inputs_stay_unknown)
     cr_assert_not_null(tensor_make(ir, OP_BitwiseXor, (Node *[]){bits, y}, 2, 1, NULL, 0));
     arena_close(ir->arena);
 }
+
+/* A detector pads its image so: the largest of the batch's heights, up to a multiple of 32, in floats. */
+Test(read, the_largest_of_known_floats_is_known)
+{
+    Ir *const ir = open_ir();
+    Node *const image = tensor_input(ir, "image", DTYPE_F32, 3, (int64_t[]){3, 300, 340});
+    const Attribute real = attr_int(ir, "to", 1), whole = attr_int(ir, "to", 7), keep = attr_int(ir, "keepdims", 1);
+    Node *node = tensor_make(ir, OP_Shape, &image, 1, 1, NULL, 0);
+    node = tensor_make(ir, OP_Cast, &node, 1, 1, &real, 1);
+    node = tensor_make(ir, OP_ReduceMax, &node, 1, 1, &keep, 1);
+    node = tensor_make(ir, OP_Cast, &node, 1, 1, &whole, 1);
+    Node *const parts[] = {constant_ints(ir, (int64_t[]){-1}, 1), node};
+    const Attribute axis = attr_int(ir, "axis", 0);
+    Node *const shape = tensor_make(ir, OP_Concat, parts, 2, 1, &axis, 1);
+    Node *const flat = tensor_make(ir, OP_Reshape, (Node *[]){image, shape}, 2, 1, NULL, 0);
+    cr_assert_not_null(flat);
+    cr_assert_eq(flat->type.rank, 2);
+    cr_assert(index_is(flat->type.dims[0], 900) && index_is(flat->type.dims[1], 340));
+    arena_close(ir->arena);
+}
