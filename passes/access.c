@@ -16,20 +16,20 @@ Node **kernel_reads(Ir *ir, const Node *kernel, int *count)
     if (kernel_is_procedure(kernel))
         return procedure_reads(ir, kernel, count);
     const Block *const stages = kernel_stages(kernel);
-    Node **const reads = NEW_ARRAY(ir->arena, Node *, kernel->input_count + 1);
     Arena *const scratch = arena_scratch(ir->arena);
     const ArenaMark mark = arena_mark(scratch);
     NodeWalk walk = walk_open(scratch);
-    size_t looked_at = 0;
+    for (int i = 0; i < stages->count; i++)
+        for (uint32_t j = 1; j < stages->nodes[i]->input_count; j++)
+            walk_from(&walk, stages->nodes[i]->inputs[j]);
+    size_t most = 0;
+    for (size_t i = 0; i < walk.order.count; i++)
+        most += walk.order.nodes[i]->op == OP_buffer;
+    Node **const reads = NEW_ARRAY(ir->arena, Node *, most + 1);
     *count = 0;
-    for (int i = 0; i < stages->count; i++) {
-        const Node *const stage = stages->nodes[i];
-        for (uint32_t j = 1; j < stage->input_count; j++)
-            walk_from(&walk, stage->inputs[j]);
-        for (; looked_at < walk.order.count; looked_at++)
-            if (walk.order.nodes[looked_at]->op == OP_buffer)
-                reads[(*count)++] = walk.order.nodes[looked_at];
-    }
+    for (size_t i = 0; i < walk.order.count; i++)
+        if (walk.order.nodes[i]->op == OP_buffer)
+            reads[(*count)++] = walk.order.nodes[i];
     arena_reset(scratch, mark);
     return reads;
 }

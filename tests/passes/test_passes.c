@@ -4,6 +4,8 @@
 #include "tests/passes/golden.h"
 
 #include "frontend/import.h"
+#include "ir/kernel.h"
+#include "passes/access.h"
 
 /* ---- golden files ---- */
 
@@ -53,6 +55,34 @@ Test(passes, every_pass_has_a_golden_file)
         }
         cr_expect(found, "%s", pass_rows[pass].name);
     }
+    arena_close(arena);
+}
+
+/* Rows in scratch are no parameters of a kernel, and there may be more of them than parameters. */
+Test(passes, reads_of_many_rows_in_scratch_keep_to_their_list)
+{
+    enum { ROWS = 6 };
+    Arena *const arena = arena_open(0, NULL, NULL);
+    Ir *const ir = ir_open(arena, diagnostics_open(arena));
+    Node *const extent = index_const(ir, 4), *const axis = axis_make(ir, "i", extent);
+    const Type type = type_tensor(ir, DTYPE_F32, 1, &extent);
+    Node *last = buffer_make(ir, type, &(Buffer){.name = name_intern(arena, "x"), .place = PLACE_INPUT});
+    Block *const stages = block_make(ir);
+    for (int i = 0; i < ROWS; i++) {
+        const Buffer row = {.name = name_intern(arena, "row"), .place = PLACE_LOCAL, .offset = 64 * i};
+        Node *const next = buffer_make(ir, type, &row);
+        block_append(ir, stages, stage_make(ir, &axis, 1, next, &axis, at_make(ir, last, &axis)));
+        last = next;
+    }
+    Node *const y = buffer_make(ir, type, &(Buffer){.name = name_intern(arena, "y"), .place = PLACE_OUTPUT});
+    block_append(ir, stages, stage_make(ir, &axis, 1, y, &axis, at_make(ir, last, &axis)));
+    const Node *const kernel = kernel_make(ir, name_intern(arena, "rows"), stages);
+    int count, again;
+    Node **const reads = kernel_reads(ir, kernel, &count), **const same = kernel_reads(ir, kernel, &again);
+    cr_assert_eq(count, ROWS + 1);
+    cr_assert_eq(again, ROWS + 1);
+    for (int i = 0; i < count; i++)
+        cr_expect_eq(reads[i], same[i], "number %d", i);
     arena_close(arena);
 }
 
