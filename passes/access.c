@@ -51,6 +51,78 @@ Node **kernel_targets(Ir *ir, const Node *kernel, int *count)
     return targets;
 }
 
+static Access *access_at(Accesses *accesses, Arena *arena, const Node *buffer)
+{
+    Access *access = map_get(&accesses->buffers, buffer);
+    if (!access) {
+        access = NEW(arena, Access);
+        *access = (Access){.writer = -1, .reader = -1};
+        map_set(&accesses->buffers, buffer, access);
+    }
+    return access;
+}
+
+Accesses accesses_of(Ir *ir, const Block *body)
+{
+    Accesses accesses;
+    map_open(&accesses.buffers, ir->arena);
+    for (int i = 0; i < body->count; i++) {
+        const Node *const kernel = body->nodes[i];
+        int count;
+        Node **const reads = kernel_reads(ir, kernel, &count);
+        for (int j = 0; j < count; j++) {
+            Access *const access = access_at(&accesses, ir->arena, reads[j]);
+            access->readers++;
+            access->reader = i;
+        }
+        Node **const targets = kernel_targets(ir, kernel, &count);
+        for (int j = 0; j < count; j++) {
+            Access *const access = access_at(&accesses, ir->arena, targets[j]);
+            access->writers++;
+            access->writer = i;
+        }
+        for (int j = 0; j < kernel_buffer_count(kernel); j++)
+            if (buffer_root(kernel->inputs[j]) != kernel->inputs[j])
+                access_at(&accesses, ir->arena, buffer_root(kernel->inputs[j]))->is_shared = true;
+    }
+    return accesses;
+}
+
+Access access_of(const Accesses *accesses, const Node *buffer)
+{
+    const Access *const access = map_get(&accesses->buffers, buffer);
+    return access ? *access : (Access){.writer = -1, .reader = -1};
+}
+
+Merger merger_open(Ir *ir, const Block *body)
+{
+    return (Merger){.body = body,
+                    .whole = NEW_ARRAY(ir->arena, Node *, (size_t)body->count + 1),
+                    .taken = NEW_ARRAY(ir->arena, bool, (size_t)body->count + 1)};
+}
+
+void merger_join(Merger *merger, const int *members, int count, Node *whole)
+{
+    int last = members[0];
+    for (int i = 0; i < count; i++) {
+        merger->taken[members[i]] = true;
+        last = members[i] > last ? members[i] : last;
+    }
+    merger->whole[last] = whole;
+}
+
+Block *merger_body(Ir *ir, const Merger *merger)
+{
+    Block *const body = block_make(ir);
+    for (int i = 0; i < merger->body->count; i++) {
+        if (merger->whole[i])
+            block_append(ir, body, merger->whole[i]);
+        else if (!merger->taken[i])
+            block_append(ir, body, merger->body->nodes[i]);
+    }
+    return body;
+}
+
 Node *kernel_replace_buffers(Ir *ir, Node *kernel, const NodeMap *replacement)
 {
     Node **const from = NEW_ARRAY(ir->arena, Node *, kernel->input_count + 1);

@@ -8,7 +8,7 @@
 typedef struct Aliaser {
     PassContext *context;
     Ir *ir;
-    NodeMap writers;  /* buffer -> number of kernels that write it */
+    Accesses accesses;
     NodeMap replaced; /* buffer -> the buffer that stands for it now */
 } Aliaser;
 
@@ -39,7 +39,7 @@ static Node *alias_of(Ir *ir, const Node *buffer, Node *root)
 
 static bool written_once(const Aliaser *aliaser, const Node *buffer)
 {
-    return (intptr_t)map_get(&aliaser->writers, buffer) == 1;
+    return access_of(&aliaser->accesses, buffer).writers == 1;
 }
 
 /* Makes the copy unnecessary; false when it must stay. */
@@ -67,15 +67,8 @@ bool pass_alias(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
     Module *const module = context->compilation->module;
-    Aliaser aliaser = {.context = context, .ir = ir};
-    map_open(&aliaser.writers, ir->arena);
+    Aliaser aliaser = {.context = context, .ir = ir, .accesses = accesses_of(ir, module->body)};
     map_open(&aliaser.replaced, ir->arena);
-    for (int i = 0; i < module->body->count; i++) {
-        int count;
-        Node **const targets = kernel_targets(ir, module->body->nodes[i], &count);
-        for (int j = 0; j < count; j++)
-            map_set(&aliaser.writers, targets[j], (void *)((intptr_t)map_get(&aliaser.writers, targets[j]) + 1));
-    }
     Block *const body = block_make(ir);
     for (int i = 0; i < module->body->count; i++) {
         Node *const kernel = kernel_replace_buffers(ir, module->body->nodes[i], &aliaser.replaced);

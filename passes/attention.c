@@ -16,15 +16,13 @@
 #include <string.h>
 
 /* Scores of a row, and what a template may copy of keys and values. */
-enum { STAGES_MAX = 10, MAPS_MAX = 4, ROW_BYTES_MAX = 64 << 10, COPY_BYTES_MAX = 4 << 20 };
+enum { STAGES_MAX = 10, MAPS_MAX = 4, MEMBERS_MAX = MAPS_MAX + 3, ROW_BYTES_MAX = 64 << 10, COPY_BYTES_MAX = 4 << 20 };
 
 typedef struct Finder {
     PassContext *context;
     Ir *ir;
     Block *body;
-    NodeMap writer;  /* buffer -> 1 + number of the last kernel that writes it */
-    NodeMap writers; /* buffer -> how many do */
-    NodeMap reader, readers;
+    Accesses accesses;
 } Finder;
 
 /* The three kernels and what they hand on. */
@@ -45,17 +43,12 @@ static Block *stages_of(const Finder *finder, int number)
     return kernel_stages(finder->body->nodes[number]);
 }
 
-static int64_t count_of(const NodeMap *map, const Node *buffer)
-{
-    return (intptr_t)map_get(map, buffer);
-}
-
 /* Written by one kernel and read by one: nobody else misses it. */
 static bool is_between(const Finder *finder, const Node *buffer)
 {
+    const Access access = access_of(&finder->accesses, buffer);
     return buffer->payload.buffer->place == PLACE_TEMP && !buffer->payload.buffer->alias && buffer->type.rank >= 2 &&
-           buffer->type.dtype == DTYPE_F32 && count_of(&finder->writers, buffer) == 1 &&
-           count_of(&finder->readers, buffer) == 1;
+           buffer->type.dtype == DTYPE_F32 && access.writers == 1 && access.readers == 1;
 }
 
 /* The only stage of a kernel, around a product. */
@@ -99,7 +92,7 @@ static bool match_rows(Finder *finder, Attention *attention)
     Node **const reads = kernel_reads(ir, kernel, &count);
     attention->scores = NULL;
     for (int i = 0; i < count && !attention->scores; i++) {
-        const int writer = (int)count_of(&finder->writer, reads[i]) - 1;
+        const int writer = access_of(&finder->accesses, reads[i]).writer;
         if (is_between(finder, reads[i]) && reads[i]->type.rank == rank && product_stage(finder, writer)) {
             attention->scores = reads[i];
             attention->first = writer;
@@ -178,8 +171,8 @@ static bool append(Attention *attention, Node *stage)
 /* The number of the kernel that writes `buffer` for the first product alone, element by element; -1: it is none. */
 static int map_before(const Finder *finder, const Attention *attention, Node *buffer)
 {
-    const int writer = (int)count_of(&finder->writer, buffer) - 1;
-    if (!is_between(finder, buffer) || writer < 0 || count_of(&finder->reader, buffer) != attention->first + 1)
+    const int writer = access_of(&finder->accesses, buffer).writer;
+    if (!is_between(finder, buffer) || access_of(&finder->accesses, buffer).reader != attention->first)
         return -1;
     const Block *const stages = stages_of(finder, writer);
     if (stages->count != 1 || kernel_has_order(finder->body->nodes[writer]))
@@ -451,7 +444,7 @@ static bool match(Finder *finder, Attention *attention)
     int zero_count = 0;
     if (!match_rows(finder, attention) || !reads_own_rows(finder, attention))
         return false;
-    attention->last = (int)count_of(&finder->reader, attention->weights) - 1;
+    attention->last = access_of(&finder->accesses, attention->weights).reader;
     if (!product_stage(finder, attention->last) || has_weights(finder, attention->first) ||
         has_weights(finder, attention->last) || !choose_axes(finder, attention, zeros, &zero_count))
         return false;
@@ -463,50 +456,33 @@ static bool match(Finder *finder, Attention *attention)
            take_output(finder, attention, weights, &scale);
 }
 
-static Node *merge(Finder *finder, const Attention *attention)
+/* Where the members stand that become one; the last is the second product. */
+static int members_of(const Attention *attention, int *members)
 {
-    Ir *const ir = finder->ir;
-    int members[MAPS_MAX + 3], count = 0, wheres_count = 0, kept = 0;
-    Block *const block = block_make(ir);
-    for (int i = 0; i < attention->count; i++)
-        block_append(ir, block, attention->stages[i]);
+    int count = 0;
     for (int i = 0; i < attention->map_count; i++)
         members[count++] = attention->maps[i];
     members[count++] = attention->first;
     members[count++] = attention->rows;
     members[count++] = attention->last;
-    Node *const kernel = kernel_make(ir, finder->body->nodes[attention->last]->payload.kernel->name, block);
-    for (int i = 0; i < count; i++) {
-        const Where *const *where = finder->body->nodes[members[i]]->payload.kernel->wheres;
-        while (where && *where++)
-            wheres_count++;
-    }
-    const Where **const wheres = NEW_ARRAY(ir->arena, const Where *, (size_t)wheres_count + 1);
-    for (int i = 0; i < count; i++) {
-        const Where *const *where = finder->body->nodes[members[i]]->payload.kernel->wheres;
-        for (; where && *where; where++)
-            wheres[kept++] = *where;
-    }
-    kernel->payload.kernel->wheres = wheres;
-    kernel->payload.kernel->scratch = attention->scratch;
-    return kernel;
+    return count;
 }
 
-static void count_access(Finder *finder)
+static void merge(const Finder *finder, const Attention *attention, Merger *merger)
 {
-    for (int i = 0; i < finder->body->count; i++) {
-        int count;
-        Node **const reads = kernel_reads(finder->ir, finder->body->nodes[i], &count);
-        for (int j = 0; j < count; j++) {
-            map_set(&finder->readers, reads[j], (void *)(intptr_t)(count_of(&finder->readers, reads[j]) + 1));
-            map_set(&finder->reader, reads[j], (void *)(intptr_t)(i + 1));
-        }
-        Node **const targets = kernel_targets(finder->ir, finder->body->nodes[i], &count);
-        for (int j = 0; j < count; j++) {
-            map_set(&finder->writers, targets[j], (void *)(intptr_t)(count_of(&finder->writers, targets[j]) + 1));
-            map_set(&finder->writer, targets[j], (void *)(intptr_t)(i + 1));
-        }
-    }
+    Ir *const ir = finder->ir;
+    int numbers[MEMBERS_MAX];
+    Node *members[MEMBERS_MAX];
+    const int count = members_of(attention, numbers);
+    for (int i = 0; i < count; i++)
+        members[i] = finder->body->nodes[numbers[i]];
+    Block *const block = block_make(ir);
+    for (int i = 0; i < attention->count; i++)
+        block_append(ir, block, attention->stages[i]);
+    Node *const kernel = kernel_make(ir, members[count - 1]->payload.kernel->name, block);
+    kernel->payload.kernel->wheres = kernels_wheres(ir, members, count);
+    kernel->payload.kernel->scratch = attention->scratch;
+    merger_join(merger, numbers, count, kernel);
 }
 
 bool pass_attention(PassContext *context)
@@ -516,31 +492,13 @@ bool pass_attention(PassContext *context)
     const TargetMachineInfo *const target = context->compilation->target;
     if (!target || target->gpu || target->family->system == SYSTEM_FREESTANDING)
         return true;
-    const int count = module->body->count;
-    Finder finder = {.context = context, .ir = ir, .body = module->body};
-    map_open(&finder.writer, ir->arena);
-    map_open(&finder.writers, ir->arena);
-    map_open(&finder.reader, ir->arena);
-    map_open(&finder.readers, ir->arena);
-    count_access(&finder);
-    Node **const merged = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1); /* at the place of the last member */
-    bool *const gone = NEW_ARRAY(ir->arena, bool, (size_t)count + 1);
-    for (int i = 0; i < count; i++) {
+    Finder finder = {.context = context, .ir = ir, .body = module->body, .accesses = accesses_of(ir, module->body)};
+    Merger merger = merger_open(ir, module->body);
+    for (int i = 0; i < module->body->count; i++) {
         Attention attention = {.rows = i};
-        if (!match(&finder, &attention) || !pass_decide(context))
-            continue;
-        gone[attention.first] = gone[attention.rows] = gone[attention.last] = true;
-        for (int j = 0; j < attention.map_count; j++)
-            gone[attention.maps[j]] = true;
-        merged[attention.last] = merge(&finder, &attention);
+        if (match(&finder, &attention) && pass_decide(context))
+            merge(&finder, &attention, &merger);
     }
-    Block *const body = block_make(ir);
-    for (int i = 0; i < count; i++) {
-        if (merged[i])
-            block_append(ir, body, merged[i]);
-        else if (!gone[i])
-            block_append(ir, body, module->body->nodes[i]);
-    }
-    module->body = body;
+    module->body = merger_body(ir, &merger);
     return true;
 }

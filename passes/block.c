@@ -20,10 +20,8 @@ typedef struct Blocker {
     PassContext *context;
     Ir *ir;
     Block *body;
-    NodeMap writer;  /* buffer -> 1 + number of the one kernel that writes it, 0: several do */
-    NodeMap reader;  /* the same of kernels that read it */
-    NodeMap aliased; /* buffers whose memory others share */
-    bool *taken;
+    Accesses accesses;
+    Merger merger;
 } Blocker;
 
 /* Kernels in order of execution, one after the other reading what the one before wrote. */
@@ -32,33 +30,11 @@ typedef struct Chain {
     int count;
 } Chain;
 
-static void note(NodeMap *map, Node *buffer, int number)
-{
-    map_set(map, buffer, (void *)(intptr_t)(map_has(map, buffer) ? 0 : number + 1));
-}
-
-static void note_accesses(Blocker *blocker)
-{
-    for (int i = 0; i < blocker->body->count; i++) {
-        const Node *const kernel = blocker->body->nodes[i];
-        int count;
-        Node **const reads = kernel_reads(blocker->ir, kernel, &count);
-        for (int j = 0; j < count; j++)
-            note(&blocker->reader, reads[j], i);
-        Node **const targets = kernel_targets(blocker->ir, kernel, &count);
-        for (int j = 0; j < count; j++)
-            note(&blocker->writer, targets[j], i);
-        for (int j = 0; j < kernel_buffer_count(kernel); j++)
-            if (buffer_root(kernel->inputs[j]) != kernel->inputs[j])
-                map_set(&blocker->aliased, buffer_root(kernel->inputs[j]), kernel->inputs[j]);
-    }
-}
-
 /* A stage that nothing has to run in order with, alone in a kernel that no chain has yet; NULL: there is none. */
 static Node *free_stage(const Blocker *blocker, int number)
 {
     const Node *const kernel = number < 0 ? NULL : blocker->body->nodes[number];
-    if (!kernel || blocker->taken[number] || kernel_stages(kernel)->count != 1 ||
+    if (!kernel || blocker->merger.taken[number] || kernel_stages(kernel)->count != 1 ||
         kernel_stages(kernel)->nodes[0]->op != OP_stage || kernel_has_order(kernel))
         return NULL;
     return kernel_stages(kernel)->nodes[0];
@@ -67,11 +43,12 @@ static Node *free_stage(const Blocker *blocker, int number)
 /* Is the value written by one kernel and read by one, in memory of its own? */
 static bool is_between(const Blocker *blocker, Node *buffer, int *writer, int *reader)
 {
-    *writer = (int)(intptr_t)map_get(&blocker->writer, buffer) - 1;
-    *reader = (int)(intptr_t)map_get(&blocker->reader, buffer) - 1;
-    return buffer->payload.buffer->place == PLACE_TEMP && !buffer->payload.buffer->alias &&
-           !map_has(&blocker->aliased, buffer) && buffer->type.rank == 4 && buffer->type.dtype == DTYPE_F32 &&
-           *writer >= 0 && *reader > *writer;
+    const Access access = access_of(&blocker->accesses, buffer);
+    *writer = access.writer;
+    *reader = access.reader;
+    return buffer->payload.buffer->place == PLACE_TEMP && !buffer->payload.buffer->alias && !access.is_shared &&
+           buffer->type.rank == 4 && buffer->type.dtype == DTYPE_F32 && access.writers == 1 && access.readers == 1 &&
+           access.reader > access.writer;
 }
 
 /* A product with a weight at every position: one axis is reduced, and the operand is read where it stands. */
@@ -295,32 +272,19 @@ bool pass_block(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
     Module *const module = context->compilation->module;
-    const int count = module->body->count;
     if (!has_template(context->compilation->target))
         return true;
-    Blocker blocker = {
-        .context = context, .ir = ir, .body = module->body, .taken = NEW_ARRAY(ir->arena, bool, (size_t)count + 1)};
-    map_open(&blocker.writer, ir->arena);
-    map_open(&blocker.reader, ir->arena);
-    map_open(&blocker.aliased, ir->arena);
-    note_accesses(&blocker);
-    Node **const merged = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1); /* at the place of the last member */
-    for (int i = 0; i < count; i++) {
+    Blocker blocker = {.context = context,
+                       .ir = ir,
+                       .body = module->body,
+                       .accesses = accesses_of(ir, module->body),
+                       .merger = merger_open(ir, module->body)};
+    for (int i = 0; i < module->body->count; i++) {
         Chain chain;
         Node *const kernel = block_around(&blocker, i, &chain);
-        if (!kernel)
-            continue;
-        for (int j = 0; j < chain.count; j++)
-            blocker.taken[chain.members[j]] = true;
-        merged[chain.members[chain.count - 1]] = kernel;
+        if (kernel)
+            merger_join(&blocker.merger, chain.members, chain.count, kernel);
     }
-    Block *const body = block_make(ir);
-    for (int i = 0; i < count; i++) {
-        if (merged[i])
-            block_append(ir, body, merged[i]);
-        else if (!blocker.taken[i])
-            block_append(ir, body, module->body->nodes[i]);
-    }
-    module->body = body;
+    module->body = merger_body(ir, &blocker.merger);
     return true;
 }

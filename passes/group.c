@@ -23,9 +23,8 @@ typedef struct Grouper {
     PassContext *context;
     Ir *ir;
     Block *body;
-    NodeMap readers; /* buffer -> number of kernels that read it */
-    NodeMap writers;
-    bool *taken;
+    Accesses accesses;
+    Merger merger;
 } Grouper;
 
 static Node *stage_of(const Grouper *grouper, int number)
@@ -37,12 +36,12 @@ static Node *stage_of(const Grouper *grouper, int number)
 static bool opens_group(Grouper *grouper, int number)
 {
     const Node *const kernel = grouper->body->nodes[number];
-    if (grouper->taken[number] || kernel_stages(kernel)->count != 1)
+    if (grouper->merger.taken[number] || kernel_stages(kernel)->count != 1)
         return false;
     const Node *const stage = stage_of(grouper, number);
     Node *value = stage_value(stage);
     if (stage_buffer(stage)->payload.buffer->place != PLACE_TEMP || stage_ordered(stage) ||
-        (intptr_t)map_get(&grouper->writers, stage_buffer(stage)) != 1)
+        access_of(&grouper->accesses, stage_buffer(stage)).writers != 1)
         return false;
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         if (i >= stage->axis_count || stage_indices(stage)[i] != stage->axes[i])
@@ -115,9 +114,9 @@ static void gather(Grouper *grouper, Group *group, int first)
         Node *mapped[RANK_MAX];
         if (!reads_group(grouper, group, kernel))
             continue;
-        if (grouper->taken[i] || kernel_stages(kernel)->count != 1 || stage_ordered(stage_of(grouper, i)) ||
+        if (grouper->merger.taken[i] || kernel_stages(kernel)->count != 1 || stage_ordered(stage_of(grouper, i)) ||
             value_contracts(grouper->ir, stage_value(stage_of(grouper, i))) ||
-            (intptr_t)map_get(&grouper->writers, stage_buffer(stage_of(grouper, i))) != 1 ||
+            access_of(&grouper->accesses, stage_buffer(stage_of(grouper, i))).writers != 1 ||
             !match_axes(grouper, group, stage_of(grouper, i), mapped))
             return;
         group->members[group->count++] = i;
@@ -170,7 +169,7 @@ static Node *row_buffer(Grouper *grouper, const Group *group, Node *buffer, cons
     for (int d = 0; d < rows; d++)
         if (stage_indices(stage)[d] != group->axes[d])
             return NULL;
-    if ((intptr_t)map_get(&grouper->readers, buffer) != inner_readers(grouper, group, buffer))
+    if (access_of(&grouper->accesses, buffer).readers != inner_readers(grouper, group, buffer))
         return NULL;
     const Buffer local = {.name = buffer->payload.buffer->name, .place = PLACE_LOCAL, .offset = *scratch};
     Node *const made =
@@ -265,48 +264,23 @@ static Node *merge(Grouper *grouper, const Group *group)
     return kernel;
 }
 
-static void count_access(Grouper *grouper)
-{
-    for (int i = 0; i < grouper->body->count; i++) {
-        int count;
-        Node **const reads = kernel_reads(grouper->ir, grouper->body->nodes[i], &count);
-        for (int j = 0; j < count; j++)
-            map_set(&grouper->readers, reads[j], (void *)((intptr_t)map_get(&grouper->readers, reads[j]) + 1));
-        Node **const targets = kernel_targets(grouper->ir, grouper->body->nodes[i], &count);
-        for (int j = 0; j < count; j++)
-            map_set(&grouper->writers, targets[j], (void *)((intptr_t)map_get(&grouper->writers, targets[j]) + 1));
-    }
-}
-
 bool pass_group(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
     Module *const module = context->compilation->module;
-    const int count = module->body->count;
-    Grouper grouper = {
-        .context = context, .ir = ir, .body = module->body, .taken = NEW_ARRAY(ir->arena, bool, (size_t)count + 1)};
-    map_open(&grouper.readers, ir->arena);
-    map_open(&grouper.writers, ir->arena);
-    count_access(&grouper);
-    Node **const merged = NEW_ARRAY(ir->arena, Node *, (size_t)count + 1); /* at the place of the last member */
-    for (int i = 0; i < count; i++) {
+    Grouper grouper = {.context = context,
+                       .ir = ir,
+                       .body = module->body,
+                       .accesses = accesses_of(ir, module->body),
+                       .merger = merger_open(ir, module->body)};
+    for (int i = 0; i < module->body->count; i++) {
         Group group = {.count = 0};
         if (!opens_group(&grouper, i))
             continue;
         gather(&grouper, &group, i);
-        if (group.count < 2 || !pass_decide(context))
-            continue;
-        for (int j = 0; j < group.count; j++)
-            grouper.taken[group.members[j]] = true;
-        merged[group.members[group.count - 1]] = merge(&grouper, &group);
+        if (group.count >= 2 && pass_decide(context))
+            merger_join(&grouper.merger, group.members, group.count, merge(&grouper, &group));
     }
-    Block *const body = block_make(ir);
-    for (int i = 0; i < count; i++) {
-        if (merged[i])
-            block_append(ir, body, merged[i]);
-        else if (!grouper.taken[i])
-            block_append(ir, body, module->body->nodes[i]);
-    }
-    module->body = body;
+    module->body = merger_body(ir, &grouper.merger);
     return true;
 }

@@ -25,6 +25,7 @@ typedef struct Chooser {
     Module *module;
     NodeMap number; /* buffer -> 1 + group */
     NodeMap fixed;  /* what procedures touch: row-major */
+    Accesses accesses;
     Group *groups;
     int count, capacity;
 } Chooser;
@@ -153,7 +154,7 @@ static Node *lay_out_weight(Chooser *chooser, Node *kernel, Node *weight, const 
         return kernel;
     if (!pass_decide(chooser->context))
         return kernel;
-    if (buffer->layout.count == 0 && (intptr_t)map_get(&chooser->number, weight) == 1) {
+    if (buffer->layout.count == 0 && access_of(&chooser->accesses, weight).readers == 1) {
         buffer->layout = *layout;
         return kernel;
     }
@@ -163,17 +164,6 @@ static Node *lay_out_weight(Chooser *chooser, Node *kernel, Node *weight, const 
     map_open(&replacement, chooser->ir->arena);
     map_set(&replacement, weight, buffer_make(chooser->ir, weight->type, &copy));
     return kernel_replace_buffers(chooser->ir, kernel, &replacement);
-}
-
-static void count_weight_readers(Chooser *chooser)
-{
-    for (int i = 0; i < chooser->module->body->count; i++) {
-        int count;
-        Node **const reads = kernel_reads(chooser->ir, chooser->module->body->nodes[i], &count);
-        for (int j = 0; j < count; j++)
-            if (reads[j]->payload.buffer->place == PLACE_WEIGHT)
-                map_set(&chooser->number, reads[j], (void *)((intptr_t)map_get(&chooser->number, reads[j]) + 1));
-    }
 }
 
 static void fix_order(Chooser *chooser)
@@ -409,10 +399,9 @@ bool pass_layout(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
     Module *const module = context->compilation->module;
-    Chooser chooser = {.context = context, .ir = ir, .module = module};
+    Chooser chooser = {.context = context, .ir = ir, .module = module, .accesses = accesses_of(ir, module->body)};
     map_open(&chooser.number, ir->arena);
     map_open(&chooser.fixed, ir->arena);
-    count_weight_readers(&chooser);
     fix_order(&chooser);
     for (int i = 0; i < module->body->count; i++) {
         ContractRoles roles;
