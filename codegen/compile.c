@@ -13,6 +13,8 @@
 #include "codegen/worker.h"
 #include "ir/kernel.h"
 #include "ir/print.h"
+#include "ir/roles.h"
+#include "ir/script.h"
 #include "passes/access.h"
 #include "runtime/embed.h"
 
@@ -23,11 +25,44 @@
 
 static const char weights_symbol[] = "lathe_weights";
 
+/* ---- levels ---- */
+
+static bool multiplies_bytes(const Compilation *compilation)
+{
+    const Block *const body = compilation->module->body;
+    ByteRoles roles;
+    for (int i = 0; i < body->count; i++)
+        if (contract_match_bytes(compilation->ir, body->nodes[i], &roles))
+            return true;
+    return false;
+}
+
+/* Where the model multiplies bytes, each level stands with what its machines may have for that before it; others are
+ * not compiled for more levels than they were. */
+static int levels_choose(const Compilation *compilation, const BuildOptions *options, const TargetMachineInfo **levels)
+{
+    bool bytes = multiplies_bytes(compilation);
+    int count = 0;
+    for (int i = 0; compilation->script && i < compilation->script->region_count; i++)
+        bytes = bytes || multiplies_bytes(&compilation->regions[i]);
+    for (int i = 0; i < options->level_count; i++) {
+        const TargetMachineInfo *const more =
+            bytes && options->level_count - i + count < LEVELS_MAX
+                ? target_with_dots(compilation->ir->arena, options->levels[i])
+                : NULL;
+        if (more)
+            levels[count++] = more;
+        levels[count++] = options->levels[i];
+    }
+    return count;
+}
+
 bool build_program(const Compilation *compilation, const BuildOptions *options, Program *program)
 {
     ScheduleOptions schedule = options->schedule;
+    const TargetMachineInfo **const levels = NEW_ARRAY(compilation->ir->arena, const TargetMachineInfo *, LEVELS_MAX);
     breadcrumb("schedule", NULL);
-    return program_build(compilation, options->levels, options->level_count, kernel_schedule, &schedule, program) &&
+    return program_build(compilation, levels, levels_choose(compilation, options, levels), kernel_schedule, &schedule, program) &&
            (!embedded(program) || embedded_prepare(program, &options->info, &options->embedded));
 }
 

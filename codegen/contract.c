@@ -206,7 +206,7 @@ void contract_emit_result(Contract *c, Block *block, const Corner *corner, Node 
     emitter.mask = mask;
     /* The contraction must survive the replacement of row axes: a stand-in takes its place first. */
     Node *stand_in = axis_make(ir, "sum", NULL);
-    Node *const held = cast_make(ir, stand_in, DTYPE_F32);
+    Node *const held = cast_make(ir, stand_in, c->roles.contract->type.dtype);
     Node *value = node_substitute(ir, stage_value(stage), &c->roles.contract, (Node *const *)&held, 1);
     value = contract_at_row(c, corner, value, row);
     stage_preset(&emitter, held, result);

@@ -189,6 +189,8 @@ static LLVMValueRef emit_pure(Emitter *emitter, const Node *node)
         return emit_join(emitter, node);
     case OP_reduce:
         return emit_reduce(emitter, node, operands[0]);
+    case OP_dot:
+        return emit_dot(emitter, operands);
     default:
         if (!op_is_scalar(node->op))
             BUG("%s stands in kernel %s", op_name(node->op), emitter->kernel->payload.kernel->name);

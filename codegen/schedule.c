@@ -4,6 +4,7 @@
 #include "codegen/attention.h"
 #include "codegen/block.h"
 #include "codegen/contract.h"
+#include "codegen/dots.h"
 #include "codegen/gpu.h"
 #include "codegen/recurrent.h"
 #include "codegen/window.h"
@@ -91,6 +92,7 @@ static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
     {"attention", ATTENTION_SPACE, attention_schedule, attention_cost},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
+    {"dots", DOTS_SPACE, dots_schedule, dots_cost},
     {"block", BLOCK_SPACE, block_schedule, block_cost},
     {"winograd", WINOGRAD_SPACE, winograd_schedule, winograd_cost},
     {"window", WINDOW_SPACE, window_schedule, window_cost},

@@ -458,7 +458,7 @@ static Type frame_type(const Frame *frame, Node *const *inputs, int count)
         return type_scalar(frame->fold.kind >= FOLD_ARGMAX || !count ? DTYPE_INDEX : inputs[0]->type.dtype);
     if (frame->op == OP_bound)
         return type_scalar(DTYPE_INDEX);
-    if (frame->op == OP_get || frame->op == OP_shuffle)
+    if (frame->op == OP_get || frame->op == OP_shuffle || frame->op == OP_dot)
         return count ? inputs[0]->type : type;
     if (frame->op == OP_mma)
         return count > 2 ? inputs[2]->type : type;

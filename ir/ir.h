@@ -185,6 +185,7 @@ typedef struct Buffer {
 
 /* Codes that `check` nodes set; the same numbers as the runtime's LATHE_E_* (a test compares). */
 enum { ERROR_INDEX = -9 };
+enum { DOT_TERMS = 4 }; /* products of bytes in one sum of OP_dot */
 
 typedef enum FoldKind {
     FOLD_SUM,

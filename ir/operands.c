@@ -45,7 +45,7 @@ static const CoreFacts core_facts[] = {
     {OP_check, "c", 0},      {OP_prefetch, "bi", 0}, {OP_launch, "b*", 0},  {OP_bound, "ii", 0},
     {OP_begin, "", 0},       {OP_end, "", 0},        {OP_const, "", 0},     {OP_symbol, "", 0},
     {OP_thread, "i", 0},     {OP_barrier, "", 0},    {OP_shuffle, "v", 0},  {OP_copy_async, "bibic", 1},
-    {OP_copy_commit, "", 0}, {OP_copy_wait, "", 0},  {OP_mma, "xxv", 0},
+    {OP_copy_commit, "", 0}, {OP_copy_wait, "", 0},  {OP_mma, "xxv", 0},      {OP_dot, "vxx", 0},
 };
 
 ScalarRule scalar_rule(Op op)
@@ -77,6 +77,7 @@ static const Form forms[] = {
     {OP_contract, LEADING_TYPE | LEADING_AXES},
     {OP_shuffle, LEADING_INTEGER},
     {OP_mma, LEADING_ROW},
+    {OP_dot, 0},
 };
 
 int op_leading(Op op)
@@ -361,6 +362,14 @@ static const char *shape_problem(Arena *arena, const Node *node)
         return copy_problem(arena, node);
     case OP_mma:
         return mma_problem(arena, node);
+    case OP_dot:
+        return type_equal(first->type, type_vector(DTYPE_I32, lanes)) &&
+                       type_equal(node->inputs[1]->type, type_vector(DTYPE_U8, DOT_TERMS)) &&
+                       type_equal(node->inputs[2]->type, type_vector(DTYPE_I8, DOT_TERMS * lanes))
+                   ? NULL
+                   : arena_format(arena, "takes sums of i32, u8x4 and four i8 for each sum, not %s, %s and %s",
+                                  operand_type_text(arena, first), operand_type_text(arena, node->inputs[1]),
+                                  operand_type_text(arena, node->inputs[2]));
     default:
         return NULL;
     }

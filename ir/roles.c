@@ -106,21 +106,97 @@ bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles)
            contract_match_stage(ir, kernel_stages(kernel)->nodes[0], 0, roles);
 }
 
+/* Does how far the contraction goes depend on where it is? */
+static bool is_ragged(Ir *ir, const ContractRoles *roles)
+{
+    for (int i = 0; i < roles->contract->axis_count; i++)
+        for (int j = 0; j < roles->stage->axis_count; j++)
+            if (node_depends(ir, roles->contract->axes[i], roles->stage->axes[j]))
+                return true;
+    return false;
+}
+
 bool contract_match_stage(Ir *ir, Node *stage, int bound, ContractRoles *roles)
 {
     *roles = (ContractRoles){.stage = stage, .bound = bound};
     roles->contract = value_contraction(ir, stage_value(stage), DTYPE_F32);
-    if (!roles->contract)
+    if (!roles->contract || is_ragged(ir, roles))
         return false;
-    for (int i = 0; i < roles->contract->axis_count; i++)
-        for (int j = 0; j < roles->stage->axis_count; j++)
-            if (node_depends(ir, roles->contract->axes[i], roles->stage->axes[j]))
-                return false; /* ragged */
     Node *const first = roles->contract->inputs[0], *const second = roles->contract->inputs[1];
     const bool swap = reads_weight(first) && !reads_weight(second);
     roles->a = swap ? second : first;
     roles->b = swap ? first : second;
     return assign(ir, roles);
+}
+
+/* ---- products of bytes ---- */
+
+typedef struct Bytes {
+    Node *value, *zero, *inside;
+} Bytes;
+
+static bool is_byte(const Node *node)
+{
+    return node->type.dtype == DTYPE_U8 || node->type.dtype == DTYPE_I8;
+}
+
+/* (guard inside (sub (cast i32 value) zero) 0), of which guard and zero may be missing. */
+static bool take_bytes(Node *operand, Bytes *bytes)
+{
+    *bytes = (Bytes){0};
+    if (operand->op == OP_guard) {
+        if (operand->inputs[2]->op != OP_const || operand->inputs[2]->payload.bits != 0)
+            return false;
+        bytes->inside = operand->inputs[0];
+        operand = operand->inputs[1];
+    }
+    if (operand->op == OP_sub) {
+        bytes->zero = operand->inputs[1];
+        operand = operand->inputs[0];
+    }
+    if (operand->op != OP_cast || operand->type.dtype != DTYPE_I32 || !is_byte(operand->inputs[0]))
+        return false;
+    bytes->value = operand->inputs[0];
+    return true;
+}
+
+static bool depends_on_any(Ir *ir, Node *node, Node *const *axes, int count)
+{
+    for (int i = 0; node && i < count; i++)
+        if (node_depends(ir, node, axes[i]))
+            return true;
+    return false;
+}
+
+bool contract_match_bytes(Ir *ir, const Node *kernel, ByteRoles *bytes)
+{
+    ContractRoles *const roles = &bytes->roles;
+    Bytes first, second;
+    *bytes = (ByteRoles){0};
+    if (kernel_stages(kernel)->count != 1 || kernel_has_order(kernel))
+        return false;
+    roles->stage = kernel_stages(kernel)->nodes[0];
+    roles->contract = value_contraction(ir, stage_value(roles->stage), DTYPE_I32);
+    if (!roles->contract || is_ragged(ir, roles) || !take_bytes(roles->contract->inputs[0], &first) ||
+        !take_bytes(roles->contract->inputs[1], &second))
+        return false;
+    const bool swap = reads_weight(first.value) && !reads_weight(second.value);
+    const Bytes *const a = swap ? &second : &first, *const b = swap ? &first : &second;
+    roles->a = a->value;
+    roles->b = b->value;
+    bytes->inside = a->inside;
+    bytes->a_zero = a->zero;
+    bytes->b_zero = b->zero;
+    Node *const *const reduced = roles->contract->axes;
+    const int count = roles->contract->axis_count;
+    if (b->inside || !assign(ir, roles) || depends_on_any(ir, bytes->a_zero, reduced, count) ||
+        depends_on_any(ir, bytes->b_zero, reduced, count) || depends_on_any(ir, bytes->a_zero, &roles->n, 1) ||
+        depends_on_any(ir, bytes->inside, &roles->n, 1) || depends_on_any(ir, bytes->b_zero, roles->m, roles->m_count))
+        return false;
+    for (int i = 0; i < count; i++)
+        if (!roles->fours || !index_is(reduced[i]->inputs[0], 1))
+            roles->fours = reduced[i];
+    return true;
 }
 
 /* The dim of the weight that columns run along. */
@@ -152,14 +228,30 @@ static void add_rows(const ContractRoles *roles, Layout *layout)
                 layout->entries[layout->count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
 }
 
+/* The dim of the weight that `fours` walks. */
+static int fours_dim(const ContractRoles *roles)
+{
+    const Node *const at = stripped(roles->b);
+    for (uint32_t i = 1; i < at->input_count && roles->fours; i++)
+        if (at->inputs[i] == roles->fours)
+            return (int)i - 1;
+    return -1;
+}
+
 Layout panel_layout(const ContractRoles *roles)
 {
     const uint8_t column = (uint8_t)column_dim(roles);
+    const int fours = fours_dim(roles);
     Layout layout = {0};
     add_others(roles, &layout);
     layout.entries[layout.count++] = (LayoutEntry){column, PART_OUTER, PANEL};
     add_rows(roles, &layout);
+    for (int i = 0; i < layout.count; i++)
+        if (layout.entries[i].axis == fours && layout.entries[i].part == PART_WHOLE)
+            layout.entries[i] = (LayoutEntry){(uint8_t)fours, PART_OUTER, DOT_TERMS};
     layout.entries[layout.count++] = (LayoutEntry){column, PART_INNER, PANEL};
+    if (fours >= 0)
+        layout.entries[layout.count++] = (LayoutEntry){(uint8_t)fours, PART_INNER, DOT_TERMS};
     return layout;
 }
 

@@ -16,6 +16,7 @@ typedef struct ContractRoles {
     int m_count, batch_count;
     Node *weight;                 /* the constant that b reads with plain axes: it can be packed into panels; or NULL */
     bool weight_has_others;       /* dims along axes that are neither columns nor reduced */
+    Node *fours;                  /* products of bytes: the reduced axis that goes in fours; NULL: others */
     int bound;                    /* leading axes of the stage that loops around bind: they have no role */
     Node *rows, *columns, *depth; /* extents of m (product), n, k (product) */
 } ContractRoles;
@@ -26,8 +27,19 @@ bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles);
 /* The same of one stage whose first `bound` axes are variables of loops around it; neither those nor axes that a step
  * runs in order along have a role. */
 bool contract_match_stage(Ir *ir, Node *stage, int bound, ContractRoles *roles);
+/* A contraction of bytes: the sum over k of (a - a_zero) * (b - b_zero) in i32. Where `inside` does not hold, the term
+ * of a is 0. */
+typedef struct ByteRoles {
+    ContractRoles roles;   /* a and b: values of u8 or i8 */
+    Node *inside;          /* NULL: everywhere */
+    Node *a_zero, *b_zero; /* i32, free of reduced axes; NULL: 0. b's does not depend on rows, a's not on columns */
+} ByteRoles;
+
+/* Does the kernel consist of one stage around one such contraction? */
+bool contract_match_bytes(Ir *ir, const Node *kernel, ByteRoles *bytes);
 /* The panel layout of roles->weight: dims along other axes (groups, points of a transform) first, then columns in
- * blocks of PANEL, the reduced axes in order, and the column within its block. */
+ * blocks of PANEL, the reduced axes in order, and the column within its block. Products of bytes: the reduced axis
+ * `fours` comes last, in fours of which each column has one. */
 Layout panel_layout(const ContractRoles *roles);
 /* The same without panels: other dims, the reduced axes in order, then the column, and nothing to fill. */
 Layout columns_layout(const ContractRoles *roles);

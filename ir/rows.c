@@ -244,6 +244,18 @@ RowFunction *row_find(Op op, Dtype operand)
     return (wide ? wide_table : plain_table)[op - OP_SCALAR_FIRST][operand];
 }
 
+void row_dot(void *to, const void *a, const void *b, const void *c, int lanes)
+{
+    const uint8_t *const bytes = b;
+    const int8_t *terms = c;
+    for (int i = 0; i < lanes; i++, terms += DOT_TERMS) {
+        int32_t sum = 0;
+        for (int j = 0; j < DOT_TERMS; j++)
+            sum += bytes[j] * terms[j];
+        ((uint32_t *)to)[i] = ((const uint32_t *)a)[i] + (uint32_t)sum;
+    }
+}
+
 RowFunction *row_splat(Dtype dtype)
 {
     return splat_table[size_class(dtype)];

@@ -21,6 +21,9 @@ RowFunction *row_find(Op op, Dtype operand);
 /* All lanes equal to the element at a. */
 RowFunction *row_splat(Dtype dtype);
 
+/* What OP_dot gives: a sums, b four u8, c four i8 for each sum. */
+RowFunction row_dot;
+
 /* A cast is up to three loops; step i makes elements of type dtypes[i], the last is the result. Each value is rounded
  * once. */
 typedef struct RowCast {

@@ -398,6 +398,12 @@ static void compute(Translator *translator, Node *node)
     case OP_reduce:
         number = emit_reduce(translator, scope, node);
         break;
+    case OP_dot: {
+        const uint32_t operands[3] = {value_of(translator, node->inputs[0]), value_of(translator, node->inputs[1]),
+                                      value_of(translator, node->inputs[2])};
+        number = emit_row(translator, scope, node, row_dot, row_bytes(DTYPE_I32), operands, 3);
+        break;
+    }
     case OP_load:
     case OP_gather:
         number = access_load(translator, scope, node);

@@ -395,6 +395,19 @@ static void vote_output(Chooser *chooser, const Node *stage)
     }
 }
 
+/* Products of floats, or of bytes where the machine makes those in fours. */
+static bool match(const Chooser *chooser, const Node *kernel, ContractRoles *roles)
+{
+    const TargetMachineInfo *const target = chooser->context->compilation->target;
+    ByteRoles bytes;
+    if (contract_match(chooser->ir, kernel, roles))
+        return true;
+    if (!target || !target->dots || !contract_match_bytes(chooser->ir, kernel, &bytes))
+        return false;
+    *roles = bytes.roles;
+    return true;
+}
+
 bool pass_layout(PassContext *context)
 {
     Ir *const ir = context->compilation->ir;
@@ -405,7 +418,7 @@ bool pass_layout(PassContext *context)
     fix_order(&chooser);
     for (int i = 0; i < module->body->count; i++) {
         ContractRoles roles;
-        const bool matched = contract_match(ir, module->body->nodes[i], &roles);
+        const bool matched = match(&chooser, module->body->nodes[i], &roles);
         for (int j = 0; j < kernel_stages(module->body->nodes[i])->count; j++)
             tie_stage(&chooser, kernel_stages(module->body->nodes[i])->nodes[j], matched ? roles.contract : NULL);
         if (matched)
@@ -420,9 +433,9 @@ bool pass_layout(PassContext *context)
     for (int i = 0; i < module->body->count; i++) {
         ContractRoles roles;
         Node *kernel = module->body->nodes[i];
-        if (contract_match(ir, kernel, &roles)) {
+        if (match(&chooser, kernel, &roles)) {
             kernel = lay_out_columns(&chooser, kernel, &roles);
-            if (contract_match(ir, kernel, &roles))
+            if (match(&chooser, kernel, &roles))
                 mark_tame(&roles);
         } else if (kernel_stages(kernel)->count > 1 || kernel_has_steps(kernel)) {
             kernel = lay_out_stages(&chooser, kernel);

@@ -52,6 +52,19 @@ const TargetMachineInfo *target_at(int index)
     return &families[family]->levels[index];
 }
 
+const TargetMachineInfo *target_with_dots(Arena *arena, const TargetMachineInfo *target)
+{
+    if (!target->dot_name)
+        return NULL;
+    TargetMachineInfo *const level = NEW(arena, TargetMachineInfo);
+    *level = *target;
+    level->name = target->dot_name;
+    level->features = arena_format(arena, "%s,%s", target->features, target->dot_features);
+    level->cpu_mask |= target->dot_mask;
+    level->dot_name = NULL;
+    return level;
+}
+
 bool target_runs_here(const TargetMachineInfo *target)
 {
     const TargetFamily *const family = target->family;

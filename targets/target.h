@@ -16,6 +16,8 @@ enum {
     TARGET_CPU_SSE42 = 1 << 0,
     TARGET_CPU_AVX2 = 1 << 1,
     TARGET_CPU_AVX512 = 1 << 2,
+    TARGET_CPU_AVX512_VNNI = 1 << 3,
+    TARGET_CPU_AVX_VNNI = 1 << 6,
     TARGET_CPU_NEON = 1 << 16,
 };
 
@@ -86,7 +88,11 @@ typedef struct TargetMachineInfo {
     bool gather;          /* 32- and 64-bit elements can be gathered by one instruction */
     bool rounds_in_steps; /* no instructions for floor, ceil, trunc and round: LLVM would call the C library for each
                              lane */
-    bool flushes;         /* vectors of f32 take denormals for zeros, whatever the mode: NEON of 32-bit ARM */
+    bool dots;            /* products of bytes are made in fours (OP_dot) */
+    const char *dot_name; /* what a machine of the level may have for them: name, features and mask of a level with */
+    const char *dot_features; /* it; models without such products do not know of it. NULL: nothing, or it is that one */
+    uint64_t dot_mask;
+    bool flushes; /* vectors of f32 take denormals for zeros, whatever the mode: NEON of 32-bit ARM */
 #define WHOLE(name, least, most, what) int64_t name; /* what it is */
 #define REAL(name, least, most, what)  double name;
 #include "targets/machine.def"
@@ -132,6 +138,8 @@ const TargetMachineInfo *target_find(Diagnostics *diagnostics, const char *name)
  * nearest. */
 bool target_choose(Diagnostics *diagnostics, const char *name, const char *const *levels, int count,
                    TargetChoice *choice);
+/* The level with what machines of `target` may have for products of bytes; NULL: there is none. */
+const TargetMachineInfo *target_with_dots(Arena *arena, const TargetMachineInfo *target);
 bool target_runs_here(const TargetMachineInfo *target);
 /* Takes `candidate` when it is nearer to `name` than what was `least` edits away. */
 void target_nearer(const char *name, const char *candidate, const char **nearest, int *least);

@@ -21,6 +21,10 @@ const TargetMachineInfo x86_levels[] = {
         .vector_registers = 16,
         .masked = false,
         .gather = true,
+        .dots = true,
+        .dot_name = "x86-64-v3-vnni",
+        .dot_features = "+avxvnni",
+        .dot_mask = TARGET_CPU_AVX_VNNI,
         .l1 = 32 << 10,
         .l2 = 512 << 10,
         .l3 = 2 << 20,
@@ -44,6 +48,10 @@ const TargetMachineInfo x86_levels[] = {
         .vector_registers = 32,
         .masked = true,
         .gather = true,
+        .dots = true,
+        .dot_name = "x86-64-v4-vnni",
+        .dot_features = "+avx512vnni",
+        .dot_mask = TARGET_CPU_AVX512_VNNI,
         .l1 = 48 << 10,
         .l2 = 2 << 20,
         .l3 = 2 << 20,
@@ -72,6 +80,10 @@ static uint64_t x86_host_mask(void)
     if ((mask & TARGET_CPU_AVX2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
         mask |= TARGET_CPU_AVX512;
+    if ((mask & TARGET_CPU_AVX512) && __builtin_cpu_supports("avx512vnni"))
+        mask |= TARGET_CPU_AVX512_VNNI;
+    if ((mask & TARGET_CPU_AVX2) && __builtin_cpu_supports("avxvnni"))
+        mask |= TARGET_CPU_AVX_VNNI;
     return mask;
 }
 #else

@@ -31,6 +31,7 @@ Node *case_after(Random *random, Node *node);
 Maker case_matmul, case_gemm, case_conv, case_recurrent;
 /* Several operators that passes and templates take together (proof_networks.c). */
 Maker case_window, case_transform, case_block, case_border, case_attention, case_rows, case_views;
+Maker case_bytes; /* proof_bytes.c */
 /* proof->compilation.graph becomes what `maker` makes of the seed. */
 void case_build(Random *random, Proof *proof, Maker *maker, Dtype dtype, int symbolic, uint64_t seed);
 

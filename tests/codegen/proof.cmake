@@ -3,6 +3,7 @@ add_library(lathe_proof STATIC
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_memory.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_model.c
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_kernel.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_plan.c
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_cases.c ${CMAKE_SOURCE_DIR}/tests/codegen/proof_networks.c
+  ${CMAKE_SOURCE_DIR}/tests/codegen/proof_bytes.c
   ${CMAKE_SOURCE_DIR}/tests/codegen/proof_property.c
   ${CMAKE_SOURCE_DIR}/tests/codegen/guarded.c ${CMAKE_SOURCE_DIR}/tests/codegen/elsewhere.c)
 target_compile_definitions(lathe_proof PRIVATE CROSS_GUESTS="${CMAKE_BINARY_DIR}/tests/cross")

@@ -28,6 +28,7 @@ static const struct {
     {"attention", case_attention, 15, "attention", 1 << 20},
     {"rows", case_rows, 20, "", 0},
     {"views", case_views, 10, NULL, 0},
+    {"bytes", case_bytes, 15, "dots", 0},
 };
 enum { CASES = sizeof cases / sizeof *cases, MANY = 20 };
 
@@ -67,9 +68,15 @@ int main(int count, char **arguments)
         return 2;
     }
     const uint64_t first = strtoull(arguments[at], NULL, 10), last = strtoull(arguments[at + 1], NULL, 10);
-    for (int i = 0; i < target_family_at(0)->level_count; i++)
+    Arena *const arena = arena_open(0, NULL, NULL);
+    for (int i = 0; i < target_family_at(0)->level_count; i++) {
+        const TargetMachineInfo *const levels[] = {target_at(i), target_with_dots(arena, target_at(i))};
         for (int j = 0; j < CASES; j++)
-            if ((!level || strcmp(level, target_at(i)->name) == 0) && (!only || strcmp(only, cases[j].name) == 0))
-                failures += prove(j, target_at(i), first, last);
+            for (int k = 0; k < (cases[j].maker == case_bytes ? 2 : 1); k++)
+                if (levels[k] && (!level || strcmp(level, target_at(i)->name) == 0) &&
+                    (!only || strcmp(only, cases[j].name) == 0))
+                    failures += prove(j, levels[k], first, last);
+    }
+    arena_close(arena);
     return failures > 0;
 }
