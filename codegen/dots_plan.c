@@ -7,18 +7,13 @@
 
 enum { SCRATCH_MOST = 8 << 20, DOT_ROWS_MAX = 14, DOT_VECTORS_MAX = 4 };
 
-static int64_t divide_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static Node *local(Dots *d, const char *name, Dtype dtype, int64_t lines, int64_t line)
 {
     Contract *const c = &d->c;
     Ir *const ir = c->ir;
     const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = c->scratch};
     Node *const dims[] = {index_const(ir, lines), index_const(ir, line)};
-    c->scratch += divide_up(lines * line * dtype_info[dtype].bits / 8 + 64, 64) * 64;
+    c->scratch += ceil_divide(lines * line * dtype_info[dtype].bits / 8 + 64, 64) * 64;
     return buffer_make(ir, type_tensor(ir, dtype, 2, dims), &buffer);
 }
 
@@ -144,7 +139,7 @@ static double all_cycles(const TargetMachineInfo *target, int64_t rows, int64_t 
 static bool plan_tile(Dots *d)
 {
     Contract *const c = &d->c;
-    const int64_t rows = c->guess_rows, panels = divide_up(c->guess_columns, PANEL);
+    const int64_t rows = c->guess_rows, panels = ceil_divide(c->guess_columns, PANEL);
     double least = 0;
     for (int width = 1; width <= DOT_VECTORS_MAX && width <= panels; width++)
         for (int height = 1; height <= DOT_ROWS_MAX && height <= rows; height++) {
@@ -169,22 +164,22 @@ static void plan_units(Dots *d)
 {
     enum { TILES_ENOUGH = 4 };
     Contract *const c = &d->c;
-    const int64_t tiles = divide_up(c->guess_rows, c->tile.rows);
-    const int64_t groups = divide_up(c->guess_columns, c->tile.vectors * PANEL);
+    const int64_t tiles = ceil_divide(c->guess_rows, c->tile.rows);
+    const int64_t groups = ceil_divide(c->guess_columns, c->tile.vectors * PANEL);
     int64_t most = c->target->l2 / 4 / (d->depth * c->tile.rows), batches = 1, extent;
     for (int i = 0; i < c->roles.batch_count; i++)
         if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0)
             batches *= extent;
-    const int64_t wanted = divide_up(2 * c->target->cores, batches), even = divide_up(tiles, wanted);
+    const int64_t wanted = ceil_divide(2 * c->target->cores, batches), even = ceil_divide(tiles, wanted);
     most = most < 1 ? 1 : most;
     if (most > even)
         most = even > TILES_ENOUGH ? even : TILES_ENOUGH;
     most = most > tiles ? tiles : most;
-    most = divide_up(tiles, divide_up(tiles, most));
+    most = ceil_divide(tiles, ceil_divide(tiles, most));
     c->block_tiles = suggest_int(c->trial, "tiles", 1, tiles, most);
-    int64_t blocks = divide_up(wanted, divide_up(tiles, c->block_tiles));
+    int64_t blocks = ceil_divide(wanted, ceil_divide(tiles, c->block_tiles));
     blocks = blocks < 1 ? 1 : blocks > groups ? groups : blocks;
-    c->block_groups = suggest_int(c->trial, "groups", 1, groups, divide_up(groups, blocks));
+    c->block_groups = suggest_int(c->trial, "groups", 1, groups, ceil_divide(groups, blocks));
     c->unroll = (int)suggest_int(c->trial, "unroll", 1, UNROLL_MAX, UNROLL);
 }
 
@@ -198,7 +193,7 @@ static bool plan_extents(Dots *d)
     if (!const_is_int(c->roles.columns, &c->guess_columns) || !const_is_int(c->roles.fours->inputs[0], &d->four) ||
         d->four < 1 || c->guess_columns < 1 || c->guess_rows < 1)
         return false;
-    d->depth = divide_up(d->four, DOT_TERMS) * DOT_TERMS;
+    d->depth = ceil_divide(d->four, DOT_TERMS) * DOT_TERMS;
     for (int i = 0; i < c->roles.contract->axis_count; i++) {
         if (!const_is_int(c->roles.contract->axes[i]->inputs[0], &extent) || extent < 1)
             return false;
@@ -248,11 +243,11 @@ bool dots_plan(Dots *d)
 double dots_plan_cycles(const Dots *d, int threads)
 {
     const Contract *const c = &d->c;
-    const int64_t rows = c->guess_rows, columns = c->guess_columns, tiles = divide_up(rows, c->tile.rows);
-    const int64_t groups = divide_up(columns, c->tile.vectors * PANEL);
-    const int64_t row_blocks = divide_up(tiles, c->block_tiles), column_blocks = divide_up(groups, c->block_groups);
+    const int64_t rows = c->guess_rows, columns = c->guess_columns, tiles = ceil_divide(rows, c->tile.rows);
+    const int64_t groups = ceil_divide(columns, c->tile.vectors * PANEL);
+    const int64_t row_blocks = ceil_divide(tiles, c->block_tiles), column_blocks = ceil_divide(groups, c->block_groups);
     double cycles = (double)(d->depth / DOT_TERMS) *
-                    all_cycles(c->target, rows, divide_up(columns, PANEL), c->tile.rows, c->tile.vectors);
+                    all_cycles(c->target, rows, ceil_divide(columns, PANEL), c->tile.rows, c->tile.vectors);
     if (d->rows)
         cycles += (double)(rows * d->depth * column_blocks) / 16;
     if (d->terms)
@@ -264,5 +259,5 @@ double dots_plan_cycles(const Dots *d, int threads)
             units *= extent;
             cycles *= (double)extent;
         }
-    return cycles * (double)divide_up(units, threads) / (double)units;
+    return cycles * (double)ceil_divide(units, threads) / (double)units;
 }
