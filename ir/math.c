@@ -3,6 +3,7 @@
 #include "ir/math.h"
 
 #include "ir/math_nodes.h"
+#include "ir/scalar.h"
 
 #include <assert.h>
 
@@ -18,6 +19,7 @@ static const MathRow math_rows[] = {
     [OP_log1p - OP_exp] = {log1p_single, log1p_double},
     [OP_tanh - OP_exp] = {tanh_single, tanh_double},
     [OP_sigmoid - OP_exp] = {sigmoid_single, sigmoid_double},
+    [OP_gate - OP_exp] = {NULL, NULL}, /* two operands: gate_float */
     [OP_erf - OP_exp] = {erf_single, erf_double},
     [OP_pow - OP_exp] = {NULL, NULL}, /* two operands: pow_float, pow_integer */
     [OP_sin - OP_exp] = {NULL, sin_double},
@@ -53,6 +55,11 @@ double math_round(const Form *form)
     return 1.5 * (double)(INT64_C(1) << form->fraction_bits);
 }
 
+double math_exponent(const Form *form)
+{
+    return math_round(form) + form->bias;
+}
+
 int64_t math_one(const Form *form)
 {
     return (int64_t)form->bias << form->fraction_bits;
@@ -60,9 +67,8 @@ int64_t math_one(const Form *form)
 
 Node *math_power_of_two(const Form *form, Node *shifted)
 {
-    /* The bits of math_round above those of n are shifted out. */
-    return of_bits(
-        form, plus(form, shifted_left(form, bits_of(form, shifted), form->fraction_bits), whole(form, math_one(form))));
+    /* The bits above those of n + bias are shifted out. */
+    return of_bits(form, shifted_left(form, bits_of(form, shifted), form->fraction_bits));
 }
 
 static Form form_of(Ir *ir, Dtype dtype)
@@ -76,7 +82,7 @@ static Node *expand_float(Ir *ir, Op op, Node *const *operands)
 {
     const Dtype dtype = operands[0]->type.dtype, compute = dtype_compute(dtype);
     const MathRow *const row = &math_rows[op - OP_exp];
-    const bool single = compute == DTYPE_F32 && row->single;
+    const bool single = compute == DTYPE_F32 && (row->single || op == OP_gate);
     if (op == OP_pow) {
         const Form narrow = form_of(ir, compute);
         Node *const known = pow_known(&narrow, cast_make(ir, operands[0], compute), operands[1]);
@@ -88,12 +94,14 @@ static Node *expand_float(Ir *ir, Op op, Node *const *operands)
     Node *const x = cast_make(ir, operands[0], form.dtype);
     if (op == OP_pow)
         return cast_make(ir, pow_float(&form, x, cast_make(ir, operands[1], form.dtype)), dtype);
+    if (op == OP_gate)
+        return cast_make(ir, gate_float(&form, x, cast_make(ir, operands[1], form.dtype)), dtype);
     return cast_make(ir, single ? row->single(&form, x) : row->wide(&form, x), dtype);
 }
 
 Node *math_expand(Ir *ir, Op op, Node *const *operands, int count)
 {
-    if (!math_is_transcendental(op) || count != (op == OP_pow ? 2 : 1))
+    if (!math_is_transcendental(op) || count != scalar_arity(op))
         BUG("%s of %d operands is not transcendental", op_name(op), count);
     const Dtype dtype = operands[0]->type.dtype;
     if (operands[count - 1]->type.dtype != dtype)

@@ -181,6 +181,8 @@ def main():
     wide, narrow = ln2 * slack, ln2 / 2 * slack
     series("exp_f32", "exp(r), |r| <= ln 2, from r^2 on", exp, lambda r: 1 / exp(r), -wide, wide, 7, 24, [1, 1])
     series("softexp_f32", "exp(r), |r| <= ln 2 / 2, from r^2 on", exp, lambda r: 1 / exp(r), -narrow, narrow, 6, 24, [1, 1])
+    series("sigmoid_f32", "exp(-r), |r| <= ln 2 / 2, from r^2 on", lambda r: exp(-r), exp, -narrow, narrow, 6, 24, [1, -1])
+    series("gate_f32", "exp(-r), |r| <= ln 2 / 2, from r on", lambda r: exp(-r), exp, -narrow, narrow, 5, 24, [1])
     series("tanh_f32", "(exp(2r) - 1) / 2, |r| <= ln 2 / 4, from r^3 on", lambda r: mp.expm1(2 * r) / 2, lambda r: 2 / mp.expm1(2 * r), -narrow / 2, narrow / 2, 6, 24, [0, 1, 1])
     series("expm1_f64", "exp(r) - 1, |r| <= ln 2 / 2, from r^3 on", mp.expm1, lambda r: 1 / mp.expm1(r), -narrow, narrow, 12, 53, [0, 1, 0.5])
 

@@ -1,4 +1,4 @@
-/* exp and what is made of it: sigmoid, tanh, sinh, cosh, erf.
+/* exp and what is made of it: sigmoid, gate, tanh, sinh, cosh, erf.
  *
  * exp: x = n * step + r with n an integer and |r| small (Cody & Waite 1980: the step in two pieces, the first short, so
  * that n * piece is exact); exp(x) = 2^... * p(r) with p a minimax polynomial. */
@@ -13,7 +13,7 @@
 Node *exp_single(const Form *form, Node *x)
 {
     x = at_most(form, at_least(form, x, -104), 89);
-    Node *const shift = number(form, math_round(form));
+    Node *const shift = number(form, math_exponent(form));
     Node *const shifted = fused(form, x, number(form, 0x1.715476p-1), shift); /* 1 / (2 ln 2) */
     Node *const n = minus(form, shifted, shift);
     Node *r = fused(form, n, number(form, -TWICE_LN2_F32_1), x);
@@ -25,11 +25,11 @@ Node *exp_single(const Form *form, Node *x)
     return times(form, times(form, p, scale), scale);
 }
 
-/* For the numerators of softmax, which are at most 1, and for sigmoids: 2^n is always normal, and results below the normal numbers, which
+/* For the numerators of softmax, which are at most 1: 2^n is always normal, and results below the normal numbers, which
  * processors multiply and add a hundred times slower, are 0. Beside a sum of at least 1 they are nothing. */
 Node *softexp_single(const Form *form, Node *x)
 {
-    Node *const shift = number(form, math_round(form));
+    Node *const shift = number(form, math_exponent(form));
     Node *const shifted = fused(form, x, number(form, 0x1.715476p+0), shift); /* 1 / ln 2 */
     Node *const n = minus(form, shifted, shift);
     Node *r = fused(form, n, number(form, -LN2_F32_1), x);
@@ -41,12 +41,44 @@ Node *softexp_single(const Form *form, Node *x)
     return pick(form, vanishes, number(form, 0), times(form, p, math_power_of_two(form, shifted)));
 }
 
-/* exp(x) / (1 + exp(x)): the small values on the left keep their relative accuracy, down to the normal numbers: what
- * comes after SiLU would otherwise multiply subnormal ones. Above 30 the quotient is 1 long since. */
+/* 1 + exp(-x) = 1 + 2^n p with -x = n ln 2 + s. Below -127.5 ln 2 it is infinity, so that what comes after a quotient
+ * with it meets 0 instead of many subnormal numbers; above 87 it is 1 long since. */
+static Node *one_and_exp(const Form *form, Node *x, Node *(*exp_of)(const Form *, Node *n, Node *x))
+{
+    x = at_least(form, at_most(form, x, 87), -89);
+    Node *const shift = number(form, math_exponent(form));
+    Node *const shifted = fused(form, x, number(form, -0x1.715476p+0), shift); /* 1 / ln 2 */
+    Node *const p = exp_of(form, minus(form, shifted, shift), x);
+    return fused(form, p, math_power_of_two(form, shifted), number(form, 1));
+}
+
+/* exp(-r) for the remainder r = x + n ln 2. */
+static Node *exp_fine(const Form *form, Node *n, Node *x)
+{
+    Node *const r = fused(form, n, number(form, LN2_F32_2), fused(form, n, number(form, LN2_F32_1), x));
+    Node *const p = fused(form, POLYNOMIAL(form, r, sigmoid_f32), r, number(form, -1));
+    return fused(form, p, r, number(form, 1));
+}
+
+/* The same with a step of ln 2 as it is in f32 (its error is that of x moved by less than a tenth of a unit in its last
+ * place) and one term less. */
+static Node *exp_coarse(const Form *form, Node *n, Node *x)
+{
+    Node *const r = fused(form, n, number(form, 0x1.62e430p-1), x);
+    return fused(form, POLYNOMIAL(form, r, gate_f32), r, number(form, 1));
+}
+
+/* The small values on the left keep their relative accuracy. */
 Node *sigmoid_single(const Form *form, Node *x)
 {
-    Node *const e = softexp_single(form, at_most(form, x, 30));
-    return over(form, e, plus(form, e, number(form, 1)));
+    return over(form, number(form, 1), one_and_exp(form, x, exp_fine));
+}
+
+/* What stands behind whole layers takes as few operations as three more units in the last place allow. */
+Node *gate_float(const Form *form, Node *x, Node *y)
+{
+    return form->dtype == DTYPE_F32 ? over(form, y, one_and_exp(form, x, exp_coarse))
+                                    : times(form, y, sigmoid_double(form, x));
 }
 
 /* T / (T + 1) with T = (exp(2a) - 1) / 2 = 2^n E + (2^n - 1) / 2, E = (exp(2r) - 1) / 2, a = n ln 2 / 2 + r. Exact
@@ -54,7 +86,7 @@ Node *sigmoid_single(const Form *form, Node *x)
 Node *tanh_single(const Form *form, Node *x)
 {
     Node *const a = at_most(form, magnitude(form, x), 10);
-    Node *const shift = number(form, math_round(form)), *const half = number(form, 0.5);
+    Node *const shift = number(form, math_exponent(form)), *const half = number(form, 0.5);
     Node *const shifted = fused(form, a, number(form, 0x1.715476p+1), shift); /* 2 / ln 2 */
     Node *const n = minus(form, shifted, shift);
     Node *r = fused(form, n, number(form, -HALF_LN2_F32_1), a);
@@ -72,7 +104,7 @@ Node *erf_single(const Form *form, Node *x)
 {
     Node *const a = at_most(form, magnitude(form, x), 4);
     Node *const p = POLYNOMIAL(form, a, erf_f32);
-    Node *const shift = number(form, math_round(form));
+    Node *const shift = number(form, math_exponent(form));
     Node *const shifted = fused(form, a, p, shift);
     Node *const r = fused(form, a, p, minus(form, shift, shifted));
     Node *const part = times(form, POLYNOMIAL(form, r, exp2m1_f32), r);
@@ -90,7 +122,7 @@ typedef struct ExpParts {
 /* x must be in the range where 2^n is of use: a few thousand at most. low is added to r; NULL: nothing. */
 static ExpParts exp_parts(const Form *form, Node *x, Node *low)
 {
-    Node *const shift = number(form, math_round(form));
+    Node *const shift = number(form, math_exponent(form));
     Node *const shifted = fused(form, x, number(form, 0x1.71547652b82fep+0), shift); /* 1 / ln 2 */
     Node *const n = minus(form, shifted, shift);
     Node *r = fused(form, n, number(form, -LN2_F64_1), x);
@@ -106,11 +138,11 @@ static Node *exp_scaled(const Form *form, Node *x, Node *low, int scale)
 {
     x = at_most(form, at_least(form, x, -746), 711);
     const ExpParts e = exp_parts(form, x, low);
-    Node *const shift = number(form, math_round(form));
+    Node *const shift = number(form, math_exponent(form));
     Node *const half_shifted = fused(form, e.n, number(form, 0.5), shift);
     Node *const rest = minus(form, e.n, minus(form, half_shifted, shift));
     Node *const first = math_power_of_two(form, half_shifted);
-    Node *const second = math_power_of_two(form, plus(form, rest, number(form, math_round(form) + scale)));
+    Node *const second = math_power_of_two(form, plus(form, rest, number(form, math_exponent(form) + scale)));
     return times(form, fused(form, first, e.part, first), second);
 }
 

@@ -114,7 +114,9 @@ Node *math_polynomial(const Form *form, Node *x, const double *coefficients, int
 /* 1.5 * 2^fraction_bits: x + math_round(x) has the integer nearest to x in its low bits (|x| < 2^(fraction_bits - 2)),
  * and minus math_round again is that integer as a float. Cheaper than round and cast, and the same on every machine. */
 double math_round(const Form *form);
-/* 2^n, given shifted = n + math_round, for n in the exponent range of normal numbers. */
+/* The same with the bias of exponents added: the low bits are those of 2^n's exponent. */
+double math_exponent(const Form *form);
+/* 2^n, given shifted = n + math_exponent, for n in the exponent range of normal numbers; one more gives infinity. */
 Node *math_power_of_two(const Form *form, Node *shifted);
 /* The bits of 1.0. */
 int64_t math_one(const Form *form);
@@ -138,6 +140,8 @@ Split math_split(const Form *form, Node *x, bool subnormal);
 /* An exponent that is known and common: products, quotients and roots, at most 1.5 units in the last place off. NULL:
  * not one of them. */
 Node *pow_known(const Form *form, Node *base, const Node *exponent);
+/* y / (1 + exp(-x)) */
+Node *gate_float(const Form *form, Node *x, Node *y);
 Node *pow_float(const Form *form, Node *base, Node *exponent);
 Node *pow_integer(Ir *ir, Node *base, Node *exponent);
 

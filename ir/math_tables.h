@@ -36,6 +36,24 @@ static const double softexp_f32[] = {
     0x1.6a79460000000p-10,
 };
 
+/* exp(-r), |r| <= ln 2 / 2, from r^2 on: relative error 2^-28.2. */
+static const double sigmoid_f32[] = {
+    0x1.fffffc0000000p-2,
+    -0x1.5554940000000p-3,
+    0x1.5558880000000p-5,
+    -0x1.1238520000000p-7,
+    0x1.6a79460000000p-10,
+};
+
+/* exp(-r), |r| <= ln 2 / 2, from r on: relative error 2^-23.4. */
+static const double gate_f32[] = {
+    -0x1.fffff60000000p-1,
+    0x1.fffdc60000000p-2,
+    -0x1.555a920000000p-3,
+    0x1.573a0a0000000p-5,
+    -0x1.0f96540000000p-7,
+};
+
 /* (exp(2r) - 1) / 2, |r| <= ln 2 / 4, from r^3 on: relative error 2^-26.1. */
 static const double tanh_f32[] = {
     0x1.5554b80000000p-1,

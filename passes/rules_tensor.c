@@ -403,6 +403,8 @@ const Rule tensor_rules[] = {
     {REORDER, "x * a * b = x * (a * b)",             "(Mul (Mul x a) b)",                                             "(Mul x (Mul a b))",      factors_meet, COMMUTES},
 
     /* Rounding: two roundings of half a unit each where there was one; erf smooths what the quotient's steps might decide */
+    /* One rounding instead of two, and exp to three more units in the last place. */
+    {BOUNDED, "x * sigmoid x = swish x",             "(Mul x (Sigmoid x))",                                            "(Swish x)", NULL, COMMUTES},
     {BOUNDED, "erf (x / c) = erf (x * (1 / c))",     "(Erf (Div x c))",                                               "(Erf (Mul x (Div 1 c)))", divisor_has_reciprocal},
 
     /* Other special values, said in each row */
