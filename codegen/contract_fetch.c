@@ -112,13 +112,8 @@ static bool is_beside(const Contract *c, Node *node)
     for (uint32_t i = 1; i < node->input_count; i++)
         if (!contract_is_plain(ir, node->inputs[i]))
             return false;
-    for (int i = 0; i < c->roles.contract->axis_count; i++)
-        if (node_depends(ir, node, c->roles.contract->axes[i]))
-            return false;
-    for (int i = 0; i < c->roles.m_count; i++)
-        if (node_depends(ir, node, c->roles.m[i]))
-            return true;
-    return false;
+    return !node_depends_on_any(ir, node, c->roles.contract->axes, c->roles.contract->axis_count) &&
+           node_depends_on_any(ir, node, c->roles.m, c->roles.m_count);
 }
 
 /* What a tile's result is written to and made of: buffers and where the tile's elements stand in them. */

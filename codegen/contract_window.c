@@ -28,8 +28,7 @@ static bool positive_factor(Ir *ir, Node *index, Node *axis, int64_t *factor, No
     *rest = index;
     if (!axis)
         return true;
-    Node *const coefficient = index_coefficient(ir, index, axis, rest);
-    return coefficient && const_is_int(coefficient, factor) && *factor > 0;
+    return index_factor(ir, index, axis, factor, rest) && *factor > 0;
 }
 
 static int64_t common_divisor(int64_t a, int64_t b)
@@ -63,11 +62,8 @@ static bool add_position(const Contract *c, Window *w, Node *index)
     if (!p.out && !p.tap)
         return true;
     if (!positive_factor(ir, index, p.out, &p.stride, &rest) || !positive_factor(ir, rest, p.tap, &p.dilation, &rest) ||
-        !contract_is_plain(ir, rest))
+        !contract_is_plain(ir, rest) || node_depends_on_any(ir, rest, c->roles.m, c->roles.m_count))
         return false;
-    for (int i = 0; i < c->roles.m_count; i++)
-        if (node_depends(ir, rest, c->roles.m[i]))
-            return false;
     p.out_factor = p.stride;
     p.tap_factor = p.dilation;
     /* Places between which nothing is read are left out. */
@@ -90,16 +86,6 @@ static bool add_position(const Contract *c, Window *w, Node *index)
         return false;
     w->positions[w->count++] = p;
     return true;
-}
-
-/* `node` with those of the axes that have one point at 0. */
-static Node *without_points(Ir *ir, Node *node, Node *const *axes, int count)
-{
-    Node *const zero = index_const(ir, 0);
-    for (int i = 0; i < count; i++)
-        if (index_is(axes[i]->inputs[0], 1))
-            node = node_substitute(ir, node, &axes[i], (Node *const *)&zero, 1);
-    return node;
 }
 
 static bool is_covered(const Window *w, const Node *axis)
@@ -134,8 +120,8 @@ static bool find_positions(const Contract *c, Window *w)
     const Node *const contract = c->roles.contract;
     Node *moving[INDICES_MAX];
     int count, found = 0;
-    w->operand = without_points(ir, c->roles.a, c->roles.m, c->roles.m_count);
-    w->operand = without_points(ir, w->operand, contract->axes, contract->axis_count);
+    w->operand = node_without_points(ir, c->roles.a, c->roles.m, c->roles.m_count);
+    w->operand = node_without_points(ir, w->operand, contract->axes, contract->axis_count);
     Node **const nodes = nodes_topological(ir, &w->operand, 1, &count);
     for (int i = 0; i < count; i++) {
         if (nodes[i]->op == OP_bound || nodes[i]->op == OP_fold || nodes[i]->op == OP_contract)
@@ -180,8 +166,7 @@ static Node *main_read(const Contract *c, const Window *w)
 static int64_t pitch_along(Ir *ir, Node *linear, Node *axis)
 {
     int64_t pitch;
-    Node *const factor = index_coefficient(ir, linear, axis, NULL);
-    return factor && const_is_int(factor, &pitch) ? pitch : -1;
+    return index_factor(ir, linear, axis, &pitch, NULL) ? pitch : -1;
 }
 
 /* Scratch keeps the order that A has in memory: the copy is then a row after a row. */
@@ -189,7 +174,7 @@ static void find_order(const Contract *c, Window *w)
 {
     Ir *const ir = c->ir;
     const Node *const read = main_read(c, w);
-    Node *const linear = layout_offset(ir, read->inputs[0], read->inputs + 1);
+    Node *const linear = read_offset(ir, read);
     int64_t pitch[POSITIONS_MAX];
     for (int i = 0; i < w->count; i++) {
         const int64_t mine = pitch[i] = pitch_along(ir, linear, w->positions[i].given);
@@ -207,7 +192,7 @@ bool contract_window_in_place(Contract *c)
     w->read = w->operand->op == OP_guard ? w->operand->inputs[1] : w->operand;
     if (w->read->op != OP_at || w->read->type.dtype != DTYPE_F32)
         return false;
-    w->linear = layout_offset(ir, w->read->inputs[0], w->read->inputs + 1);
+    w->linear = read_offset(ir, w->read);
     for (int i = 0; i < w->count; i++)
         if ((w->positions[i].out && pitch_along(ir, w->linear, w->positions[i].out) < 0) ||
             (w->positions[i].tap && pitch_along(ir, w->linear, w->positions[i].tap) < 0))

@@ -81,13 +81,9 @@ Node *gpu_place(Ir *ir, const Node *stage, Node *const *axes, Node *const *value
 {
     Node *left[RANK_MAX], *indices[RANK_MAX];
     int kept = 0;
-    for (int i = 0; i < stage->axis_count; i++) {
-        bool replaced = false;
-        for (int j = 0; j < count; j++)
-            replaced = replaced || axes[j] == stage->axes[i];
-        if (!replaced)
+    for (int i = 0; i < stage->axis_count; i++)
+        if (!axes_have(axes, count, stage->axes[i]))
             left[kept++] = stage->axes[i];
-    }
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(stage)[i], axes, values, count);
     return stage_make_ordered(ir, left, kept, stage_is_step(stage) ? 0 : stage_ordered(stage), stage_buffer(stage),
@@ -96,11 +92,10 @@ Node *gpu_place(Ir *ir, const Node *stage, Node *const *axes, Node *const *value
 
 void gpu_sort_axes(Ir *ir, const Node *stage, Node **axes, int count)
 {
-    Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    Node *const offset = stage_offset(ir, stage);
     int64_t pitch[RANK_MAX];
     for (int i = 0; i < count; i++) {
-        Node *const factor = index_coefficient(ir, offset, axes[i], NULL);
-        if (!factor || !const_is_int(factor, &pitch[i]))
+        if (!index_factor(ir, offset, axes[i], &pitch[i], NULL))
             pitch[i] = INT64_MAX;
     }
     for (int i = 1; i < count; i++) /* stable: what is not known stays where it is */

@@ -48,8 +48,7 @@ static Node *some_read(Ir *ir, Node *value)
 
 static bool is_unit(Ir *ir, Node *offset, Node *axis)
 {
-    Node *const factor = axis ? index_coefficient(ir, offset, axis, NULL) : NULL;
-    return factor && index_is(factor, 1);
+    return axis && index_has_unit(ir, offset, axis, NULL);
 }
 
 /* The innermost of the axes that has more than one point. */
@@ -66,8 +65,8 @@ static Node *innermost(Node *const *axes, int count)
 static bool is_chunked(Ir *ir, Node *offset, Node *condition, Node *axis, int lanes)
 {
     int64_t extent;
-    Node *rest, *const factor = index_coefficient(ir, offset, axis, &rest);
-    return factor && index_is(factor, 1) && const_is_int(axis->inputs[0], &extent) && extent % lanes == 0 &&
+    Node *rest;
+    return index_has_unit(ir, offset, axis, &rest) && const_is_int(axis->inputs[0], &extent) && extent % lanes == 0 &&
            index_is(index_mod(ir, rest, index_const(ir, lanes)), 0) &&
            (!condition || !node_depends(ir, condition, axis));
 }
@@ -104,13 +103,13 @@ static GpuOperand plan_operand(const GpuContract *c, Node *value, Node *const *a
     Node *const k = innermost(c->roles.contract->axes, c->roles.contract->axis_count);
     Node *const line = innermost(axes, axis_count), *condition;
     Node *const read = some_read(ir, value), *const element = element_of(ir, c, value, &condition);
-    Node *const near = read ? layout_offset(ir, read->inputs[0], read->inputs + 1) : NULL;
+    Node *const near = read ? read_offset(ir, read) : NULL;
     o.along_k = near && is_unit(ir, near, k) && !is_unit(ir, near, line);
     if (!columns && near && !o.along_k)
         o.along_k = !is_unit(ir, near, line);
     if (!element || element->type.dtype != dtype)
         return o;
-    Node *const offset = layout_offset(ir, element->inputs[0], element->inputs + 1);
+    Node *const offset = read_offset(ir, element);
     Node *const along = columns ? line : k;
     if (along && o.along_k == !columns && is_chunked(ir, offset, condition, along, chunk_of(dtype)) &&
         index_is(index_mod(ir, c->roles.depth, index_const(ir, columns ? 1 : chunk_of(dtype))), 0))

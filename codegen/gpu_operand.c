@@ -4,6 +4,7 @@
 #include "codegen/gpu_contract.h"
 
 #include "codegen/gpu_build.h"
+#include "ir/kernel.h"
 #include "ir/loops.h"
 
 /* The memory behind an operand that is nothing but an element, or 0 where a condition does not hold. */
@@ -132,7 +133,7 @@ static From place_of(const GpuContract *c, const GpuOperand *o, const Spot *spot
     if (!o->async && o->lanes == 1)
         return place;
     const Source source = source_of(o->value);
-    Node *const linear = layout_offset(ir, source.at->inputs[0], source.at->inputs + 1);
+    Node *const linear = read_offset(ir, source.at);
     place.offset = at_place(c, o, linear, place.line, place.k);
     if (source.condition)
         place.condition = both(ir, place.condition, at_place(c, o, source.condition, place.line, place.k));

@@ -34,10 +34,9 @@ static Node *only_reduction(Ir *ir, const Node *stage)
 
 static Node *lane_axis(Ir *ir, const Node *stage, int shared)
 {
-    Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    Node *const offset = stage_offset(ir, stage);
     for (int i = shared; i < stage->axis_count; i++) {
-        Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
-        if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
+        if (index_has_unit(ir, offset, stage->axes[i], NULL) && !index_is(stage->axes[i]->inputs[0], 1))
             return stage->axes[i];
     }
     return NULL;
@@ -68,12 +67,12 @@ static bool direction_of(const Window *w, Node *position, Direction *direction)
     Node *rest, *offset;
     if (!direction->out || !direction->tap || direction->out == w->lane)
         return false;
-    Node *const factor = index_coefficient(ir, position, direction->out, &rest);
-    Node *const dilation = factor ? index_coefficient(ir, rest, direction->tap, &offset) : NULL;
-    direction->offset = dilation ? offset : NULL;
+    if (!index_factor(ir, position, direction->out, &direction->factor, &rest) ||
+        !index_factor(ir, rest, direction->tap, &direction->dilation, &offset))
+        return false;
+    direction->offset = offset;
     int64_t constant;
-    return dilation && const_is_int(factor, &direction->factor) && const_is_int(dilation, &direction->dilation) &&
-           (const_is_int(offset, &constant) || w->shared) &&
+    return (const_is_int(offset, &constant) || w->shared) &&
            const_is_int(direction->out->inputs[0], &direction->outs) &&
            const_is_int(direction->tap->inputs[0], &direction->taps) && direction->factor > 0 &&
            direction->dilation > 0 && direction->outs > 0 && direction->taps > 0;
@@ -96,10 +95,8 @@ static Direction direction_none(Ir *ir)
 /* How far apart neighbours along an axis of the output are in memory; 0: not a constant. */
 static int64_t pitch_of(const Window *w, Node *axis)
 {
-    Node *const offset = layout_offset(w->ir, stage_buffer(w->stage), stage_indices(w->stage));
-    Node *const factor = index_coefficient(w->ir, offset, axis, NULL);
     int64_t pitch;
-    return factor && const_is_int(factor, &pitch) ? pitch : 0;
+    return index_factor(w->ir, stage_offset(w->ir, w->stage), axis, &pitch, NULL) ? pitch : 0;
 }
 
 /* The index expressions of the operand's reads that move with the window: rows, columns. */
@@ -112,9 +109,9 @@ static bool find_directions(Window *w)
         if (nodes[i]->op != OP_at)
             continue;
         for (uint32_t j = 1; j < nodes[i]->input_count; j++) {
-            bool moves = false, known = false;
-            for (int k = 0; k < w->reduction->axis_count; k++)
-                moves = moves || node_depends(ir, nodes[i]->inputs[j], w->reduction->axes[k]);
+            const bool moves =
+                node_depends_on_any(ir, nodes[i]->inputs[j], w->reduction->axes, w->reduction->axis_count);
+            bool known = false;
             for (int k = 0; k < found; k++)
                 known = known || w->direction[k].position == nodes[i]->inputs[j];
             if (!moves || known)
@@ -149,20 +146,7 @@ static bool operand_is_closed(Window *w)
     for (int i = 0; i < WINDOW_SPATIAL; i++)
         if (node_depends(w->ir, closed, w->direction[i].out))
             return false;
-    for (int i = 0; i < w->reduction->axis_count; i++)
-        if (node_depends(w->ir, closed, w->reduction->axes[i]))
-            return false;
-    return true;
-}
-
-/* `node` with reduced axes of one point replaced by 0. */
-static Node *without_points(Ir *ir, Node *node, const Node *reduction)
-{
-    Node *const zero = index_const(ir, 0);
-    for (int i = 0; i < reduction->axis_count; i++)
-        if (index_is(reduction->axes[i]->inputs[0], 1))
-            node = node_substitute(ir, node, &reduction->axes[i], (Node *const *)&zero, 1);
-    return node;
+    return !node_depends_on_any(w->ir, closed, w->reduction->axes, w->reduction->axis_count);
 }
 
 static int64_t window_taps(const Window *w)
@@ -177,9 +161,9 @@ static bool match(Window *w)
     w->lane = w->reduction ? lane_axis(ir, w->stage, w->shared) : NULL;
     if (!w->lane)
         return false;
-    w->operand = without_points(ir, w->reduction->inputs[0], w->reduction);
+    w->operand = node_without_points(ir, w->reduction->inputs[0], w->reduction->axes, w->reduction->axis_count);
     if (w->reduction->op == OP_contract) {
-        w->other = without_points(ir, w->reduction->inputs[1], w->reduction);
+        w->other = node_without_points(ir, w->reduction->inputs[1], w->reduction->axes, w->reduction->axis_count);
         if (!node_depends(ir, w->other, w->lane))
             return false;
     }
@@ -207,11 +191,8 @@ static bool lanes_are_neighbours(const Window *w)
     Node *const operand = w->operand;
     Node **const nodes = nodes_topological(ir, &operand, 1, &count);
     for (int i = 0; i < count; i++) {
-        if (nodes[i]->op != OP_at || !node_depends(ir, nodes[i], w->lane))
-            continue;
-        Node *const offset = layout_offset(ir, nodes[i]->inputs[0], nodes[i]->inputs + 1);
-        Node *const factor = index_coefficient(ir, offset, w->lane, NULL);
-        if (!factor || !index_is(factor, 1))
+        if (nodes[i]->op == OP_at && node_depends(ir, nodes[i], w->lane) &&
+            !index_has_unit(ir, read_offset(ir, nodes[i]), w->lane, NULL))
             return false;
     }
     return true;

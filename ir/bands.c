@@ -12,35 +12,9 @@ int64_t way_reach(const WindowWay *way, int64_t outs)
 
 /* ---- depthwise ---- */
 
-/* `node` with the reduced axes of extent 1 at their only point. */
-static Node *without_single_taps(Ir *ir, const Node *contract, Node *node)
-{
-    Node *const zero = index_const(ir, 0);
-    for (int i = 0; i < contract->axis_count; i++)
-        if (index_is(contract->axes[i]->inputs[0], 1))
-            node = node_substitute(ir, node, &contract->axes[i], (Node *const *)&zero, 1);
-    return node;
-}
-
 static bool is_positive_zero(const Node *node)
 {
     return node->op == OP_const && node->type.dtype == DTYPE_F32 && node->payload.bits == 0;
-}
-
-static bool is_axis_of(const Node *stage, const Node *node)
-{
-    for (int i = 0; i < stage->axis_count; i++)
-        if (stage->axes[i] == node)
-            return true;
-    return false;
-}
-
-static bool depends_on_any(Ir *ir, Node *node, Node *const *axes, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (node_depends(ir, node, axes[i]))
-            return true;
-    return false;
 }
 
 /* `position` as stride*out + dilation*tap + offset, within `dim`. */
@@ -63,15 +37,12 @@ static bool way_of(Ir *ir, const DepthwiseRoles *roles, Node *position, Node *di
     Node *rest;
     if (!way->out || way->out == roles->channel)
         return false;
-    Node *const stride = index_coefficient(ir, position, way->out, &rest);
-    if (!stride || !const_is_int(stride, &way->stride) || !const_is_int(way->out->inputs[0], &way->outs) ||
+    if (!index_factor(ir, position, way->out, &way->stride, &rest) || !const_is_int(way->out->inputs[0], &way->outs) ||
         !const_is_int(dim, &way->ins))
         return false;
-    if (way->tap) {
-        Node *const dilation = index_coefficient(ir, rest, way->tap, &rest);
-        if (!dilation || !const_is_int(dilation, &way->dilation) || !const_is_int(way->tap->inputs[0], &way->taps))
-            return false;
-    }
+    if (way->tap &&
+        (!index_factor(ir, rest, way->tap, &way->dilation, &rest) || !const_is_int(way->tap->inputs[0], &way->taps)))
+        return false;
     return const_is_int(rest, &way->offset) && way->stride > 0 && way->dilation > 0 && way->offset <= 0 &&
            way->outs > 0 && way->ins > 0;
 }
@@ -102,7 +73,7 @@ static bool guards_borders_alone(Ir *ir, Node *condition, Node *const *positions
 static bool match_operand(Ir *ir, DepthwiseRoles *roles, Node *operand)
 {
     Node *condition = NULL;
-    operand = without_single_taps(ir, roles->contract, operand);
+    operand = node_without_points(ir, operand, roles->contract->axes, roles->contract->axis_count);
     if (operand->op == OP_guard && is_positive_zero(operand->inputs[2])) {
         condition = operand->inputs[0];
         operand = operand->inputs[1];
@@ -115,10 +86,10 @@ static bool match_operand(Ir *ir, DepthwiseRoles *roles, Node *operand)
     const Node *const contract = roles->contract;
     roles->at = operand;
     roles->channel = indices[0];
-    if (!is_axis_of(roles->stage, roles->channel) || roles->channel->inputs[0] != dims[0])
+    if (!stage_has_axis(roles->stage, roles->channel) || roles->channel->inputs[0] != dims[0])
         return false;
     for (int i = 0; i < first; i++)
-        if (depends_on_any(ir, operand->inputs[1 + i], contract->axes, contract->axis_count))
+        if (node_depends_on_any(ir, operand->inputs[1 + i], contract->axes, contract->axis_count))
             return false;
     return way_of(ir, roles, indices[1], dims[1], &roles->way[0]) &&
            way_of(ir, roles, indices[2], dims[2], &roles->way[1]) && roles->way[0].out != roles->way[1].out &&
@@ -145,18 +116,19 @@ static bool taps_ascend(const DepthwiseRoles *roles)
 bool depthwise_match(Ir *ir, Node *stage, DepthwiseRoles *roles)
 {
     *roles = (DepthwiseRoles){.stage = stage, .contract = value_contraction(ir, stage_value(stage), DTYPE_F32)};
+    const Node *const contract = roles->contract;
     int64_t channels;
-    if (!roles->contract || stage_ordered(stage) || stage_buffer(stage)->type.dtype != DTYPE_F32)
+    if (!contract || stage_ordered(stage) || stage_buffer(stage)->type.dtype != DTYPE_F32)
         return false;
     for (int side = 0; side < 2; side++) {
         roles->side = side;
-        roles->weights = without_single_taps(ir, roles->contract, roles->contract->inputs[!side]);
-        if (!match_operand(ir, roles, roles->contract->inputs[side]))
+        roles->weights = node_without_points(ir, contract->inputs[!side], contract->axes, contract->axis_count);
+        if (!match_operand(ir, roles, contract->inputs[side]))
             continue;
         Node *const moving[2] = {roles->way[0].out, roles->way[1].out};
         return const_is_int(roles->channel->inputs[0], &channels) && channels > 0 &&
-               node_depends(ir, roles->weights, roles->channel) && !depends_on_any(ir, roles->weights, moving, 2) &&
-               taps_ascend(roles);
+               node_depends(ir, roles->weights, roles->channel) &&
+               !node_depends_on_any(ir, roles->weights, moving, 2) && taps_ascend(roles);
     }
     return false;
 }
@@ -189,12 +161,12 @@ bool stage_reads_own_position(Ir *ir, const Node *stage, const Node *from)
     for (int i = 0; i < count; i++) {
         if (nodes[i]->op != OP_at || nodes[i]->inputs[0] != from)
             continue;
-        Node *const plain = without_single_taps(ir, contract, nodes[i]);
+        Node *const plain = node_without_points(ir, nodes[i], contract->axes, contract->axis_count);
         Node *const *const indices = last_indices(plain->inputs + 1, from);
         if (indices[1] != own[1] || indices[2] != own[2])
             return false;
     }
-    return is_axis_of(stage, own[1]) && is_axis_of(stage, own[2]) && own[1] != own[2];
+    return stage_has_axis(stage, own[1]) && stage_has_axis(stage, own[2]) && own[1] != own[2];
 }
 
 /* A stage that leaves one element per point of [channel, row, column] in a local buffer, itself the only product. */
@@ -206,7 +178,7 @@ static bool leaves_positions(Ir *ir, Node *stage, const Node *batch)
         return false;
     for (int i = 0; i < 3; i++) {
         Node *const axis = stage_indices(stage)[i];
-        if (!is_axis_of(stage, axis) || axis == batch || axis->inputs[0] != buffer->type.dims[i])
+        if (!stage_has_axis(stage, axis) || axis == batch || axis->inputs[0] != buffer->type.dims[i])
             return false;
         for (int j = 0; j < i; j++)
             if (stage_indices(stage)[j] == axis)

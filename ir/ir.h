@@ -407,13 +407,28 @@ Range index_range(Ir *ir, Node *node);
 /* The factor of `axis` when node is coefficient*axis + rest with `axis` in neither; NULL when it is not affine in axis.
  * rest may be NULL. */
 Node *index_coefficient(Ir *ir, Node *node, Node *axis, Node **rest);
+/* Is it affine in axis with a factor that is a number? */
+static inline bool index_factor(Ir *ir, Node *node, Node *axis, int64_t *factor, Node **rest)
+{
+    Node *const coefficient = index_coefficient(ir, node, axis, rest);
+    return coefficient && const_is_int(coefficient, factor);
+}
+/* Is it axis + rest? Neighbours along the axis are neighbours then. */
+static inline bool index_has_unit(Ir *ir, Node *node, Node *axis, Node **rest)
+{
+    int64_t factor;
+    return index_factor(ir, node, axis, &factor, rest) && factor == 1;
+}
 
 /* ---- walking ---- */
 /* Does `node` depend on `leaf` (through inputs; bound axes included)? Memoised per call. */
 bool node_depends(Ir *ir, Node *node, const Node *leaf);
+bool node_depends_on_any(Ir *ir, Node *node, Node *const *leaves, int count); /* a node that is NULL does not */
 /* Pure expression with leaves replaced: from[i] becomes to[i]. Scalars rebuild through scalar_make, so they stay
  * canonical. */
 Node *node_substitute(Ir *ir, Node *node, Node *const *from, Node *const *to, int count);
+/* The same with those of the axes that have one point at 0. */
+Node *node_without_points(Ir *ir, Node *node, Node *const *axes, int count);
 /* All nodes that `roots` reach through inputs, inputs before users; explicit stack. The list belongs to the arena. */
 Node **nodes_topological(Ir *ir, Node *const *roots, int root_count, int *count);
 
@@ -436,5 +451,6 @@ Node *layout_offset(Ir *ir, Node *buffer, Node *const *indices);
 Node *layout_elements(Ir *ir, Node *buffer);
 Node *type_elements(Ir *ir, Type type);                  /* product of dims */
 Node *axes_points(Ir *ir, Node *const *axes, int count); /* product of extents */
+bool axes_have(Node *const *axes, int count, const Node *node);
 
 #endif

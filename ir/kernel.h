@@ -48,6 +48,19 @@ static inline Node *const *stage_indices(const Node *stage)
 {
     return stage->inputs + 2;
 }
+/* Where a stage writes and a read (`at`) reads: linear, in the buffer's layout. */
+static inline Node *stage_offset(Ir *ir, const Node *stage)
+{
+    return layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+}
+static inline Node *read_offset(Ir *ir, const Node *read)
+{
+    return layout_offset(ir, read->inputs[0], read->inputs + 1);
+}
+static inline bool stage_has_axis(const Node *stage, const Node *node)
+{
+    return axes_have(stage->axes, stage->axis_count, node);
+}
 /* What a stage's number says: how many axes run in order and, for steps, one more than the leading axes. */
 enum { STAGE_ORDERED = 255, STAGE_STEP = 256 };
 /* How many of the last axes (of a step: of the last leading axes) run in order, lexicographically: points of them may

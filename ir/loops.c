@@ -43,9 +43,7 @@ static int reads_apart(Ir *ir, const Node *stage, Node *axis)
         for (int j = 0; j < count && !reduced; j++)
             for (int k = 0; (nodes[j]->op == OP_fold || nodes[j]->op == OP_contract) && k < nodes[j]->axis_count; k++)
                 reduced = reduced || node_depends(ir, nodes[i], nodes[j]->axes[k]);
-        Node *const factor =
-            index_coefficient(ir, layout_offset(ir, nodes[i]->inputs[0], nodes[i]->inputs + 1), axis, NULL);
-        apart += reduced && !(factor && index_is(factor, 1));
+        apart += reduced && !index_has_unit(ir, read_offset(ir, nodes[i]), axis, NULL);
     }
     return apart;
 }
@@ -55,15 +53,14 @@ static int reads_apart(Ir *ir, const Node *stage, Node *axis)
  */
 static int lane_axis_of(Ir *ir, const Node *stage)
 {
-    Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    Node *const offset = stage_offset(ir, stage);
     const int count = stage->axis_count - (stage_is_step(stage) ? 0 : stage_ordered(stage));
     int best = -1, best_apart = 0;
     bool best_near = false;
     for (int i = count - 1; i >= 0; i--) {
         if (shapes_reduction(ir, stage_value(stage), stage->axes[i]))
             continue;
-        Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
-        const bool near = factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1);
+        const bool near = index_has_unit(ir, offset, stage->axes[i], NULL) && !index_is(stage->axes[i]->inputs[0], 1);
         const int apart = reads_apart(ir, stage, stage->axes[i]);
         if (best >= 0 && (index_is(stage->axes[i]->inputs[0], 1) || apart > best_apart ||
                           (apart == best_apart && (best_near || !near))))

@@ -14,21 +14,11 @@ static bool reads_weight(Node *value)
     return value->op == OP_at && value->inputs[0]->payload.buffer->place == PLACE_WEIGHT;
 }
 
-static bool is_axis_of(const Node *node, Node *const *axes, int count)
-{
-    for (int i = 0; i < count; i++)
-        if (axes[i] == node)
-            return true;
-    return false;
-}
-
 /* Does the index move with the columns or with a reduced axis? */
 static bool is_product_index(Ir *ir, const ContractRoles *roles, Node *index)
 {
-    bool depends = node_depends(ir, index, roles->n);
-    for (int i = 0; i < roles->contract->axis_count; i++)
-        depends = depends || node_depends(ir, index, roles->contract->axes[i]);
-    return depends;
+    return node_depends(ir, index, roles->n) ||
+           node_depends_on_any(ir, index, roles->contract->axes, roles->contract->axis_count);
 }
 
 /* Every index of the weight is n, a reduced axis, or has nothing to do with them: then its elements can be stored panel
@@ -44,7 +34,7 @@ static Node *panel_weight(Ir *ir, ContractRoles *roles)
         Node *const index = at->inputs[i], *const dim = at->inputs[0]->type.dims[i - 1];
         if (index == roles->n)
             has_n = true;
-        else if (!is_axis_of(index, roles->contract->axes, roles->contract->axis_count)) {
+        else if (!axes_have(roles->contract->axes, roles->contract->axis_count, index)) {
             if (is_product_index(ir, roles, index))
                 return NULL;
             others = others || !index_is(dim, 1);
@@ -56,7 +46,7 @@ static Node *panel_weight(Ir *ir, ContractRoles *roles)
                 return NULL;
     }
     for (int i = 0; i < roles->contract->axis_count; i++)
-        if (!is_axis_of(roles->contract->axes[i], at->inputs + 1, (int)at->input_count - 1) &&
+        if (!axes_have(at->inputs + 1, (int)at->input_count - 1, roles->contract->axes[i]) &&
             !index_is(roles->contract->axes[i]->inputs[0], 1))
             return NULL;
     roles->weight_has_others = others;
@@ -110,9 +100,8 @@ bool contract_match(Ir *ir, const Node *kernel, ContractRoles *roles)
 static bool is_ragged(Ir *ir, const ContractRoles *roles)
 {
     for (int i = 0; i < roles->contract->axis_count; i++)
-        for (int j = 0; j < roles->stage->axis_count; j++)
-            if (node_depends(ir, roles->contract->axes[i], roles->stage->axes[j]))
-                return true;
+        if (node_depends_on_any(ir, roles->contract->axes[i], roles->stage->axes, roles->stage->axis_count))
+            return true;
     return false;
 }
 
@@ -160,14 +149,6 @@ static bool take_bytes(Node *operand, Bytes *bytes)
     return true;
 }
 
-static bool depends_on_any(Ir *ir, Node *node, Node *const *axes, int count)
-{
-    for (int i = 0; node && i < count; i++)
-        if (node_depends(ir, node, axes[i]))
-            return true;
-    return false;
-}
-
 bool contract_match_bytes(Ir *ir, const Node *kernel, ByteRoles *bytes)
 {
     ContractRoles *const roles = &bytes->roles;
@@ -189,9 +170,10 @@ bool contract_match_bytes(Ir *ir, const Node *kernel, ByteRoles *bytes)
     bytes->b_zero = b->zero;
     Node *const *const reduced = roles->contract->axes;
     const int count = roles->contract->axis_count;
-    if (b->inside || !assign(ir, roles) || depends_on_any(ir, bytes->a_zero, reduced, count) ||
-        depends_on_any(ir, bytes->b_zero, reduced, count) || depends_on_any(ir, bytes->a_zero, &roles->n, 1) ||
-        depends_on_any(ir, bytes->inside, &roles->n, 1) || depends_on_any(ir, bytes->b_zero, roles->m, roles->m_count))
+    if (b->inside || !assign(ir, roles) || node_depends_on_any(ir, bytes->a_zero, reduced, count) ||
+        node_depends_on_any(ir, bytes->b_zero, reduced, count) ||
+        node_depends_on_any(ir, bytes->a_zero, &roles->n, 1) || node_depends_on_any(ir, bytes->inside, &roles->n, 1) ||
+        node_depends_on_any(ir, bytes->b_zero, roles->m, roles->m_count))
         return false;
     for (int i = 0; i < count; i++)
         if (!roles->fours || !index_is(reduced[i]->inputs[0], 1))
@@ -214,7 +196,7 @@ static void add_others(const ContractRoles *roles, Layout *layout)
 {
     const Node *const at = stripped(roles->b);
     for (uint32_t i = 1; i < at->input_count; i++)
-        if (at->inputs[i] != roles->n && !is_axis_of(at->inputs[i], roles->contract->axes, roles->contract->axis_count))
+        if (at->inputs[i] != roles->n && !axes_have(roles->contract->axes, roles->contract->axis_count, at->inputs[i]))
             layout->entries[layout->count++] = (LayoutEntry){(uint8_t)(i - 1), PART_WHOLE, 0};
 }
 

@@ -185,3 +185,28 @@ Node *node_substitute(Ir *ir, Node *node, Node *const *from, Node *const *to, in
     arena_reset(scratch, mark);
     return made;
 }
+
+bool node_depends_on_any(Ir *ir, Node *node, Node *const *leaves, int count)
+{
+    for (int i = 0; node && i < count; i++)
+        if (node_depends(ir, node, leaves[i]))
+            return true;
+    return false;
+}
+
+Node *node_without_points(Ir *ir, Node *node, Node *const *axes, int count)
+{
+    Node *const zero = index_const(ir, 0);
+    for (int i = 0; i < count; i++)
+        if (index_is(axes[i]->inputs[0], 1))
+            node = node_substitute(ir, node, &axes[i], (Node *const *)&zero, 1);
+    return node;
+}
+
+bool axes_have(Node *const *axes, int count, const Node *node)
+{
+    for (int i = 0; i < count; i++)
+        if (axes[i] == node)
+            return true;
+    return false;
+}

@@ -152,14 +152,6 @@ static bool choose_axes(Finder *finder, Attention *attention, Node **zeros, int 
            const_is_int(query->inputs[0], &queries);
 }
 
-static Node *with_zeros(Ir *ir, Node *node, Node *const *zeros, int count)
-{
-    Node *values[RANK_MAX];
-    for (int i = 0; i < count; i++)
-        values[i] = index_const(ir, 0);
-    return count ? node_substitute(ir, node, zeros, values, count) : node;
-}
-
 static bool append(Attention *attention, Node *stage)
 {
     if (attention->count == STAGES_MAX)
@@ -231,7 +223,7 @@ static bool take_scores(Finder *finder, Attention *attention, Node *const *zeros
             return false;
     }
     Node *value = node_substitute(ir, stage_value(stage), stage->axes, to, rank);
-    value = with_zeros(ir, value, zeros, zero_count);
+    value = node_without_points(ir, value, zeros, zero_count);
     Node *const contract = value_contraction(ir, value, DTYPE_F32), *const column = to[rank - 1];
     if (!contract || contract->axis_count != 1)
         return false;
@@ -298,7 +290,7 @@ static bool take_rows(Finder *finder, Attention *attention, Node *const *zeros, 
     const Node *const last = stages->nodes[stages->count - 1];
     Node *const column = last->axes[last->axis_count - 1];
     Node *value =
-        value_read_within(ir, with_zeros(ir, stage_value(last), zeros, zero_count), attention->scores, scores);
+        value_read_within(ir, node_without_points(ir, stage_value(last), zeros, zero_count), attention->scores, scores);
     Node *const numerator = numerator_of(finder, value, column, scale);
     Node *axes[RANK_MAX];
     memcpy(axes, attention->axes, sizeof axes);
@@ -308,8 +300,8 @@ static bool take_rows(Finder *finder, Attention *attention, Node *const *zeros, 
         const int own = stage->axis_count - (last->axis_count - 1);
         for (int i = 0; i < own; i++)
             axes[attention->axis_count + i] = stage->axes[last->axis_count - 1 + i];
-        Node *inside =
-            value_read_within(ir, with_zeros(ir, stage_value(stage), zeros, zero_count), attention->scores, scores);
+        Node *inside = value_read_within(ir, node_without_points(ir, stage_value(stage), zeros, zero_count),
+                                         attention->scores, scores);
         Node *const sum = sum_of_kept(finder, inside, numerator, column, weights);
         if (sum && !stored) {
             axes[attention->axis_count] = column;
@@ -374,12 +366,8 @@ static bool take_output(Finder *finder, Attention *attention, Node *weights, con
         Node *const index = at->inputs[1 + d];
         if (index_is(last->axes[d]->inputs[0], 1) && index_is(index, 0))
             continue;
-        bool own = false;
-        for (int a = 0; a < stage->axis_count; a++)
-            own = own || stage->axes[a] == index;
-        for (int i = 0; i < mapped; i++)
-            own = own && from[i] != index;
-        if (!own || index->inputs[0] != last->axes[d]->inputs[0])
+        if (!stage_has_axis(stage, index) || axes_have(from, mapped, index) ||
+            index->inputs[0] != last->axes[d]->inputs[0])
             return false;
         if (index_is(last->axes[d]->inputs[0], 1))
             continue; /* an axis of one element that the output has: its own */
@@ -403,14 +391,10 @@ static bool take_output(Finder *finder, Attention *attention, Node *weights, con
     memcpy(axes, attention->axes, sizeof axes);
     int axis_count = attention->axis_count;
     for (int a = 0; a < stage->axis_count; a++) {
-        bool row = false;
-        for (int i = 0; i < mapped; i++)
-            row = row || from[i] == stage->axes[a];
-        if (row)
+        if (axes_have(from, mapped, stage->axes[a]))
             continue;
         axes[axis_count++] = stage->axes[a];
-        if (index_is(stage->axes[a]->inputs[0], 1)) /* operands are read along other axes alone */
-            value = with_zeros(ir, value, &stage->axes[a], 1);
+        value = node_without_points(ir, value, &stage->axes[a], 1); /* operands are read along other axes alone */
     }
     Node *indices[RANK_MAX];
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)

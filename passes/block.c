@@ -111,10 +111,7 @@ static bool pays(const Blocker *blocker, const Chain *chain, int window, const D
 static Node *batch_axis(const Node *stage)
 {
     Node *const index = stage_indices(stage)[0];
-    for (int i = 0; i < stage->axis_count; i++)
-        if (stage->axes[i] == index)
-            return index;
-    return NULL;
+    return stage_has_axis(stage, index) ? index : NULL;
 }
 
 /* The buffer for one image: the same layout without the batch. */

@@ -148,12 +148,8 @@ static bool bijective(const Node *stage, const Node *at)
     for (uint32_t i = 1; i < at->input_count; i++) {
         if (index_is(at->inputs[i], 0) && index_is(at->inputs[0]->type.dims[i - 1], 1))
             continue;
-        bool axis = false;
-        for (int j = 0; j < stage->axis_count; j++)
-            axis = axis || stage->axes[j] == at->inputs[i];
-        for (uint32_t j = 1; j < i; j++)
-            axis = axis && at->inputs[j] != at->inputs[i];
-        if (!axis || at->inputs[i]->inputs[0] != at->inputs[0]->type.dims[i - 1])
+        if (!stage_has_axis(stage, at->inputs[i]) || axes_have(at->inputs + 1, (int)i - 1, at->inputs[i]) ||
+            at->inputs[i]->inputs[0] != at->inputs[0]->type.dims[i - 1])
             return false;
         used++;
     }

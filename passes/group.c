@@ -79,10 +79,8 @@ static bool match_axes(Grouper *grouper, const Group *group, const Node *stage, 
         any = true;
         for (int d = 0; d < group->axis_count; d++) {
             Node *const index = nodes[i]->inputs[d + 1];
-            bool own = false;
-            for (int a = 0; a < stage->axis_count; a++)
-                own = own || stage->axes[a] == index;
-            if (!own || index->inputs[0] != group->axes[d]->inputs[0] || (mapped[d] && mapped[d] != index))
+            if (!stage_has_axis(stage, index) || index->inputs[0] != group->axes[d]->inputs[0] ||
+                (mapped[d] && mapped[d] != index))
                 return false;
             mapped[d] = index;
         }
@@ -133,13 +131,9 @@ static Node *with_group_axes(Grouper *grouper, const Group *group, Node *stage, 
     int count = 0;
     for (int d = 0; d < group->axis_count; d++)
         axes[count++] = group->axes[d];
-    for (int a = 0; a < stage->axis_count; a++) {
-        bool row = false;
-        for (int d = 0; d < group->axis_count; d++)
-            row = row || mapped[d] == stage->axes[a];
-        if (!row)
+    for (int a = 0; a < stage->axis_count; a++)
+        if (!axes_have(mapped, group->axis_count, stage->axes[a]))
             axes[count++] = stage->axes[a];
-    }
     for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
         indices[i] = node_substitute(ir, stage_indices(stage)[i], mapped, group->axes, group->axis_count);
     return stage_make(ir, axes, count, stage_buffer(stage), indices,

@@ -112,8 +112,7 @@ static void tie_stage(Chooser *chooser, const Node *stage, const Node *contract)
 static int dim_along(Ir *ir, Node *at, Node *axis)
 {
     for (uint32_t i = 1; i < at->input_count; i++) {
-        Node *const factor = index_coefficient(ir, at->inputs[i], axis, NULL);
-        if (factor && index_is(factor, 1))
+        if (index_has_unit(ir, at->inputs[i], axis, NULL))
             return (int)i - 1;
     }
     return -1;
@@ -193,11 +192,10 @@ static Node *lay_out_other_weights(Chooser *chooser, Node *kernel)
     if (kernel_stages(kernel)->count != 1)
         return kernel;
     const Node *const stage = kernel_stages(kernel)->nodes[0];
-    Node *const offset = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    Node *const offset = stage_offset(ir, stage);
     Node *lane = NULL, *value = stage_value(stage);
     for (int i = 0; i < stage->axis_count; i++) {
-        Node *const factor = index_coefficient(ir, offset, stage->axes[i], NULL);
-        if (factor && index_is(factor, 1) && !index_is(stage->axes[i]->inputs[0], 1))
+        if (index_has_unit(ir, offset, stage->axes[i], NULL) && !index_is(stage->axes[i]->inputs[0], 1))
             lane = stage->axes[i];
     }
     int count;
@@ -270,7 +268,7 @@ static void free_copy(Chooser *chooser, const Node *kernel)
     if (group < 0 || rank > 5 || source->payload.buffer->layout.count ||
         layout_elements(ir, source) != layout_elements(ir, stage_buffer(stage)))
         return;
-    Node *const wanted = layout_offset(ir, stage_buffer(stage), stage_indices(stage));
+    Node *const wanted = stage_offset(ir, stage);
     if (layout_offset(ir, source, at->inputs + 1) == wanted)
         return;
     int order[DIMS_MAX];

@@ -48,12 +48,10 @@ static Node *part_offset(Ir *ir, const Node *stage, int *axis)
 {
     Node *offset = index_const(ir, 0);
     for (int i = 0; i < stage->axis_count; i++) {
-        Node *rest, *const factor = index_coefficient(ir, stage_indices(stage)[i], stage->axes[i], &rest);
-        if (!factor || !index_is(factor, 1))
+        Node *rest;
+        if (!index_has_unit(ir, stage_indices(stage)[i], stage->axes[i], &rest) ||
+            node_depends_on_any(ir, rest, stage->axes, stage->axis_count))
             return NULL;
-        for (int j = 0; j < stage->axis_count; j++)
-            if (node_depends(ir, rest, stage->axes[j]))
-                return NULL;
         if (index_is(rest, 0))
             continue;
         if (!index_is(offset, 0) || (*axis >= 0 && *axis != i))

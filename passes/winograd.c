@@ -202,11 +202,8 @@ static bool reads_neighbours(Ir *ir, Node *value, Node *axis)
     int count;
     Node **const nodes = nodes_topological(ir, &value, 1, &count);
     for (int i = 0; i < count; i++) {
-        if (nodes[i]->op != OP_at || !node_depends(ir, nodes[i], axis))
-            continue;
-        Node *const factor =
-            index_coefficient(ir, layout_offset(ir, nodes[i]->inputs[0], nodes[i]->inputs + 1), axis, NULL);
-        if (!factor || !index_is(factor, 1))
+        if (nodes[i]->op == OP_at && node_depends(ir, nodes[i], axis) &&
+            !index_has_unit(ir, read_offset(ir, nodes[i]), axis, NULL))
             return false;
     }
     return true;
@@ -214,9 +211,7 @@ static bool reads_neighbours(Ir *ir, Node *value, Node *axis)
 
 static bool writes_neighbours(Ir *ir, const Node *stage, Node *axis)
 {
-    Node *const factor =
-        index_coefficient(ir, layout_offset(ir, stage_buffer(stage), stage_indices(stage)), axis, NULL);
-    return factor && index_is(factor, 1);
+    return index_has_unit(ir, stage_offset(ir, stage), axis, NULL);
 }
 
 /* Its indices are n, the channel, the taps, or 0. */
