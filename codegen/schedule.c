@@ -60,7 +60,7 @@ static int suggest_lanes(Ir *ir, Node *kernel, const TargetMachineInfo *target, 
 
 static Node *loops_template(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
 {
-    const LoopsSchedule schedule = {.lanes = suggest_lanes(ir, kernel, target, trial)};
+    const LoopsSchedule schedule = {.lanes = suggest_lanes(ir, kernel, target, trial), .wide = true};
     return loops_schedule(ir, kernel, &schedule);
 }
 

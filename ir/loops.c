@@ -1,6 +1,7 @@
 /* The `loops` template: see loops.h. */
 #include "ir/loops.h"
 
+#include "ir/join.h"
 #include "ir/procedure.h"
 
 #include <string.h>
@@ -72,6 +73,37 @@ static int lane_axis_of(Ir *ir, const Node *stage)
     return best;
 }
 
+/* How many operations of the stage's reductions are the same for all lanes, less than they do for each vector. */
+static int work_saved(Ir *ir, Node *value, const Node *lane)
+{
+    int count, saved = 0, reduced = 0;
+    const Node *axes[RANK_MAX];
+    Node **const nodes = nodes_topological(ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        for (int j = 0; (nodes[i]->op == OP_fold || nodes[i]->op == OP_contract) && j < nodes[i]->axis_count; j++)
+            if (reduced < RANK_MAX)
+                axes[reduced++] = nodes[i]->axes[j];
+    for (int i = 0; i < count; i++) {
+        bool inside = false;
+        for (int j = 0; j < reduced && !inside && op_is_scalar(nodes[i]->op); j++)
+            inside = node_depends(ir, nodes[i], axes[j]);
+        saved += !inside ? 0 : node_depends(ir, nodes[i], lane) ? -1 : 1;
+    }
+    return saved;
+}
+
+/* Vectors of the lane axis that a reduction runs at once: what it finds out about a point is then done once for them.
+ */
+enum { VECTORS_AT_ONCE = 8 };
+
+static int vectors_at_once(Ir *ir, const Node *stage, const Node *lane, int lanes)
+{
+    int64_t extent;
+    if (!const_is_int(lane->inputs[0], &extent) || extent % (VECTORS_AT_ONCE * lanes))
+        return 1;
+    return work_saved(ir, stage_value(stage), lane) > 0 ? VECTORS_AT_ONCE : 1;
+}
+
 typedef struct StagePlan {
     Node *axes[RANK_MAX]; /* output axes but the lane axis, outermost first */
     int axis_count;
@@ -97,6 +129,8 @@ static StagePlan plan_stage(Ir *ir, const Node *stage, const LoopsSchedule *sche
     if (lane >= 0) {
         plan.lane = stage->axes[lane];
         plan.lanes = schedule->lanes;
+        if (schedule->wide)
+            plan.lanes *= vectors_at_once(ir, stage, plan.lane, plan.lanes);
     }
     int64_t units = 1, extent;
     const int apart =
@@ -260,7 +294,11 @@ Node *loops_schedule(Ir *ir, Node *kernel, const LoopsSchedule *schedule)
     Block *const body = block_make(ir);
     Node *units = index_const(ir, 1);
     if (stages->count == 1 && !kernel_has_steps(kernel)) {
-        emit_stage(ir, kernel, body, stages->nodes[0], schedule, 0, &units);
+        Node *stage = stages->nodes[0];
+        int lane = schedule->wide && !has_lane_fold(ir, stage_value(stage)) ? lane_axis_of(ir, stage) : -1;
+        if (lane >= 0)
+            stage = stage_join_axes(ir, stage, &lane, schedule->lanes);
+        emit_stage(ir, kernel, body, stage, schedule, 0, &units);
     } else {
         StagePlan rows = {.axis_count = stages_shared_axes(stages)};
         rows.unit_axes = rows.axis_count - (kernel_has_steps(kernel) ? stage_ordered(stages->nodes[0]) : 0);

@@ -9,6 +9,7 @@ typedef struct LoopsSchedule {
     int lanes; /* most elements of the innermost output axis at once: 1 scalar, 8, 16; up to 1024 for the interpreter */
     bool apart;    /* products and sums of contractions rounded apart, for machines without fma */
     bool products; /* lanes in stages around a contraction alone: the others stay small */
+    bool wide;     /* vectors are cheap: join axes, and run several vectors of a reduction at once where that saves work */
     bool any_tail; /* a tail of any length as one vector (interpreter); otherwise tails are halved down to 1 */
 } LoopsSchedule;
 
