@@ -1,6 +1,7 @@
 /* Copies that change nothing in memory: a kernel y[axes] = x[...] whose two linear offsets are the same expression
  * needs no code, its target becomes another name of the source's memory. Reshapes, most transposes next to layouts, and
- * slices of a first box end here. */
+ * slices of a first box end here; and a copy that is changed in places afterwards (a scatter), where nobody looks at
+ * the source any more. */
 #include "ir/kernel.h"
 #include "passes/access.h"
 #include "passes/pass.h"
@@ -9,7 +10,8 @@ typedef struct Aliaser {
     PassContext *context;
     Ir *ir;
     Accesses accesses;
-    NodeMap replaced; /* buffer -> the buffer that stands for it now */
+    NodeMap first, last; /* root of buffers -> 1 + number of the first, the last kernel that touches it */
+    NodeMap replaced;    /* buffer -> the buffer that stands for it now */
 } Aliaser;
 
 /* The buffer that a plain copy reads, when target and source stand at the same offsets; NULL otherwise. */
@@ -42,14 +44,42 @@ static bool written_once(const Aliaser *aliaser, const Node *buffer)
     return access_of(&aliaser->accesses, buffer).writers == 1;
 }
 
+/* Does the source, memory of our own, end with kernel `number`, where the target begins? Then what is written to the
+ * target later may be written there. */
+static bool goes_over(const Aliaser *aliaser, Node *source, Node *target, int number)
+{
+    const Node *const root = buffer_root(source);
+    return root->payload.buffer->place == PLACE_TEMP && buffer_root(target) == target &&
+           (intptr_t)map_get(&aliaser->last, root) == number + 1 &&
+           (intptr_t)map_get(&aliaser->first, target) == number + 1;
+}
+
+static void note_touched(Aliaser *aliaser, const Node *kernel, int number)
+{
+    const int buffers = kernel_buffer_count(kernel);
+    for (int i = 0; i < buffers; i++) {
+        Node *const root = buffer_root(kernel->inputs[i]);
+        if (!map_has(&aliaser->first, root))
+            map_set(&aliaser->first, root, (void *)(intptr_t)(number + 1));
+        map_set(&aliaser->last, root, (void *)(intptr_t)(number + 1));
+    }
+}
+
+/* What stands for the target is needed as long as the target was. */
+static void outlive(Aliaser *aliaser, const Node *root, const Node *target)
+{
+    if ((intptr_t)map_get(&aliaser->last, target) > (intptr_t)map_get(&aliaser->last, root))
+        map_set(&aliaser->last, root, map_get(&aliaser->last, target));
+}
+
 /* Makes the copy unnecessary; false when it must stay. */
-static bool take(Aliaser *aliaser, const Node *kernel)
+static bool take(Aliaser *aliaser, const Node *kernel, int number)
 {
     Node *const source = same_memory_source(aliaser->ir, kernel);
     if (!source)
         return false;
     Node *const target = stage_buffer(kernel_stages(kernel)->nodes[0]);
-    if (!written_once(aliaser, target))
+    if (!written_once(aliaser, target) && !goes_over(aliaser, source, target, number))
         return false;
     Node *const root = buffer_root(source);
     const Place from = root->payload.buffer->place, to = target->payload.buffer->place;
@@ -57,6 +87,7 @@ static bool take(Aliaser *aliaser, const Node *kernel)
         if (!pass_decide(aliaser->context))
             return false;
         map_set(&aliaser->replaced, target, alias_of(aliaser->ir, target, root));
+        outlive(aliaser, root, target);
         return true;
     }
     return false;
@@ -69,10 +100,14 @@ bool pass_alias(PassContext *context)
     Module *const module = context->compilation->module;
     Aliaser aliaser = {.context = context, .ir = ir, .accesses = accesses_of(ir, module->body)};
     map_open(&aliaser.replaced, ir->arena);
+    map_open(&aliaser.first, ir->arena);
+    map_open(&aliaser.last, ir->arena);
+    for (int i = 0; i < module->body->count; i++)
+        note_touched(&aliaser, module->body->nodes[i], i);
     Block *const body = block_make(ir);
     for (int i = 0; i < module->body->count; i++) {
         Node *const kernel = kernel_replace_buffers(ir, module->body->nodes[i], &aliaser.replaced);
-        if (!take(&aliaser, kernel))
+        if (!take(&aliaser, kernel, i))
             block_append(ir, body, kernel);
     }
     module->body = body;

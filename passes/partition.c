@@ -347,12 +347,64 @@ static void time_of(Body *body, Node *node)
     body->last = later(body->last, ready);
 }
 
+/* ---- what waits for its reader ---- */
+
+enum { NUMBERS_FEW = 64 };
+
+static bool is_few(Ir *ir, const Node *node)
+{
+    int64_t elements;
+    return is_omitted(node) || (type_is_tensor(node->type) && const_is_int(type_elements(ir, node->type), &elements) &&
+                                elements <= NUMBERS_FEW);
+}
+
+/* Made of a few numbers, and larger than they: a fill, a range. */
+static bool is_spread(Ir *ir, const Node *node)
+{
+    bool few = op_is_tensor(node->op) && !is_host(node) && node->result_count <= 1 && !is_few(ir, node);
+    for (uint32_t i = 0; i < node->input_count && few; i++)
+        few = is_few(ir, node->inputs[i]);
+    return few;
+}
+
+enum { STAYS = -1 };
+
+static void first_read(NodeMap *first, const Node *node, int time)
+{
+    const intptr_t now = (intptr_t)map_get(first, node);
+    map_set(first, node, (void *)(time == STAYS || now == STAYS ? STAYS : !now || time + 1 < now ? time + 1 : now));
+}
+
+/* What spreads a few numbers is computed by the region that reads it, where it melts into its readers, instead of
+ * waiting in a slot. `first` holds 1 + the time of the first region that reads a value. */
+static void body_sink(Body *body)
+{
+    NodeMap first;
+    map_open(&first, body->cut->ir->arena);
+    for (int i = 0; i < body->graph->output_count; i++)
+        first_read(&first, body->graph->outputs[i], STAYS);
+    for (size_t i = body->order.count; i-- > 0;) {
+        Node *const node = body->order.nodes[i];
+        Value *const value = map_get(&body->values, node);
+        const intptr_t read = (intptr_t)map_get(&first, node);
+        if (read > 0 && read - 1 > value->ready && is_spread(body->cut->ir, node))
+            value->ready = (int)read - 1;
+        const bool stays = node->op == OP_result || is_host(node);
+        for (uint32_t j = 0; j < node->input_count; j++)
+            first_read(&first, node->inputs[j], stays ? STAYS : value->ready);
+        for (Body **inner = map_get(&body->inner, node); inner && *inner; inner++)
+            for (size_t j = 0; j < (*inner)->taken.count; j++)
+                first_read(&first, (*inner)->taken.nodes[j], STAYS);
+    }
+}
+
 static void body_times(Body *body)
 {
     for (int i = 0; i < body->graph->input_count; i++)
         type_tells(body, body->graph->inputs[i], -1);
     for (size_t i = 0; i < body->order.count; i++)
         time_of(body, body->order.nodes[i]);
+    body_sink(body);
 }
 
 Body *cut_bodies(Cut *cut)
