@@ -187,76 +187,6 @@ static Block *emit_part(Contract *c, Block *block, const Corner *corner, Tile ti
     return block;
 }
 
-Node *contract_at_row(const Contract *c, const Corner *corner, Node *node, Node *row)
-{
-    if (c->read_a == READ_WINDOW)
-        return contract_window_row(c, corner, node, row);
-    return contract_flat_rows(c, node, index_add(c->ir, corner->row, row));
-}
-
-void contract_emit_result(Contract *c, Block *block, const Corner *corner, Node *row, int vector, Node *result,
-                          Node *mask)
-{
-    Ir *const ir = c->ir;
-    const Node *const stage = c->roles.stage;
-    StageEmitter emitter = stage_emitter(ir, c->kernel, block);
-    emitter.lane_axis = c->roles.n;
-    emitter.lanes = PANEL;
-    emitter.lane_base = index_add(ir, corner->column, index_const(ir, vector * PANEL));
-    emitter.mask = mask;
-    /* The contraction must survive the replacement of row axes: a stand-in takes its place first. */
-    Node *stand_in = axis_make(ir, "sum", NULL);
-    Node *const held = cast_make(ir, stand_in, c->roles.contract->type.dtype);
-    Node *value = node_substitute(ir, stage_value(stage), &c->roles.contract, (Node *const *)&held, 1);
-    value = contract_at_row(c, corner, value, row);
-    stage_preset(&emitter, held, result);
-    Node *indices[RANK_MAX];
-    for (int i = 0; i < stage_buffer(stage)->type.rank; i++)
-        indices[i] = contract_at_row(c, corner, stage_indices(stage)[i], row);
-    stage_emit_store(&emitter, stage_buffer(stage), indices, stage_emit(&emitter, value));
-}
-
-/* Where the tile's sum of row r, vector v waits for its epilogue. */
-static Node *sum_offset(const Contract *c, Node *row, int vector)
-{
-    Ir *const ir = c->ir;
-    return index_add(ir, index_mul(ir, row, index_const(ir, c->tile.vectors * PANEL)), index_const(ir, vector * PANEL));
-}
-
-/* A long epilogue needs registers of its own, and 28 copies of it are most of a kernel's code. The sums go to memory
- * that stays in L1, the epilogue is a loop over rows.
- */
-static void emit_results_from_memory(Contract *c, Block *block, const Corner *corner, Tile tile,
-                                     Node *const *accumulators, Node *const *masks)
-{
-    Ir *const ir = c->ir;
-    for (int i = 0; i < tile.rows * tile.vectors; i++) {
-        Node *const offset = sum_offset(c, index_const(ir, i / tile.vectors), i % tile.vectors);
-        Node *const value = body_get(ir, block, accumulators[i]);
-        ordered(ir, block,
-                node_make(ir, &(Node){.op = OP_store, .inputs = (Node *[]){c->sums, offset, value}, .input_count = 3}));
-    }
-    Node *const row = axis_make(ir, "row", index_const(ir, tile.rows));
-    Block *const body = body_for(ir, block, row, index_const(ir, 0), row->inputs[0], 1);
-    for (int v = 0; v < tile.vectors; v++) {
-        Node *const sum = ordered(ir, body, vector_load(c, c->sums, sum_offset(c, row, v), NULL));
-        contract_emit_result(c, body, corner, row, v, sum, masks[v]);
-    }
-}
-
-void contract_emit_masks(Contract *c, const Corner *corner, int vectors, bool masked, Node **masks)
-{
-    Ir *const ir = c->ir;
-    for (int v = 0; v < vectors && masked; v++) {
-        Node *const first = index_add(ir, corner->column, index_const(ir, v * PANEL));
-        Node *const last = index_add(ir, first, index_const(ir, PANEL - 1));
-        if (index_range(ir, index_sub(ir, last, c->roles.columns)).high < 0)
-            continue;
-        Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, PANEL)});
-        masks[v] = scalar2(ir, OP_lt, index_add(ir, iota, first), splat_make(ir, c->roles.columns, PANEL));
-    }
-}
-
 /* masked: columns beyond the last may be touched neither in B (unless padded) nor in Y. */
 static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile, bool masked)
 {
@@ -272,7 +202,7 @@ static void emit_tile(Contract *c, Block *block, const Corner *corner, Tile tile
     else
         block = emit_part(c, block, corner, tile, accumulators, masks);
     if (c->sums) {
-        emit_results_from_memory(c, block, corner, tile, accumulators, masks);
+        contract_emit_results_from_memory(c, block, corner, tile, accumulators, masks);
         return;
     }
     for (int r = 0; r < tile.rows; r++)

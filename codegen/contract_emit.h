@@ -44,6 +44,9 @@ void contract_emit_fetch_row(Contract *contract, Block *block, const Corner *cor
 /* Y[row, vector] = the stage's expression with `result` for the contraction; masks of the columns that there are. */
 void contract_emit_result(Contract *contract, Block *block, const Corner *corner, Node *row, int vector, Node *result,
                           Node *mask);
+/* Of a whole tile, by way of memory: a loop over rows, for long epilogues. */
+void contract_emit_results_from_memory(Contract *contract, Block *block, const Corner *corner, Tile tile,
+                                       Node *const *accumulators, Node *const *masks);
 void contract_emit_masks(Contract *contract, const Corner *corner, int vectors, bool masked, Node **masks);
 /* Columns of one group for `rows` rows: whole vectors, or what is left of the matrix (`narrow`). */
 void contract_emit_group(Contract *contract, Block *block, const Corner *corner, int rows, bool narrow);

@@ -58,8 +58,12 @@ void emit_in(Emitter *emitter,
              LLVMBasicBlockRef block); /* the builder's next instruction goes to `block`, before its terminator */
 void emit_at(Emitter *emitter, const Scope *scope); /* ... or to `scope` */
 Value *emit_remember(Emitter *emitter, const Node *node, LLVMValueRef value, Scope *scope);
+bool emit_is_made(const Emitter *emitter, const Node *node);
 Scope *emit_scope_of(Emitter *emitter, Node *node);    /* of a node that has a value */
 Scope *emit_hoist(Emitter *emitter, Scope *available); /* where a pure value goes whose operands are in `available` */
+
+/* ---- llvm_interleave.c: what the stores at the beginning of the list store, if that takes long ---- */
+void emit_stored_together(Emitter *emitter, Node *const *stores, int count);
 
 /* ---- llvm_function.c ---- */
 void emit_declare(Emitter *emitter, const char *symbol); /* sets emitter->function, still without a body */

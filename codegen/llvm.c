@@ -61,6 +61,11 @@ static Value *recall(const Emitter *emitter, const Node *node)
     return known && known->scope->open ? known : NULL;
 }
 
+bool emit_is_made(const Emitter *emitter, const Node *node)
+{
+    return recall(emitter, node) != NULL;
+}
+
 static Scope *function_scope(Emitter *emitter)
 {
     Scope *scope = emitter->scope;
@@ -497,6 +502,8 @@ void emit_block(Emitter *emitter, const Block *block)
 {
     for (int i = 0; i < block->count; i++) {
         emit_debug_line(emitter, block->nodes[i]);
+        if (block->nodes[i]->op == OP_store)
+            emit_stored_together(emitter, block->nodes + i, block->count - i);
         emit_ordered(emitter, block->nodes[i]);
     }
 }

@@ -46,6 +46,8 @@ static void emit_vectors(Ir *ir, const Node *kernel, Block *block, const Node *s
     int64_t extent = to;
     const_is_int(axis->inputs[0], &extent);
     Block *const body = body_for(ir, block, axis, index_const(ir, from), index_const(ir, to), (int64_t)lanes * parts);
+    StageEmitter emitters[PARTS];
+    Node *values[PARTS];
     for (int part = 0; part < parts; part++) {
         StageEmitter emitter = stage_emitter(ir, kernel, body);
         emitter.lane_axis = axis;
@@ -55,11 +57,16 @@ static void emit_vectors(Ir *ir, const Node *kernel, Block *block, const Node *s
             Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, lanes)});
             emitter.mask = scalar2(ir, OP_lt, index_add(ir, iota, axis), splat_make(ir, axis->inputs[0], lanes));
         }
-        Node *value = stage_emit(&emitter, stage_value(stage));
-        value = splat_make(ir, value, value->type.lanes == lanes ? 1 : lanes);
-        stage_emit_store(&emitter, stage_buffer(stage), stage_indices(stage), value);
-        if (emitter.mask)
-            value = scalar3(ir, OP_select, emitter.mask, value,
+        Node *const value = stage_emit(&emitter, stage_value(stage));
+        values[part] = splat_make(ir, value, value->type.lanes == lanes ? 1 : lanes);
+        emitters[part] = emitter;
+    }
+    for (int part = 0; part < parts; part++) /* one after the other, so that they are made side by side */
+        stage_emit_store(&emitters[part], stage_buffer(stage), stage_indices(stage), values[part]);
+    for (int part = 0; part < parts; part++) {
+        Node *value = values[part];
+        if (emitters[part].mask)
+            value = scalar3(ir, OP_select, emitters[part].mask, value,
                             splat_make(ir, fold_neutral(ir, FOLD_SUM, fold->type.dtype), lanes));
         body_set(ir, body, total, fold_step(ir, FOLD_SUM, body_get(ir, body, total), value));
     }

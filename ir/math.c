@@ -50,6 +50,25 @@ Node *math_polynomial(const Form *form, Node *x, const double *coefficients, int
     return value;
 }
 
+static Node *every_other(const Form *form, Node *square, const double *coefficients, int first, int count)
+{
+    int last = first;
+    while (last + 2 < count)
+        last += 2;
+    Node *value = number(form, coefficients[last]);
+    for (int i = last - 2; i >= first; i -= 2)
+        value = fused(form, value, square, number(form, coefficients[i]));
+    return value;
+}
+
+Node *math_polynomial_in_halves(const Form *form, Node *x, const double *coefficients, int count)
+{
+    Node *const square = times(form, x, x);
+    Node *const rest = fused(form, every_other(form, square, coefficients, 2, count), x,
+                             every_other(form, square, coefficients, 1, count));
+    return fused(form, rest, x, number(form, coefficients[0]));
+}
+
 double math_round(const Form *form)
 {
     return 1.5 * (double)(INT64_C(1) << form->fraction_bits);

@@ -103,11 +103,11 @@ Node *tanh_single(const Form *form, Node *x)
 Node *erf_single(const Form *form, Node *x)
 {
     Node *const a = at_most(form, magnitude(form, x), 4);
-    Node *const p = POLYNOMIAL(form, a, erf_f32);
+    Node *const p = POLYNOMIAL_IN_HALVES(form, a, erf_f32);
     Node *const shift = number(form, math_exponent(form));
     Node *const shifted = fused(form, a, p, shift);
     Node *const r = fused(form, a, p, minus(form, shift, shifted));
-    Node *const part = times(form, POLYNOMIAL(form, r, exp2m1_f32), r);
+    Node *const part = times(form, POLYNOMIAL_IN_HALVES(form, r, exp2m1_f32), r);
     Node *const scale = math_power_of_two(form, shifted);
     return with_sign(form, fused(form, scale, part, minus(form, number(form, 1), scale)), x);
 }

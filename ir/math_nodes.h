@@ -110,6 +110,11 @@ static inline Node *at_least(const Form *form, Node *a, double limit)
 /* coefficients[0] + x (coefficients[1] + x (...)) */
 #define POLYNOMIAL(form, x, table) math_polynomial(form, x, table, (int)(sizeof(table) / sizeof *(table)))
 Node *math_polynomial(const Form *form, Node *x, const double *coefficients, int count);
+/* The same as coefficients[0] + x (even(x^2) + x odd(x^2)): a multiplication more, and half as many operations that
+ * wait for each other. */
+#define POLYNOMIAL_IN_HALVES(form, x, table)                                                                           \
+    math_polynomial_in_halves(form, x, table, (int)(sizeof(table) / sizeof *(table)))
+Node *math_polynomial_in_halves(const Form *form, Node *x, const double *coefficients, int count);
 
 /* 1.5 * 2^fraction_bits: x + math_round(x) has the integer nearest to x in its low bits (|x| < 2^(fraction_bits - 2)),
  * and minus math_round again is that integer as a float. Cheaper than round and cast, and the same on every machine. */
