@@ -42,8 +42,9 @@ typedef struct Attention {
     const Block *stages;
     int shared; /* leading axes that all stages walk together; the last is the query's */
     Node *query;
-    int64_t queries, rows; /* rows of a band */
-    int64_t bands, block;  /* bands in all, and of one unit */
+    int64_t queries, length, rows; /* length: of a row of scores; rows: of a band */
+    int64_t batches;               /* 1 where their number is not known */
+    int64_t bands, block;          /* bands in all, and of one unit */
     Band bands_of[STAGES_MAX];
     int band_count;
     Node *keys, *values, *copied; /* local copies: panels [columns/16][k][16], rows of the queries; NULL: in place */
@@ -320,9 +321,8 @@ static bool match(Attention *a)
     if (a->shared < 1 || first->axis_count != a->shared + 1 || !product_at(a, 0) || !product_at(a, count - 1))
         return false;
     a->query = first->axes[a->shared - 1];
-    int64_t extent;
     if (!const_is_int(a->query->inputs[0], &a->queries) || a->queries < 1 ||
-        !const_is_int(first->axes[a->shared]->inputs[0], &extent) || extent < 1)
+        !const_is_int(first->axes[a->shared]->inputs[0], &a->length) || a->length < 1)
         return false;
     for (int i = 0; i < count; i++) {
         const Node *const stage = stage_at(a, i);
@@ -336,25 +336,22 @@ static bool match(Attention *a)
 /* Cycles of the products of a band of `rows` rows, roughly, and of beginning with one. */
 static double rows_cycles(const Attention *a, int64_t rows)
 {
-    const Node *const first = stage_at(a, 0), *const last = stage_at(a, a->stages->count - 1);
+    const Node *const last = stage_at(a, a->stages->count - 1);
     Node *const product = product_at(a, a->stages->count - 1);
     const Node *const column = column_axis(a, last, product->inputs[column_operand(a, product)]);
-    int64_t keys = 1, depth = 1, columns = 1;
-    const_is_int(first->axes[a->shared]->inputs[0], &keys);
+    int64_t depth = 1, columns = 1;
     const_is_int(product_at(a, 0)->axes[0]->inputs[0], &depth);
     if (column)
         const_is_int(column->inputs[0], &columns);
     return rows < 1 ? 0
-                    : 1000 + (double)depth * contract_step_cycles(a->target, rows, keys) +
-                          (double)keys * contract_step_cycles(a->target, rows, columns);
+                    : 1000 + (double)depth * contract_step_cycles(a->target, rows, a->length) +
+                          (double)a->length * contract_step_cycles(a->target, rows, columns);
 }
 
 /* Bands that tiles fill, the last one too. */
 static int64_t choose_rows(const Attention *a)
 {
-    int64_t keys = 1;
-    const_is_int(stage_at(a, 0)->axes[a->shared]->inputs[0], &keys);
-    int64_t most = a->target->l2 / (keys * 4) < BAND_LEAST ? BAND_LEAST : a->target->l2 / (keys * 4);
+    int64_t most = a->target->l2 / (a->length * 4) < BAND_LEAST ? BAND_LEAST : a->target->l2 / (a->length * 4);
     most = most < BAND_MOST ? most : BAND_MOST;
     most = a->queries < most ? a->queries : most;
     int64_t best = most;
@@ -371,21 +368,17 @@ static int64_t choose_rows(const Attention *a)
 
 static bool plan(Attention *a, Trial *trial)
 {
-    Ir *const ir = a->ir;
     a->stages = kernel_stages(a->kernel);
     if (!match(a))
         return false;
     const int64_t most = a->queries < BAND_MOST ? a->queries : BAND_MOST;
     a->rows = suggest_int(trial, "rows", 1, most, choose_rows(a));
     a->bands = (a->queries + a->rows - 1) / a->rows;
-    int64_t batches = 1, extent;
+    int64_t extent;
+    a->batches = 1;
     for (int i = 0; i + 1 < a->shared; i++)
-        batches *=
-            const_is_int(a->query == stage_at(a, 0)->axes[i] ? index_const(ir, 1) : stage_at(a, 0)->axes[i]->inputs[0],
-                         &extent)
-                ? extent
-                : 1;
-    const int64_t blocks = batches >= UNITS_ENOUGH || batches < 1 ? 1 : (UNITS_ENOUGH + batches - 1) / batches;
+        a->batches *= const_is_int(stage_at(a, 0)->axes[i]->inputs[0], &extent) && extent > 0 ? extent : 1;
+    const int64_t blocks = a->batches >= UNITS_ENOUGH ? 1 : ceil_divide(UNITS_ENOUGH, a->batches);
     a->block = (a->bands + blocks - 1) / blocks;
     a->block = suggest_int(trial, "bands", 1, a->bands, a->block);
     a->scratch = (a->kernel->payload.kernel->scratch + LINE - 1) / LINE * LINE;
@@ -441,10 +434,9 @@ static void emit_rows(Attention *a, Block *block, Node *base, Node *row)
     Ir *const ir = a->ir;
     const LoopsSchedule schedule = vectors(a);
     const int count = a->stages->count - 2;
-    int64_t keys = 1, rows = 1;
-    const_is_int(stage_at(a, 0)->axes[a->shared]->inputs[0], &keys);
+    int64_t rows = 1;
     const_is_int(row->inputs[0], &rows);
-    const bool near = rows * keys * 4 <= NEAR_BYTES;
+    const bool near = rows * a->length * 4 <= NEAR_BYTES;
     Node *stages[STAGES_MAX];
     for (int s = 0; s < count; s++) {
         const Node *const stage = stage_at(a, s + 1);
@@ -518,12 +510,11 @@ Node *attention_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, 
 bool attention_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
 {
     Attention a = {.ir = ir, .kernel = kernel, .target = target};
-    int64_t flops;
     if (!plan(&a, trial))
         return false;
-    if (!const_is_int(kernel_flops(ir, kernel), &flops))
-        flops = 1000000;
-    /* Both products run at most of the peak of two multiply-adds a cycle; the rows between are a share of them. */
-    *cycles = (double)flops / (target->vector_bytes / 4 * 2 * 1.4) / threads;
+    const int64_t left = a.queries % a.rows, units = a.batches * ceil_divide(a.bands, a.block);
+    const double products = (double)(a.queries / a.rows) * rows_cycles(&a, a.rows) + rows_cycles(&a, left);
+    const double rows = (double)(a.queries * a.length) * target->exp_cycles;
+    *cycles = (products + rows) * (double)a.batches / (double)units * (double)ceil_divide(units, threads);
     return true;
 }

@@ -74,7 +74,9 @@ static bool loops_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tr
 {
     const int lanes = suggest_lanes(ir, kernel, target, trial);
     const double flops = known(kernel_flops(ir, kernel), 1e6), bytes = known(kernel_bytes(ir, kernel), 1e6);
-    *cycles = (flops / lanes + bytes / target->l3_bytes_per_cycle) / threads;
+    const double most = (double)threads * target->memory_bytes_per_cycle, all = target->memory_bytes_per_cycle_all;
+    const double stream = bytes > (double)target->l3 ? (most < all ? most : all) : threads * target->l3_bytes_per_cycle;
+    *cycles = flops / lanes / threads + bytes / stream;
     return true;
 }
 

@@ -499,8 +499,9 @@ bool window_plan(Window *w)
 
 /* ---- cost ---- */
 
-/* Cycles of a vector copied into the band, of a step of a sum, and what a block of outputs takes beside its steps. */
-static const double copy_cycles = 3, step_cycles = 0.6, block_cycles = 16;
+/* A vector goes to the band in the time of some elements that are copied one by one; steps of sums share their ports
+ * with loads; and what a block of outputs takes beside its steps, in cycles. */
+static const double vector_copies = 7.5, step_share = 1.2, block_cycles = 16;
 
 double window_plan_cycles(const Window *w, int threads)
 {
@@ -511,10 +512,11 @@ double window_plan_cycles(const Window *w, int threads)
     const double ports = 4 * w->target->multiplies_per_cycle; /* sums wait for each other: four cycles a step */
     const double busy = sums < ports ? ports / sums : 1;
     int64_t units = (blocks + w->band - 1) / w->band, extent;
-    double one = (double)w->band * columns * (step_cycles * taps * sums * busy + block_cycles);
+    const double step = step_share / w->target->multiplies_per_cycle;
+    double one = (double)w->band * columns * (step * taps * sums * busy + block_cycles);
     one *= (double)(w->chunk / w->lanes);
     if (w->copied)
-        one += copy_cycles * (double)(window_reach(&w->direction[0], rows) * w->columns);
+        one += vector_copies * w->target->copy_cycles * (double)(window_reach(&w->direction[0], rows) * w->columns);
     if (w->scratch > w->target->l1 / 2)
         one *= 1.2;
     for (int i = 0; i < w->rest_count; i++)

@@ -23,12 +23,9 @@ const TargetMachineInfo aarch64_levels[] = {
         .l3 = 1 << 20,
         .cores = 4,
         TARGET_USUAL,
-        .ghz = 2.0,
         .memory_bytes_per_cycle = 3,
         .memory_bytes_per_cycle_all = 6,
         .exp_cycles = 4,
-        .launch_cycles = 200,
-        .handover_cycles = 3000,
         .cpu_mask = TARGET_CPU_NEON,
     },
 };

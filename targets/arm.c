@@ -28,12 +28,9 @@ static const TargetMachineInfo levels[] = {
         .l3 = 512 << 10,
         .cores = 4,
         TARGET_USUAL,
-        .ghz = 1.0,
         .memory_bytes_per_cycle = 2,
         .memory_bytes_per_cycle_all = 4,
         .exp_cycles = 8,
-        .launch_cycles = 300,
-        .handover_cycles = 4000,
         .cpu_mask = TARGET_CPU_NEON,
     },
 };

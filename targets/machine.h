@@ -6,7 +6,7 @@
  *     l2 2097152
  *     level x86-64-v4
  *     # numbers of this level
- *     ghz 3.5
+ *     multiplies_per_cycle 2
  *
  * The first line names the format and its version; a line is a name of targets/machine.def and a number, or begins the
  * numbers of a level; what follows # is a comment. What a file does not say stays as the level's row has it, and what

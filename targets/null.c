@@ -24,12 +24,9 @@ static const TargetMachineInfo levels[] = {
         .l3 = 1 << 20,
         .cores = 4,
         TARGET_USUAL,
-        .ghz = 3.0,
         .memory_bytes_per_cycle = 4,
         .memory_bytes_per_cycle_all = 12,
         .exp_cycles = 10,
-        .launch_cycles = 150,
-        .handover_cycles = 2500,
         .cpu_mask = TARGET_CPU_SSE42 | TARGET_CPU_AVX2,
     },
 };

@@ -18,9 +18,6 @@ enum {
     EXP_ELEMENTS = 4096,
     IMAGE = 28,
     CHANNELS = 16,
-    CHAIN = 64,
-    NARROW = 16, /* products of a chain that only launches */
-    WIDE = 64,   /* and of one that all cores share */
 };
 
 typedef struct Calibration {
@@ -49,19 +46,6 @@ static Graph *copies(Ir *ir, const void *context)
     return probe_graph(ir, "copies", &x, 1, tensor_make(ir, OP_Pad, inputs, 2, 1, NULL, 0));
 }
 
-/* Products that wait for each other: x0 x1 x1 x1 ... */
-static Graph *chain(Ir *ir, const void *context)
-{
-    const int64_t *const dims = context; /* rows, columns, columns, products */
-    Node *const inputs[] = {probe_input(ir, 0, 2, dims), probe_input(ir, 1, 2, dims + 1)};
-    Node *y = inputs[0];
-    for (int64_t i = 0; i < dims[3] && y; i++) {
-        Node *const factors[] = {y, inputs[1]};
-        y = tensor_make(ir, OP_MatMul, factors, 2, 1, NULL, 0);
-    }
-    return probe_graph(ir, "chain", inputs, 2, y);
-}
-
 /* ---- timing ---- */
 
 /* Nanoseconds of the fastest of the runs within some hundredths of a second; 0: they fail. */
@@ -83,11 +67,10 @@ static double fastest(Library *library, const void *const *inputs, void *const *
     return least;
 }
 
-/* Nanoseconds of one run of the model on `threads` threads; 0 after a diagnostic. */
-static double model_time(const Calibration *calibration, const char *name, Graph *(*make)(Ir *ir, const void *context),
-                         const void *context, int threads)
+/* Nanoseconds of one run of the model on one thread; 0 after a diagnostic. */
+static double model_time(const Calibration *calibration, const char *name, Graph *(*make)(Ir *ir, const void *context))
 {
-    enum { MOST = (IMAGE + 2) * (IMAGE + 2) * CHANNELS }; /* the largest of all inputs and outputs */
+    enum { MOST = (IMAGE + 2) * (IMAGE + 2) * CHANNELS }; /* the largest of inputs and outputs */
     Arena *const arena = calibration->options->arena;
     Options options = *calibration->options;
     const char **const level = NEW_ARRAY(arena, const char *, 1), **const family = NEW_ARRAY(arena, const char *, 1);
@@ -95,13 +78,11 @@ static double model_time(const Calibration *calibration, const char *name, Graph
     *family = calibration->level.family->name;
     options.values[OPTION_CPU] = (OptionValues){level, 1};
     options.values[OPTION_TARGET] = (OptionValues){family, 1};
-    float *const memory[] = {NEW_ARRAY(arena, float, MOST), NEW_ARRAY(arena, float, MOST),
-                             NEW_ARRAY(arena, float, MOST)};
-    const void *const inputs[] = {memory[0], memory[1]};
-    void *const outputs[] = {memory[2]};
+    const void *const inputs[] = {NEW_ARRAY(arena, float, MOST)};
+    void *const outputs[] = {NEW_ARRAY(arena, float, MOST)};
     Library library;
     double took = 0;
-    if (probe_build(&options, name, make, context, &library) && library_start(&library, threads))
+    if (probe_build(&options, name, make, NULL, &library) && library_start(&library, 1))
         took = fastest(&library, inputs, outputs);
     library_close(&library);
     return took;
@@ -124,7 +105,6 @@ static void measure_limits(Calibration *calibration)
     TargetMachineInfo *const level = &calibration->level;
     const int width = level->vector_bytes, cores = (int)level->cores;
     const double cycles = calibration->cycles_per_ns * 1e9;
-    put(calibration, "ghz", calibration->cycles_per_ns);
     put(calibration, "multiplies_per_cycle", host_peak_flops(1, width) / cycles / (width / 2.0));
     put(calibration, "loads_per_cycle", host_read_bandwidth(1, width, level->l1 / 2) / cycles / width);
     put(calibration, "l2_bytes_per_cycle", host_read_bandwidth(1, width, level->l2 / 2) / cycles);
@@ -135,21 +115,13 @@ static void measure_limits(Calibration *calibration)
 
 static bool measure_costs(Calibration *calibration)
 {
-    static const int64_t narrow[] = {1, NARROW, NARROW, CHAIN}, wide[] = {WIDE, WIDE, WIDE, CHAIN};
     const double cycles = calibration->cycles_per_ns;
-    const int cores = (int)calibration->level.cores;
-    const double e = model_time(calibration, "exponentials", exponentials, NULL, 1);
-    const double copy = model_time(calibration, "copies", copies, NULL, 1);
-    const double launch = model_time(calibration, "chain", chain, narrow, 1);
-    const double alone = model_time(calibration, "chain", chain, wide, 1);
-    const double shared = cores > 1 ? model_time(calibration, "chain", chain, wide, cores) : alone;
-    if (e <= 0 || copy <= 0 || launch <= 0 || alone <= 0 || shared <= 0)
+    const double e = model_time(calibration, "exponentials", exponentials);
+    const double copy = model_time(calibration, "copies", copies);
+    if (e <= 0 || copy <= 0)
         return false;
     put(calibration, "exp_cycles", e * cycles / EXP_ELEMENTS);
     put(calibration, "copy_cycles", copy * cycles / ((IMAGE + 2) * (IMAGE + 2) * CHANNELS));
-    put(calibration, "launch_cycles", launch * cycles / CHAIN);
-    if (shared > alone / cores)
-        put(calibration, "handover_cycles", (shared - alone / cores) * cycles / CHAIN);
     return true;
 }
 

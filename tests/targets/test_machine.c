@@ -49,17 +49,18 @@ Test(machine, numbers_go_to_every_level_or_to_one)
 {
     TargetChoice choice = both_levels();
     const TargetMachineInfo *const rows[] = {choice.levels[0], choice.levels[1]};
-    cr_assert(apply("lathe-machine 1\n# a comment\ncores 64\nl2 1048576 # another\n\nlevel x86-64-v3\r\nghz 2.25\nl2 "
-                    "262144\nlevel sm_80\nl2 4096",
-                    &choice));
+    cr_assert(apply(
+        "lathe-machine 1\n# a comment\ncores 64\nl2 1048576 # another\n\nlevel x86-64-v3\r\nround_cycles 2.25\nl2 "
+        "262144\nlevel sm_80\nl2 4096",
+        &choice));
     cr_expect_str_eq(choice.levels[0]->name, "x86-64-v4");
     cr_expect_eq(choice.levels[0]->cores, 64);
     cr_expect_eq(choice.levels[0]->l2, 1 << 20);
     cr_expect_eq(choice.levels[1]->cores, 64);
     cr_expect_eq(choice.levels[1]->l2, 1 << 18);
-    cr_expect_eq(choice.levels[1]->ghz, 2.25);
+    cr_expect_eq(choice.levels[1]->round_cycles, 2.25);
     /* What was not said is the row's, and the rows are as they were. */
-    cr_expect_eq(choice.levels[0]->ghz, rows[0]->ghz);
+    cr_expect_eq(choice.levels[0]->round_cycles, rows[0]->round_cycles);
     cr_expect_eq(choice.levels[1]->copy_cycles, rows[1]->copy_cycles);
     cr_expect_str_eq(choice.levels[1]->features, rows[1]->features);
     for (int i = 0; i < 2; i++) {
@@ -109,9 +110,9 @@ static const struct {
     {"lathe-machine 1\ncores\n", "this.machine:2:1: error: a line has a name and a number, this one 1 words"},
     {"lathe-machine 1\n\ncores 4 5\n", "this.machine:3:1: error: a line has a name and a number, this one 3 words"},
     {"lathe-machine 1\ncores four\n", "this.machine:2:1: error: \"cores\" takes a number, not \"four\""},
-    {"lathe-machine 1\nghz inf\n", "\"ghz\" takes a number, not \"inf\""},
-    {"lathe-machine 1\nghz 0x3\n", "\"ghz\" takes a number, not \"0x3\""},
-    {"lathe-machine 1\nghz 1e999\n", "\"ghz\" takes a number, not \"1e999\""},
+    {"lathe-machine 1\nround_cycles inf\n", "\"round_cycles\" takes a number, not \"inf\""},
+    {"lathe-machine 1\nround_cycles 0x3\n", "\"round_cycles\" takes a number, not \"0x3\""},
+    {"lathe-machine 1\nround_cycles 1e999\n", "\"round_cycles\" takes a number, not \"1e999\""},
     {"lathe-machine 1\ncores 2.5\n", "this.machine:2:1: error: \"cores\" takes a whole number, not 2.5"},
     {"lathe-machine 1\ncores 0\n", "this.machine:2:1: error: \"cores\" is 0, which is not within 1 to 4096"},
     {"lathe-machine 1\nl1 -1\n", "\"l1\" is -1, which is not within 1024 to 1073741824"},
