@@ -12,6 +12,7 @@
  * operand that takes arithmetic, or whose channels are apart in memory, is copied first, a band at a time. */
 #include "codegen/window.h"
 
+#include "codegen/window_bytes.h"
 #include "codegen/window_plan.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
@@ -389,7 +390,7 @@ static Window window_of(Ir *ir, Node *kernel, const TargetMachineInfo *target, T
     const Block *const stages = kernel_stages(kernel);
     return (Window){.ir = ir,
                     .kernel = kernel,
-                    .stage = stages->count == 1 ? stages->nodes[0] : NULL,
+                    .stage = stages->count == 1 ? window_in_floats(ir, stages->nodes[0]) : NULL,
                     .target = target,
                     .trial = trial};
 }

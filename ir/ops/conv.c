@@ -4,6 +4,7 @@
  *
  * The reduction runs over the taps first and the channels last; that order is part of the meaning and the order of packed weights. */
 #include "ir/ops/conv.h"
+#include "ir/ops/quantize.h"
 
 #include "ir/ops/room.h"
 #include "ir/ops/rules.h"
@@ -122,7 +123,7 @@ static void conv_axes(Lower *lower, const Window *window, Type w, Type y, ConvAx
 static Node *operand_at(Lower *lower, Node *buffer, Node *const *at, Node *zero, Node *channel, Dtype compute)
 {
     Node *const element = cast_make(lower->ir, lower_at(lower, buffer, at), compute);
-    if (!zero)
+    if (!zero || quantize_is_centered(zero))
         return element;
     Node *const place = index_is(type_elements(lower->ir, zero->type), 1) ? index_const(lower->ir, 0) : channel;
     return scalar2(lower->ir, OP_sub, element, cast_make(lower->ir, lower_at(lower, zero, &place), compute));

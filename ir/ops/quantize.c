@@ -101,6 +101,16 @@ static Node *parameter_at(Lower *lower, int input, Node *const *axes)
     return lower_at(lower, buffer, at);
 }
 
+bool quantize_is_centered(const Node *zeros)
+{
+    const Constant *const constant = zeros->payload.buffer->constant;
+    const uint8_t *const bytes = constant ? constant->data : NULL;
+    for (uint64_t i = 0; bytes && i < constant->bytes; i++)
+        if (bytes[i])
+            return false;
+    return bytes != NULL;
+}
+
 /* ---- QuantizeLinear ---- */
 
 Node *quantize_saturate(Ir *ir, Node *value, Dtype dtype)

@@ -118,7 +118,7 @@ static Node *centered(Lower *lower, Node *matrix, Node *const *at, int zero, int
 {
     Ir *const ir = lower->ir;
     Node *const element = cast_make(ir, lower_at(lower, matrix, at), DTYPE_I32);
-    if (!lower_has(lower, zero))
+    if (!lower_has(lower, zero) || quantize_is_centered(lower_in(lower, zero)))
         return element;
     return scalar2(ir, OP_sub, element,
                    cast_make(ir, parameter_at(lower, zero, at, matrix->type.rank, axis), DTYPE_I32));
