@@ -46,10 +46,9 @@ static int levels_choose(const Compilation *compilation, const BuildOptions *opt
     for (int i = 0; compilation->script && i < compilation->script->region_count; i++)
         bytes = bytes || multiplies_bytes(&compilation->regions[i]);
     for (int i = 0; i < options->level_count; i++) {
-        const TargetMachineInfo *const more =
-            bytes && options->level_count - i + count < LEVELS_MAX
-                ? target_with_dots(compilation->ir->arena, options->levels[i])
-                : NULL;
+        const TargetMachineInfo *const more = bytes && options->level_count - i + count < LEVELS_MAX
+                                                  ? target_with_dots(compilation->ir->arena, options->levels[i])
+                                                  : NULL;
         if (more)
             levels[count++] = more;
         levels[count++] = options->levels[i];
@@ -62,7 +61,8 @@ bool build_program(const Compilation *compilation, const BuildOptions *options, 
     ScheduleOptions schedule = options->schedule;
     const TargetMachineInfo **const levels = NEW_ARRAY(compilation->ir->arena, const TargetMachineInfo *, LEVELS_MAX);
     breadcrumb("schedule", NULL);
-    return program_build(compilation, levels, levels_choose(compilation, options, levels), kernel_schedule, &schedule, program) &&
+    return program_build(compilation, levels, levels_choose(compilation, options, levels), kernel_schedule, &schedule,
+                         program) &&
            (!embedded(program) || embedded_prepare(program, &options->info, &options->embedded));
 }
 
@@ -92,6 +92,8 @@ static int make_jobs(Program *program, KernelJob *jobs, int count, const LineTab
     for (int i = 0; i < program->kernel_count; i++)
         for (int level = 0; level < program->level_count; level++) {
             ProgramKernel *const kernel = &program->kernels[i];
+            if (program_shares(program, i, level))
+                continue;
             jobs[count++] = (KernelJob){.kernel = kernel->scheduled[level],
                                         .target = program->levels[level],
                                         .symbol = kernel->symbol[level],
@@ -167,10 +169,17 @@ static void progress_in_worker(void *context, const KernelJob *job)
 /* A kernel whose worker died has the plain schedule now, and its launches have other units. */
 static bool take_fallbacks(Program *program, KernelJob *jobs, int first, const WorkerOptions *workers)
 {
-    KernelJob *job = &jobs[first + program->kernel_count * program->level_count]; /* those of instantiation */
-    for (int i = 0; i < program->kernel_count * program->level_count; i++)
-        if (jobs[first + i].fell_back)
-            program_reschedule(program, i / program->level_count, i % program->level_count, jobs[first + i].kernel);
+    KernelJob *job = &jobs[first];
+    for (int i = 0; i < program->kernel_count; i++)
+        for (int level = 0, from = 0; level < program->level_count; level++) {
+            if (program_shares(program, i, level))
+                continue;
+            for (; from <= level; from++) /* and what shares it */
+                if (job->fell_back)
+                    program_reschedule(program, i, from, job->kernel);
+            job++;
+        }
+    /* Those of instantiation. */
     for (int i = 0; i <= program->region_count; i++) {
         const Program *const part = program_part(program, i);
         if (!part->instantiate)
@@ -374,6 +383,8 @@ bool build_text(Program *program, const BuildOptions *options, ObjectFormat form
     ObjectBytes bytes;
     for (int i = 0; i < program->kernel_count; i++)
         for (int level = 0; level < program->level_count; level++) {
+            if (program_shares(program, i, level))
+                continue;
             const ObjectRequest request = {.kernel = program->kernels[i].scheduled[level],
                                            .target = program->levels[level],
                                            .symbol = program->kernels[i].symbol[level],

@@ -271,8 +271,9 @@ static void write_levels(Writer *writer)
             continue;
         }
         for (int i = 0; i < program->kernel_count; i++)
-            text_add(&writer->strings, "declare hidden void @%s(ptr, ptr, i64, i64, ptr, ptr)\n",
-                     program->kernels[i].symbol[level]);
+            if (!program_shares(program, i, level))
+                text_add(&writer->strings, "declare hidden void @%s(ptr, ptr, i64, i64, ptr, ptr)\n",
+                         program->kernels[i].symbol[level]);
         text_add(&writer->body, "@kernels%d = internal constant [%d x ptr] [", level, program->kernel_count);
         for (int i = 0; i < program->kernel_count; i++)
             text_add(&writer->body, "%sptr @%s", i ? ", " : "", program->kernels[i].symbol[level]);

@@ -5,6 +5,7 @@
 #include "ir/kernel.h"
 #include "ir/ops/ops.h"
 #include "ir/print.h"
+#include "ir/roles.h"
 #include "ir/script.h"
 #include "passes/access.h"
 #include "runtime/lathe_runtime.h"
@@ -142,11 +143,28 @@ static int kernel_number(Program *program, KeyTable *table, Node *kernel)
     return program->kernel_count - 1;
 }
 
+/* Is the level the one below it with what products of bytes use, and the kernel none of those? */
+static bool is_as_below(Program *program, const ProgramKernel *kernel, int level)
+{
+    ByteRoles bytes;
+    return level + 1 < program->level_count && program->levels[level + 1]->dot_name &&
+           strcmp(program->levels[level]->name, program->levels[level + 1]->dot_name) == 0 &&
+           !contract_match_bytes(program->ir, kernel->stages, &bytes);
+}
+
+bool program_shares(const Program *program, int kernel, int level)
+{
+    const char *const *const symbols = program->kernels[kernel].symbol;
+    return level + 1 < program->level_count && symbols[level] == symbols[level + 1];
+}
+
 static bool schedule_levels(Program *program, ProgramKernel *kernel, int number, ScheduleFunction *schedule,
                             void *context)
 {
-    for (int level = 0; level < program->level_count; level++) {
-        Node *const scheduled = schedule(context, program->ir, kernel->stages, program->levels[level]);
+    for (int level = program->level_count - 1; level >= 0; level--) {
+        const bool as_below = is_as_below(program, kernel, level);
+        Node *const scheduled = as_below ? kernel->scheduled[level + 1]
+                                         : schedule(context, program->ir, kernel->stages, program->levels[level]);
         if (!scheduled)
             return false;
         if (scheduled->input_count != kernel->stages->input_count ||
@@ -154,7 +172,8 @@ static bool schedule_levels(Program *program, ProgramKernel *kernel, int number,
             BUG("the schedule \"%s\" of kernel %s changed its parameters", scheduled->payload.kernel->schedule,
                 kernel->name);
         kernel->scheduled[level] = scheduled;
-        kernel->symbol[level] = arena_format(program->ir->arena, "lathe_k%d_%d", number, level);
+        kernel->symbol[level] =
+            as_below ? kernel->symbol[level + 1] : arena_format(program->ir->arena, "lathe_k%d_%d", number, level);
         if (scheduled->payload.kernel->scratch > program->scratch[level])
             program->scratch[level] = scheduled->payload.kernel->scratch;
     }

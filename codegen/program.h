@@ -116,6 +116,9 @@ typedef Node *ScheduleFunction(void *context, Ir *ir, Node *kernel, const Target
 bool program_build(const Compilation *compilation, const TargetMachineInfo *const *levels, int level_count,
                    ScheduleFunction *schedule, void *context, Program *program);
 
+/* Does the kernel run on this level as on the next, with the same function? */
+bool program_shares(const Program *program, int kernel, int level);
+
 /* Another schedule for a kernel of a finished program. Where its units are numbers that the program did not have,
  * `instantiate` is made anew. */
 void program_reschedule(Program *program, int kernel, int level, Node *scheduled);
