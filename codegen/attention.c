@@ -12,6 +12,7 @@
 #include "codegen/attention.h"
 
 #include "codegen/contract_emit.h"
+#include "codegen/panels.h"
 #include "codegen/program.h"
 #include "codegen/rows.h"
 #include "ir/kernel.h"
@@ -467,9 +468,12 @@ static void emit_panels(Attention *a, Block *block, int s, Node *panels)
 {
     const Node *const stage = stage_at(a, s), *const contract = product_at(a, s);
     Node *const operand = contract->inputs[column_operand(a, contract)];
+    Node *const column = column_axis(a, stage, operand), *const k = contract->axes[0];
     const LoopsSchedule schedule = {.lanes = PANEL};
-    loops_emit(a->ir, a->written, block,
-               panel_stage(a, panels, operand, column_axis(a, stage, operand), contract->axes[0]), &schedule);
+    if (a->target->vector_bytes >= PANEL * 4 &&
+        panels_emit_transposed(a->ir, a->written, block, panels, operand, column, k))
+        return;
+    loops_emit(a->ir, a->written, block, panel_stage(a, panels, operand, column, k), &schedule);
 }
 
 Node *attention_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)

@@ -62,6 +62,10 @@ bool emit_is_made(const Emitter *emitter, const Node *node);
 Scope *emit_scope_of(Emitter *emitter, Node *node);    /* of a node that has a value */
 Scope *emit_hoist(Emitter *emitter, Scope *available); /* where a pure value goes whose operands are in `available` */
 
+/* ---- llvm_lanes.c: of values that are made ---- */
+LLVMValueRef emit_slice(Emitter *emitter, const Node *node, LLVMValueRef vector);
+LLVMValueRef emit_join(Emitter *emitter, const Node *node);
+
 /* ---- llvm_interleave.c: what the stores at the beginning of the list store, if that takes long ---- */
 void emit_stored_together(Emitter *emitter, Node *const *stores, int count);
 

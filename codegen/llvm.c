@@ -141,42 +141,6 @@ static LLVMValueRef emit_symbol(Emitter *emitter, const Node *node)
     return LLVMBuildTrunc(emitter->builder, value, emit_index_type(emitter, 1), "");
 }
 
-static LLVMValueRef emit_slice(Emitter *emitter, const Node *node, LLVMValueRef vector)
-{
-    const int first = (int)node->payload.integer, count = node->type.lanes;
-    if (count == 1)
-        return emit_lane(emitter, vector, first);
-    int *const lanes = NEW_ARRAY(emitter->arena, int, (size_t)count);
-    for (int i = 0; i < count; i++)
-        lanes[i] = first + i;
-    return emit_shuffle(emitter, vector, NULL, lanes, count);
-}
-
-static LLVMValueRef emit_join(Emitter *emitter, const Node *node)
-{
-    const int total = node->type.lanes;
-    int *const lanes = NEW_ARRAY(emitter->arena, int, (size_t)total);
-    LLVMValueRef joined = LLVMGetPoison(emit_type(emitter, node->type.dtype, total));
-    int filled = 0;
-    for (uint32_t part = 0; part < node->input_count; part++) {
-        LLVMValueRef const value = recall(emitter, node->inputs[part])->value;
-        const int count = node->inputs[part]->type.lanes;
-        if (count == 1) {
-            LLVMValueRef const index = emit_int(LLVMInt32TypeInContext(emitter->context), filled++);
-            joined = LLVMBuildInsertElement(emitter->builder, joined, value, index, "");
-            continue;
-        }
-        for (int i = 0; i < total; i++)
-            lanes[i] = i < count ? i : -1;
-        LLVMValueRef const widened = count == total ? value : emit_shuffle(emitter, value, NULL, lanes, total);
-        for (int i = 0; i < total; i++)
-            lanes[i] = i < filled ? i : i < filled + count ? total + i - filled : -1;
-        joined = filled == 0 ? widened : emit_shuffle(emitter, joined, widened, lanes, total);
-        filled += count;
-    }
-    return joined;
-}
-
 static LLVMValueRef emit_pure(Emitter *emitter, const Node *node)
 {
     LLVMValueRef operands[3] = {NULL};
