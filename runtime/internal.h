@@ -72,7 +72,7 @@ int limits_quota(const char *groups, const char *membership);
 typedef _Atomic uint32_t Word;
 
 uint64_t clock_ns(void);
-bool word_spin(Word *word, uint32_t expected);    /* waits awake until it differs; false: it did not within SPIN_NS */
+bool word_spin(Word *word, uint32_t expected, uint32_t nanoseconds); /* waits awake until it differs; false: it did not in time */
 void word_sleep(Word *word, uint32_t expected);   /* until somebody wakes the word, or at once when it is not `expected` */
 void word_wake(Word *word, int sleepers);
 

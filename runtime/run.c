@@ -6,7 +6,8 @@
  * Every walker goes through the steps in order. A chunk waits for chunks of earlier steps: those that touch the same memory, or all.
  * The walker waits, holding nothing, until its own chunks may start (the same slice in every step: its data is in its cache), claims
  * them by compare-and-swap and runs them; then what is left of the other slices and may start, each from its end; if something has
- * to wait still, it waits for that and begins again. When every chunk of the step is claimed, it goes on. Hence
+ * to wait still, it runs a chunk of a later step that need not, or waits, and begins again. When every chunk of the step is claimed,
+ * it goes on. Hence
  * - a claimed chunk never waits, and nobody waits for a chunk that no thread has started: one walker alone finishes the program,
  *   and a thread that loses its core holds up only the chunk it has claimed;
  * - a walker of an earlier run that was late finds everything claimed and does nothing.
@@ -14,7 +15,14 @@
 #include "runtime/internal.h"
 #include "runtime/libc.h"
 
-enum { CLAIMED = 1, AWAITED = 2, DONE = 3, PROGRESS_BITS = 24 };
+enum {
+    CLAIMED = 1,
+    AWAITED = 2,
+    DONE = 3,
+    PROGRESS_BITS = 24,
+    AHEAD_NS = 5000, /* who waits longer looks for other work: in other slices of the step, then in steps behind it */
+    STEPS_AHEAD = 32,
+};
 
 typedef struct Walker {
     Context *context;
@@ -95,17 +103,19 @@ static void chunk_run(const Walker *walker, const Step *step, uint32_t chunk)
     }
 }
 
-static void chunk_claim(const Walker *walker, const Step *step, uint32_t slice, uint32_t k)
+/* Claims and runs the chunk; false: somebody else has claimed it. */
+static bool chunk_claim(const Walker *walker, const Step *step, uint32_t slice, uint32_t k)
 {
     Word *word = step_words(walker->plan, step, slice) + k;
     uint32_t now = atomic_load_explicit(word, memory_order_relaxed);
     if (word_reached(now, walker->base, CLAIMED))
-        return;
+        return false;
     if (!atomic_compare_exchange_strong_explicit(word, &now, walker->base + CLAIMED, memory_order_acquire, memory_order_relaxed))
-        return;
+        return false;
     chunk_run(walker, step, slice * step->per_slice + k);
     if (atomic_exchange_explicit(word, walker->base + DONE, memory_order_acq_rel) == walker->base + AWAITED)
         word_wake(word, INT_MAX);
+    return true;
 }
 
 /* --- waiting ---------------------------------------------------------------------------------------------------------------- */
@@ -146,11 +156,11 @@ static Word *chunk_blocker(const Walker *walker, const Step *step, uint32_t chun
 }
 
 /* Waits for a claimed chunk, awake and not for long; is it done? */
-static bool word_await_awake(Word *word, uint32_t base)
+static bool word_await_awake(Word *word, uint32_t base, uint32_t nanoseconds)
 {
     uint32_t now;
     while (!word_reached(now = atomic_load_explicit(word, memory_order_acquire), base, DONE))
-        if (!word_spin(word, now))
+        if (!word_spin(word, now, nanoseconds))
             return false;
     return true;
 }
@@ -158,7 +168,7 @@ static bool word_await_awake(Word *word, uint32_t base)
 /* Waits for a claimed chunk: awake at first, then asleep on its word. */
 static void word_await(Word *word, uint32_t base)
 {
-    while (!word_await_awake(word, base)) {
+    while (!word_await_awake(word, base, SPIN_NS)) {
         uint32_t now = atomic_load_explicit(word, memory_order_acquire);
         if (now == base + AWAITED || (now == base + CLAIMED && atomic_compare_exchange_strong(word, &now, base + AWAITED)))
             word_sleep(word, base + AWAITED);
@@ -181,7 +191,7 @@ static Word *chunk_try(const Walker *walker, const Step *step, uint32_t slice, u
     if (word_reached(atomic_load_explicit(word, memory_order_relaxed), walker->base, CLAIMED))
         return NULL;
     while ((blocker = chunk_blocker(walker, step, slice * step->per_slice + k)) != NULL)
-        if (!awake || !word_await_awake(blocker, walker->base))
+        if (!awake || !word_await_awake(blocker, walker->base, AHEAD_NS))
             return blocker;
     chunk_claim(walker, step, slice, k);
     return NULL;
@@ -205,11 +215,40 @@ static Word *step_try(const Walker *walker, const Step *step)
     return first;
 }
 
-static void step_walk(const Walker *walker, const Step *step)
+/* Runs a chunk of the step that may start; false: there is none. */
+static bool step_take(const Walker *walker, const Step *step)
 {
+    uint32_t slice = walker->seat % step->slices;
+    for (uint32_t i = 0; i < step->slices; i++) {
+        for (uint32_t k = 0; k < step->per_slice; k++) {
+            Word *word = step_words(walker->plan, step, slice) + k;
+            if (!word_reached(atomic_load_explicit(word, memory_order_relaxed), walker->base, CLAIMED) &&
+                chunk_blocker(walker, step, slice * step->per_slice + k) == NULL && chunk_claim(walker, step, slice, k))
+                return true;
+        }
+        if (++slice == step->slices)
+            slice = 0;
+    }
+    return false;
+}
+
+/* While a step waits for a chunk whose walker has lost its core, those behind it may have some that do not. */
+static bool walker_run_ahead(const Walker *walker, uint32_t number)
+{
+    const Plan *plan = walker->plan;
+    for (uint32_t i = number + 1; i < plan->step_count && i - number <= STEPS_AHEAD; i++)
+        if (step_take(walker, &plan->steps[i]))
+            return true;
+    return false;
+}
+
+static void step_walk(const Walker *walker, uint32_t number)
+{
+    const Step *step = &walker->plan->steps[number];
     Word *blocker;
     while ((blocker = step_try(walker, step)) != NULL)
-        word_await(blocker, walker->base);
+        if (!word_await_awake(blocker, walker->base, AHEAD_NS) && !walker_run_ahead(walker, number))
+            word_await(blocker, walker->base);
 }
 
 /* Helpers that come late begin where the walker of seat 0 is. */
@@ -226,7 +265,7 @@ static void walker_walk(const Walker *walker)
 {
     Plan *plan = walker->plan;
     for (uint32_t i = walker_start(walker); i < plan->step_count; i++) {
-        step_walk(walker, &plan->steps[i]);
+        step_walk(walker, i);
         if (walker->seat == 0)
             atomic_store_explicit(&plan->progress, walker->run << PROGRESS_BITS | (i + 1), memory_order_release);
     }

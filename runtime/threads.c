@@ -61,9 +61,9 @@ void word_wake(Word *word, int sleepers)
     syscall(LIBC_CALL_FUTEX, word, LIBC_FUTEX_WAKE_PRIVATE, sleepers, NULL, NULL, 0);
 }
 
-bool word_spin(Word *word, uint32_t expected)
+bool word_spin(Word *word, uint32_t expected, uint32_t nanoseconds)
 {
-    const uint64_t end = clock_ns() + SPIN_NS;
+    const uint64_t end = clock_ns() + nanoseconds;
     do {
         for (int i = 0; i < 16; i++) {
             if (atomic_load_explicit(word, memory_order_acquire) != expected)
@@ -114,7 +114,7 @@ static bool worker_help(Worker *worker)
 
 static void worker_wait(Pool *pool, uint32_t epoch)
 {
-    if (word_spin(&pool->epoch, epoch))
+    if (word_spin(&pool->epoch, epoch, SPIN_NS))
         return;
     atomic_fetch_add(&pool->sleepers, 1);
     if (atomic_load(&pool->epoch) == epoch)
@@ -174,7 +174,7 @@ static void pool_settle(lathe_pool *head, int number)
     Word *inside = &pool->slots[number].inside;
     uint32_t now;
     while ((now = atomic_load(inside)) != 0) {
-        if (!word_spin(inside, now))
+        if (!word_spin(inside, now, SPIN_NS))
             nanosleep(&(libc_time){0, SETTLE_SLEEP_NS}, NULL);
     }
 }
