@@ -179,7 +179,8 @@ typedef struct Grid {
 static void grid_axis(Lower *lower, const AlignPlan *plan, Node *points, Node *start, Node *step, Node *extent, Grid *grid)
 {
     Ir *const ir = lower->ir;
-    Node *const zero = index_const(ir, 0), *count = cast_make(ir, points, DTYPE_INDEX), *first = zero;
+    Node *const zero = index_const(ir, 0), *first = zero;
+    Node *count = plan->ratio ? index_const(ir, plan->ratio) : cast_make(ir, points, DTYPE_INDEX);
     grid->more = const_bool(ir, false);
     if (!plan->ratio) {
         Node *const most = index_add(ir, index_mul(ir, extent, index_const(ir, 2)), index_const(ir, 8));
@@ -207,17 +208,43 @@ static void grid_axis(Lower *lower, const AlignPlan *plan, Node *points, Node *s
     grid->low_weight = scalar2(ir, OP_sub, number(ir, floor, 1), grid->high_weight);
 }
 
-static void grid_make(Lower *lower, const AlignPlan *plan, Node *regions, Node *const *axes, int d, Grid *grid)
+static void grid_make(Lower *lower, const AlignPlan *plan, Node *regions, Node *region, Node *bin_number, int d, Grid *grid)
 {
     Ir *const ir = lower->ir;
     Node *values[REGION_NUMBERS];
     for (int k = 0; k < REGION_NUMBERS; k++)
-        values[k] = lower_at(lower, regions, (Node *[]){axes[0], index_const(ir, d), index_const(ir, k)});
+        values[k] = lower_at(lower, regions, (Node *[]){region, index_const(ir, d), index_const(ir, k)});
     Node *const bin = values[REGION_BIN];
     Node *const start =
-        scalar2(ir, OP_add, values[REGION_START], scalar2(ir, OP_mul, cast_make(ir, axes[2 + d], bin->type.dtype), bin));
+        scalar2(ir, OP_add, values[REGION_START], scalar2(ir, OP_mul, cast_make(ir, bin_number, bin->type.dtype), bin));
     Node *const step = scalar2(ir, OP_div, bin, values[REGION_POINTS]);
     grid_axis(lower, plan, values[REGION_POINTS], start, step, lower_in(lower, 0)->type.dims[2 + d], grid);
+}
+
+/* As many points in each bin: what is found out about them is written down once, and not for each bin of the other
+ * direction and each few channels again. A pixel below 0 says that the point lies outside. */
+static void grid_read(Lower *lower, const AlignPlan *plan, Node *regions, Node *const *axes, int d, Grid *grid)
+{
+    Ir *const ir = lower->ir;
+    Node *const extent = lower_in(lower, 0)->type.dims[2 + d], *const zero = index_const(ir, 0);
+    Node *const dims[3] = {regions->type.dims[0], index_const(ir, plan->size[d]), index_const(ir, plan->ratio)};
+    Node *const lows = lower_temp(lower, "lows", DTYPE_I32, 3, dims);
+    Node *const weights = lower_temp(lower, "weights", regions->type.dtype, 3, dims);
+    for (int table = 0; table < 2; table++) {
+        Node *const r = lower_axis(lower, "r", dims[0]), *const i = lower_axis(lower, "i", dims[1]);
+        grid_make(lower, plan, regions, r, i, d, grid);
+        Node *const low = scalar3(ir, OP_select, grid->inside, cast_make(ir, grid->low, DTYPE_I32), const_int(ir, DTYPE_I32, -1));
+        lower_define(lower, table ? weights : lows, (Node *[]){r, i, grid->axis}, 3, table ? grid->high_weight : low);
+    }
+    grid->axis = lower_axis(lower, "p", dims[2]);
+    grid->points = const_float(ir, regions->type.dtype, (double)plan->ratio);
+    Node *const at[3] = {axes[0], axes[2 + d], grid->axis}, *const low = lower_at(lower, lows, at);
+    Node *const end = index_sub(ir, extent, index_const(ir, 1));
+    grid->inside = scalar2(ir, OP_ge, low, const_int(ir, DTYPE_I32, 0));
+    grid->low = index_max(ir, zero, index_min(ir, cast_make(ir, low, DTYPE_INDEX), end));
+    grid->high = index_min(ir, index_add(ir, grid->low, index_const(ir, 1)), end);
+    grid->high_weight = lower_at(lower, weights, at);
+    grid->low_weight = scalar2(ir, OP_sub, number(ir, grid->high_weight, 1), grid->high_weight);
 }
 
 /* A point's value: the sum of its four weighted pixels, or the largest of them; 0 outside of the image. */
@@ -252,7 +279,10 @@ bool roi_align_lower(Lower *lower)
     Node *const regions = regions_define(lower, &plan), *const pixels = pixels_define(lower);
     Node *const pooled = pooled_open(lower, axes);
     for (int d = 0; d < 2; d++)
-        grid_make(lower, &plan, regions, axes, d, &grids[d]);
+        if (plan.ratio)
+            grid_read(lower, &plan, regions, axes, d, &grids[d]);
+        else
+            grid_make(lower, &plan, regions, axes[0], axes[2 + d], d, &grids[d]);
     Node *const place = cast_make(ir, lower_at(lower, lower_in(lower, 2), &axes[0]), DTYPE_INDEX);
     Node *const batch = bound_make(ir, place, lower_in(lower, 0)->type.dims[0]);
     Node *const points[2] = {grids[0].axis, grids[1].axis}, *const zero = const_float(ir, compute, 0);
