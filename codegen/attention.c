@@ -65,22 +65,14 @@ static Node *product_at(const Attention *a, int i)
     return contract && contract->axis_count == 1 ? contract : NULL;
 }
 
-static bool is_local(const Node *buffer)
-{
-    return buffer->payload.buffer->place == PLACE_LOCAL;
-}
-
 /* ---- local buffers ---- */
 
-static Node *local_make(Attention *a, const char *name, int rank, Node *const *dims)
+/* Between what is large an odd line, so that it does not meet in few sets. */
+static Node *band_local(Attention *a, const char *name, int rank, Node *const *dims)
 {
-    const Buffer buffer = {.name = name_intern(a->ir->arena, name), .place = PLACE_LOCAL, .offset = a->scratch};
-    Node *const node = buffer_make(a->ir, type_tensor(a->ir, DTYPE_F32, rank, dims), &buffer);
-    int64_t elements;
-    if (!const_is_int(type_elements(a->ir, node->type), &elements))
-        return NULL;
-    a->scratch += (elements * 4 + LINE - 1) / LINE * LINE + LINE;
-    return node;
+    Node *const made = local_make(a->ir, name, type_tensor(a->ir, DTYPE_F32, rank, dims), &a->scratch);
+    a->scratch += LINE;
+    return made;
 }
 
 /* Rows one after the other, each on lines of its own; an odd number of them, so that rows do not meet in one set. */
@@ -89,11 +81,11 @@ static Node *band_make(Attention *a, const Node *row)
     Node *dims[2] = {index_const(a->ir, a->rows), NULL};
     int64_t length;
     if (row->type.rank == 0)
-        return local_make(a, row->payload.buffer->name, 1, dims);
+        return band_local(a, row->payload.buffer->name, 1, dims);
     if (row->type.rank != 1 || row->type.dtype != DTYPE_F32 || !const_is_int(row->type.dims[0], &length))
         return NULL;
     dims[1] = index_const(a->ir, (((length + PANEL - 1) / PANEL) | 1) * PANEL);
-    return local_make(a, row->payload.buffer->name, 2, dims);
+    return band_local(a, row->payload.buffer->name, 2, dims);
 }
 
 static Node *band_of(const Attention *a, const Node *row)
@@ -218,7 +210,7 @@ static Node *column_axis(const Attention *a, const Node *stage, Node *operand)
 static Node *panels_make(Attention *a, const char *name, Node *columns, Node *depth)
 {
     Ir *const ir = a->ir;
-    return local_make(a, name, 3,
+    return band_local(a, name, 3,
                       (Node *[]){index_ceildiv(ir, columns, index_const(ir, PANEL)), depth, index_const(ir, PANEL)});
 }
 
@@ -296,7 +288,7 @@ static bool plan_operands(Attention *a)
     if (!a->keys)
         return false;
     if (!plan_product(a, 0, &contract)) {
-        a->copied = local_make(a, "queries", 2, (Node *[]){index_const(ir, a->rows), depth});
+        a->copied = band_local(a, "queries", 2, (Node *[]){index_const(ir, a->rows), depth});
         if (!a->copied || !plan_product(a, 0, &contract))
             return false;
     }

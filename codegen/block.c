@@ -50,9 +50,7 @@ static Node *scratch_buffer(BlockPlan *b, const char *name, int64_t rows, int64_
 {
     Ir *const ir = b->ir;
     Node *const dims[3] = {index_const(ir, rows), index_const(ir, columns), index_const(ir, b->channels)};
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = b->scratch};
-    b->scratch += rows * columns * b->channels * 4;
-    return buffer_make(ir, type_tensor(ir, DTYPE_F32, 3, dims), &buffer);
+    return local_make(ir, name, type_tensor(ir, DTYPE_F32, 3, dims), &b->scratch);
 }
 
 /* Rows enough for tiles of products, if a third of L2 holds them; a divisor of all rows where one is near. */

@@ -28,7 +28,7 @@ static Node *vector_load(Contract *c, Node *buffer, Node *offset, Node *mask)
     Node *inputs[4] = {buffer, offset, mask, NULL};
     if (mask)
         inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), PANEL);
-    const bool written = buffer->payload.buffer->place == PLACE_LOCAL || c->b_written;
+    const bool written = is_local(buffer) || c->b_written;
     return node_make(
         ir, &(Node){.op = written ? OP_read : OP_load, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2});
 }

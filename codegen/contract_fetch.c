@@ -106,8 +106,7 @@ static void fetch_rows(Contract *c, Block *block, const Corner *corner, Node *nu
 static bool is_beside(const Contract *c, Node *node)
 {
     Ir *const ir = c->ir;
-    if (node->op != OP_at || node->inputs[0]->payload.buffer->place == PLACE_LOCAL ||
-        !node_depends(ir, node, c->roles.n))
+    if (node->op != OP_at || is_local(node->inputs[0]) || !node_depends(ir, node, c->roles.n))
         return false;
     for (uint32_t i = 1; i < node->input_count; i++)
         if (!contract_is_plain(ir, node->inputs[i]))

@@ -93,7 +93,7 @@ static bool b_is_copied(Contract *c)
 {
     Ir *const ir = c->ir;
     Node *const at = c->roles.b, *const width = index_const(ir, PANEL);
-    if (at->op != OP_at || at->inputs[0]->payload.buffer->place != PLACE_LOCAL || at->inputs[0]->type.rank != 3 ||
+    if (at->op != OP_at || !is_local(at->inputs[0]) || at->inputs[0]->type.rank != 3 ||
         c->roles.contract->axis_count != 1 || !index_is(at->inputs[0]->type.dims[2], PANEL) ||
         at->inputs[0]->type.dims[1] != c->depth || at->inputs[2] != c->roles.contract->axes[0] ||
         at->inputs[1] != index_floordiv(ir, c->roles.n, width) || at->inputs[3] != index_mod(ir, c->roles.n, width))
@@ -216,14 +216,10 @@ static void plan_tile(Contract *c)
 
 Node *contract_local(Contract *c, const char *name, int rank, Node *const *dims)
 {
-    Ir *const ir = c->ir;
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = c->scratch};
-    Node *const node = buffer_make(ir, type_tensor(ir, DTYPE_F32, rank, dims), &buffer);
-    int64_t elements;
-    if (!const_is_int(type_elements(ir, node->type), &elements))
-        return NULL;
-    c->scratch += (elements * 4 + 127) / 64 * 64;
-    return node;
+    enum { LINE = 64 };
+    Node *const made = local_make(c->ir, name, type_tensor(c->ir, DTYPE_F32, rank, dims), &c->scratch);
+    c->scratch += LINE;
+    return made;
 }
 
 enum { SCRATCH_MAX = 8 << 20 };
@@ -495,9 +491,8 @@ bool contract_plan_within(Contract *c, Node *stage, int bound)
     plan_reading(c, false);
     if (c->read_a != READ_STRIDED || c->read_b == READ_PACKED)
         return false;
-    c->a_written = kernel_writes(c->kernel, c->a_buffer) || c->a_buffer->payload.buffer->place == PLACE_LOCAL;
-    c->b_written = c->read_b == READ_STRIDED &&
-                   (kernel_writes(c->kernel, c->b_buffer) || c->b_buffer->payload.buffer->place == PLACE_LOCAL);
+    c->a_written = kernel_writes(c->kernel, c->a_buffer) || is_local(c->a_buffer);
+    c->b_written = c->read_b == READ_STRIDED && (kernel_writes(c->kernel, c->b_buffer) || is_local(c->b_buffer));
     if (!c->tile.rows)
         plan_tile(c);
     c->block_tiles = 1;

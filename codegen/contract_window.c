@@ -31,16 +31,6 @@ static bool positive_factor(Ir *ir, Node *index, Node *axis, int64_t *factor, No
     return index_factor(ir, index, axis, factor, rest) && *factor > 0;
 }
 
-static int64_t common_divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        const int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 static int64_t points_of(const Node *axis)
 {
     int64_t points = 1;

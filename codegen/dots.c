@@ -28,7 +28,7 @@ static Node *emit_ordered(Ir *ir, Block *block, Node *node)
 
 static Node *load(Dots *d, Block *block, Node *buffer, Node *offset, int lanes)
 {
-    const bool written = buffer->payload.buffer->place == PLACE_LOCAL || kernel_writes(d->c.kernel, buffer);
+    const bool written = is_local(buffer) || kernel_writes(d->c.kernel, buffer);
     return emit_ordered(d->c.ir, block,
                         node_make(d->c.ir, &(Node){.op = written ? OP_read : OP_load,
                                                    .type = type_vector(buffer->type.dtype, lanes),

@@ -11,10 +11,10 @@ static Node *local(Dots *d, const char *name, Dtype dtype, int64_t lines, int64_
 {
     Contract *const c = &d->c;
     Ir *const ir = c->ir;
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = c->scratch};
     Node *const dims[] = {index_const(ir, lines), index_const(ir, line)};
-    c->scratch += ceil_divide(lines * line * dtype_info[dtype].bits / 8 + 64, 64) * 64;
-    return buffer_make(ir, type_tensor(ir, dtype, 2, dims), &buffer);
+    Node *const made = local_make(ir, name, type_tensor(ir, dtype, 2, dims), &c->scratch);
+    c->scratch += 64;
+    return made;
 }
 
 /* ---- operands ---- */

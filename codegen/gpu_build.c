@@ -202,7 +202,7 @@ Node *gpu_share_locals(Ir *ir, Node *kernel, int copies, Node *copy, int64_t byt
     Locals locals = {.count = 0};
     for (int i = 0; i < stages->count; i++) {
         Node *const target = stage_buffer(stages->nodes[i]);
-        if (target->payload.buffer->place == PLACE_LOCAL && !locals_add(ir, &locals, target, copies, bytes_most))
+        if (is_local(target) && !locals_add(ir, &locals, target, copies, bytes_most))
             return NULL;
     }
     Block *const block = block_make(ir);

@@ -178,7 +178,7 @@ static void emit_stage(Row *row, Block *block, const Node *stage, const Node *or
         return;
     }
     Node *const value = emit_scalar(row, block, stage_value(here));
-    if (stage_buffer(original)->payload.buffer->place == PLACE_LOCAL) {
+    if (is_local(stage_buffer(original))) {
         row->from[row->scalars] = at_make(ir, stage_buffer(here), stage_indices(here));
         row->to[row->scalars++] = value;
         return;
@@ -200,8 +200,7 @@ static bool needs_barrier(Ir *ir, const Block *stages, const Block *original, in
     const Node *const stage = stages->nodes[number];
     for (int i = first; i < number; i++) {
         const Node *const before = stages->nodes[i], *const target = stage_buffer(before);
-        const bool kept =
-            stage_buffer(original->nodes[i])->payload.buffer->place == PLACE_LOCAL && before->axis_count == rows;
+        const bool kept = is_local(stage_buffer(original->nodes[i])) && before->axis_count == rows;
         if ((!kept && mentions(ir, stage, target)) || mentions(ir, before, stage_buffer(stage)))
             return true;
     }

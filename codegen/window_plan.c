@@ -426,30 +426,22 @@ static void plan_band(Window *w)
     w->band = suggest_int(w->trial, "band", 1, blocks, band);
 }
 
-static Node *window_local(Window *w, const char *name, int rank, Node *const *dims)
+/* [row][column][channel of a vector] */
+static Node *window_local(Window *w, const char *name, int64_t rows, int64_t columns)
 {
     Ir *const ir = w->ir;
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = w->scratch};
-    Node *const node = buffer_make(ir, type_tensor(ir, DTYPE_F32, rank, dims), &buffer);
-    int64_t elements = 0;
-    const_is_int(type_elements(ir, node->type), &elements);
-    w->scratch += (elements * 4 + 63) / 64 * 64;
-    return node;
+    Node *const dims[3] = {index_const(ir, rows), index_const(ir, columns), index_const(ir, w->lanes)};
+    return local_make(ir, name, type_tensor(ir, DTYPE_F32, 3, dims), &w->scratch);
 }
 
 static void plan_scratch(Window *w)
 {
     static const char *const places[] = {"registers", "memory"};
-    Ir *const ir = w->ir;
     if (w->copied)
-        w->local = window_local(w, "band", 3,
-                                (Node *[]){index_const(ir, window_reach(&w->direction[0], w->band * w->size[0])),
-                                           index_const(ir, w->columns), index_const(ir, w->lanes)});
+        w->local = window_local(w, "band", window_reach(&w->direction[0], w->band * w->size[0]), w->columns);
     if (!w->shared &&
         suggest_choice(w->trial, "sums", places, 2, stage_has_long_epilogue(w->ir, w->stage, w->reduction)) == 1)
-        w->sums = window_local(
-            w, "sums", 3,
-            (Node *[]){index_const(ir, w->size[0]), index_const(ir, w->size[1]), index_const(ir, w->lanes)});
+        w->sums = window_local(w, "sums", w->size[0], w->size[1]);
 }
 
 /* Steps of sums that are written out. */

@@ -53,11 +53,6 @@ typedef struct Winograd {
 
 /* ---- match ---- */
 
-static bool is_local(const Node *buffer)
-{
-    return buffer->payload.buffer->place == PLACE_LOCAL;
-}
-
 /* The stages from *at on that write one buffer. */
 static Run take_run(const Block *stages, int *at)
 {
@@ -162,11 +157,8 @@ static int64_t point_pitch(int64_t elements)
 static Node *local_buffer(Winograd *w, const char *name, int64_t pitch)
 {
     Ir *const ir = w->ir;
-    const int64_t points = (int64_t)w->points * w->points;
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = w->scratch};
-    Node *const dims[2] = {index_const(ir, points), index_const(ir, pitch)};
-    w->scratch += points * pitch * 4;
-    return buffer_make(ir, type_tensor(ir, DTYPE_F32, 2, dims), &buffer);
+    Node *const dims[2] = {index_const(ir, (int64_t)w->points * w->points), index_const(ir, pitch)};
+    return local_make(ir, name, type_tensor(ir, DTYPE_F32, 2, dims), &w->scratch);
 }
 
 static Node *point_number(const Winograd *w, Node *first, Node *second)

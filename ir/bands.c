@@ -173,8 +173,7 @@ bool stage_reads_own_position(Ir *ir, const Node *stage, const Node *from)
 static bool leaves_positions(Ir *ir, Node *stage, const Node *batch)
 {
     const Node *const buffer = stage_buffer(stage);
-    if (buffer->payload.buffer->place != PLACE_LOCAL || buffer->type.rank != 3 || buffer->type.dtype != DTYPE_F32 ||
-        stage->axis_count != 4)
+    if (!is_local(buffer) || buffer->type.rank != 3 || buffer->type.dtype != DTYPE_F32 || stage->axis_count != 4)
         return false;
     for (int i = 0; i < 3; i++) {
         Node *const axis = stage_indices(stage)[i];

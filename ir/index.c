@@ -438,16 +438,6 @@ static bool term_divide(const Term *term, Node *divisor, Term *quotient)
     return true;
 }
 
-static int64_t gcd(int64_t a, int64_t b)
-{
-    while (b) {
-        const int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a < 0 ? -a : a;
-}
-
 /* floordiv(rest, divisor) that no term leaves: divides out a common constant, or stays an atom. */
 static Node *floordiv_rest(Ir *ir, Sum *rest, Node *divisor)
 {
@@ -460,7 +450,7 @@ static Node *floordiv_rest(Ir *ir, Sum *rest, Node *divisor)
         int64_t common = constant;
         for (int i = 0; i < rest->count; i++)
             if (rest->terms[i].count)
-                common = gcd(common, rest->terms[i].factor);
+                common = common_divisor(common, rest->terms[i].factor);
         if (common > 1) {
             Sum reduced;
             sum_open(&reduced);

@@ -404,6 +404,15 @@ typedef struct Range {
     int64_t low, high;
 } Range;
 Range index_range(Ir *ir, Node *node);
+static inline int64_t common_divisor(int64_t a, int64_t b) /* the greatest; of two zeros 0 */
+{
+    while (b) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a < 0 ? -a : a;
+}
 /* The factor of `axis` when node is coefficient*axis + rest with `axis` in neither; NULL when it is not affine in axis.
  * rest may be NULL. */
 Node *index_coefficient(Ir *ir, Node *node, Node *axis, Node **rest);

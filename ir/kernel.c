@@ -232,6 +232,17 @@ bool kernel_has_order(const Node *kernel)
     return false;
 }
 
+Node *local_make(Ir *ir, const char *name, Type type, int64_t *scratch)
+{
+    enum { LINE = 64 };
+    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = *scratch};
+    int64_t elements;
+    if (!const_is_int(type_elements(ir, type), &elements))
+        return NULL;
+    *scratch += (elements * dtype_info[type.dtype].bits / 8 + LINE - 1) / LINE * LINE;
+    return buffer_make(ir, type, &buffer);
+}
+
 bool stage_has_long_epilogue(Ir *ir, const Node *stage, Node *reduction)
 {
     Node *const stand_in = cast_make(ir, axis_make(ir, "sum", NULL), reduction->type.dtype);

@@ -35,6 +35,14 @@ static inline Block *kernel_body(const Node *kernel)
 /* Does the kernel write this buffer? (stages' targets; stores of the body) */
 bool kernel_writes(const Node *kernel, const Node *buffer);
 
+/* A buffer of the worker's scratch at *scratch, which moves behind it to a multiple of a cache line; NULL when its size
+ * is not known. */
+Node *local_make(Ir *ir, const char *name, Type type, int64_t *scratch);
+static inline bool is_local(const Node *buffer)
+{
+    return buffer->payload.buffer->place == PLACE_LOCAL;
+}
+
 /* The parts of a stage node. */
 static inline Node *stage_buffer(const Node *stage)
 {

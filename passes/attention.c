@@ -82,7 +82,7 @@ static bool match_rows(Finder *finder, Attention *attention)
     for (int s = 0; s < stages->count; s++) {
         const Node *const stage = stages->nodes[s];
         if (value_contracts(ir, stage_value(stage)) || stage->axis_count < rank - 1 ||
-            (s + 1 < stages->count && stage_buffer(stage)->payload.buffer->place != PLACE_LOCAL))
+            (s + 1 < stages->count && !is_local(stage_buffer(stage))))
             return false;
         for (int i = 0; i < rank - 1; i++)
             if (stage->axes[i] != last->axes[i])
@@ -125,14 +125,13 @@ static bool reads_own_rows(Finder *finder, const Attention *attention)
 
 static Node *row_buffer(Finder *finder, Attention *attention, const Node *like)
 {
-    const Buffer local = {
-        .name = like->payload.buffer->name, .place = PLACE_LOCAL, .offset = (attention->scratch + 63) / 64 * 64};
     Node *const dim = like->type.dims[like->type.rank - 1];
     int64_t elements;
     if (!const_is_int(dim, &elements) || elements < 1 || elements * 4 > ROW_BYTES_MAX)
         return NULL;
-    attention->scratch = local.offset + (elements * 4 + 63) / 64 * 64;
-    return buffer_make(finder->ir, type_tensor(finder->ir, DTYPE_F32, 1, &dim), &local);
+    attention->scratch = (attention->scratch + 63) / 64 * 64;
+    return local_make(finder->ir, like->payload.buffer->name, type_tensor(finder->ir, DTYPE_F32, 1, &dim),
+                      &attention->scratch);
 }
 
 /* The rows' axes; those of one element stand for 0 and are left out, as readers write them so. */

@@ -165,13 +165,10 @@ static Node *row_buffer(Grouper *grouper, const Group *group, Node *buffer, cons
             return NULL;
     if (access_of(&grouper->accesses, buffer).readers != inner_readers(grouper, group, buffer))
         return NULL;
-    const Buffer local = {.name = buffer->payload.buffer->name, .place = PLACE_LOCAL, .offset = *scratch};
-    Node *const made =
-        buffer_make(ir, type_tensor(ir, buffer->type.dtype, rank - rows, buffer->type.dims + rows), &local);
-    if (!const_is_int(type_elements(ir, made->type), &elements) || elements > LOCAL_BYTES_MAX / 8)
+    const Type row = type_tensor(ir, buffer->type.dtype, rank - rows, buffer->type.dims + rows);
+    if (!const_is_int(type_elements(ir, row), &elements) || elements > LOCAL_BYTES_MAX / 8)
         return NULL;
-    *scratch += (elements * (dtype_info[buffer->type.dtype].bits / 8) + 63) / 64 * 64;
-    return made;
+    return local_make(ir, buffer->payload.buffer->name, row, scratch);
 }
 
 static void localize(Grouper *grouper, const Group *group, Node **stages, int64_t *scratch)
@@ -220,8 +217,8 @@ static void divide_once(const Grouper *grouper, Node **stages, int count)
         return;
     for (int s = 0; s < count; s++) {
         Node *const sum = stage_buffer(stages[s]), *const value = stage_value(stages[s]), *after[MEMBERS_MAX];
-        if (sum->payload.buffer->place != PLACE_LOCAL || sum->type.rank > 0 || value->op != OP_fold ||
-            value->payload.fold.kind != FOLD_SUM || value->inputs[0]->op != OP_softexp)
+        if (!is_local(sum) || sum->type.rank > 0 || value->op != OP_fold || value->payload.fold.kind != FOLD_SUM ||
+            value->inputs[0]->op != OP_softexp)
             continue;
         Node *const read = at_make(ir, sum, NULL);
         bool other = false, changed = false;

@@ -356,13 +356,12 @@ static void vote_local(Chooser *chooser, const Node *stage)
     Node *value = stage_value(stage);
     const Node *const target = stage_buffer(stage);
     const int rank = target->type.rank;
-    if (target->payload.buffer->place == PLACE_LOCAL && rank > 1 && stage_indices(stage)[rank - 1]->op == OP_axis)
+    if (is_local(target) && rank > 1 && stage_indices(stage)[rank - 1]->op == OP_axis)
         vote_operand(chooser, value, stage_indices(stage)[rank - 1]);
     int count;
     Node **const nodes = nodes_topological(ir, &value, 1, &count);
     for (int i = 0; i < count; i++) {
-        if (nodes[i]->op != OP_at || nodes[i]->inputs[0]->payload.buffer->place != PLACE_LOCAL ||
-            nodes[i]->input_count < 3)
+        if (nodes[i]->op != OP_at || !is_local(nodes[i]->inputs[0]) || nodes[i]->input_count < 3)
             continue;
         const Node *const last = nodes[i]->inputs[nodes[i]->input_count - 1];
         for (int d = 0; d < rank; d++)

@@ -368,12 +368,7 @@ static Node *local(Winograd *w, const char *name, int first, int second, Node *l
     Ir *const ir = w->ir;
     Node *const dims[5] = {index_const(ir, first), index_const(ir, second), index_const(ir, w->spatial[0].tiles),
                            index_const(ir, w->spatial[1].tiles), last};
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = w->scratch};
-    Node *const node = buffer_make(ir, type_tensor(ir, DTYPE_F32, 5, dims), &buffer);
-    int64_t elements;
-    const_is_int(type_elements(ir, node->type), &elements);
-    w->scratch += (elements * 4 + 63) / 64 * 64;
-    return node;
+    return local_make(ir, name, type_tensor(ir, DTYPE_F32, 5, dims), &w->scratch);
 }
 
 /* Axes of a stage: the batch, one or two of the transform, the tile's row and column, channels. */

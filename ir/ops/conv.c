@@ -1,8 +1,10 @@
 /* Conv: a contraction over window taps and input channels, of any number of spatial axes.
  *
- *     y[n, g*O' + o, s...] = sum(p..., c) guard(inside, x[n, g*C' + c, s*stride + p*dilation - pad ...], 0) * w[g*O' + o, c, p...]  + b[g*O' + o]
+ *     y[n, g*O' + o, s...] = sum(p..., c) guard(inside, x[n, g*C' + c, s*stride + p*dilation - pad ...], 0) * w[g*O' +
+ * o, c, p...]  + b[g*O' + o]
  *
- * The reduction runs over the taps first and the channels last; that order is part of the meaning and the order of packed weights. */
+ * The reduction runs over the taps first and the channels last; that order is part of the meaning and the order of
+ * packed weights. */
 #include "ir/ops/conv.h"
 #include "ir/ops/quantize.h"
 
@@ -18,11 +20,14 @@ static bool groups_check(const Infer *infer, Type x, Type w, int64_t group)
     Node *const groups = index_const(ir, group);
     if (group < 1 || group > INT32_MAX)
         return infer_error(infer, "group is %lld, outside 1..%lld", (long long)group, (long long)INT32_MAX);
-    if (!infer_same_dim(infer, x.dims[1], index_mul(ir, w.dims[1], groups), "input channels, and weight channels times groups"))
+    if (!infer_same_dim(infer, x.dims[1], index_mul(ir, w.dims[1], groups),
+                        "input channels, and weight channels times groups"))
         return false;
     Node *const rest = index_mod(ir, w.dims[0], groups);
-    return run_check(ir, scalar2(ir, OP_eq, rest, index_const(ir, 0)), "Conv: the groups do not divide the output channels") ||
-           infer_error(infer, "%lld groups do not divide the output channels of the weight %s", (long long)group, type_text(ir, w));
+    return run_check(ir, scalar2(ir, OP_eq, rest, index_const(ir, 0)),
+                     "Conv: the groups do not divide the output channels") ||
+           infer_error(infer, "%lld groups do not divide the output channels of the weight %s", (long long)group,
+                       type_text(ir, w));
 }
 
 static bool kernel_check(const Infer *infer, Type w)
@@ -34,7 +39,8 @@ static bool kernel_check(const Infer *infer, Type w)
         return infer_error(infer, "kernel_shape has %d values but the weight %s has %d spatial dimensions", count,
                            type_text(infer->ir, w), spatial);
     for (int d = 0; d < count; d++)
-        if (!infer_same_dim(infer, index_const(infer->ir, kernel[d]), w.dims[2 + d], "kernel_shape and the weight's dim"))
+        if (!infer_same_dim(infer, index_const(infer->ir, kernel[d]), w.dims[2 + d],
+                            "kernel_shape and the weight's dim"))
             return false;
     for (int d = 0; d < spatial; d++)
         if (index_range(infer->ir, w.dims[2 + d]).high < 1)
@@ -68,7 +74,8 @@ bool conv_bias_check(const Infer *infer, int input, Type w)
         return true;
     const Type bias = infer_type(infer, input);
     if (bias.rank != 1)
-        return infer_error(infer, "the bias must have 1 dimension, not %d: it is %s", bias.rank, type_text(infer->ir, bias));
+        return infer_error(infer, "the bias must have 1 dimension, not %d: it is %s", bias.rank,
+                           type_text(infer->ir, bias));
     return infer_same_dim(infer, bias.dims[0], w.dims[0], "bias and output channels");
 }
 
@@ -83,13 +90,13 @@ bool conv_shape(Infer *infer)
     return conv_type(infer, x, w, x.dtype, &infer->types[0]) && conv_bias_check(infer, 2, w);
 }
 
-/* The axes of one Conv. Channels of a grouped one are split into (group, channel within it), so that every index stays affine; in a depthwise
- * one the group is the channel. */
+/* The axes of one Conv. Channels of a grouped one are split into (group, channel within it), so that every index stays
+ * affine; in a depthwise one the group is the channel. */
 typedef struct ConvAxes {
     int count;
-    Node *all[RANK_MAX + 1];  /* output axes in order: n, [g,] o, spatial... */
-    Node *y[RANK_MAX];        /* where they write */
-    Node *reduced[RANK_MAX];  /* taps..., c */
+    Node *all[RANK_MAX + 1]; /* output axes in order: n, [g,] o, spatial... */
+    Node *y[RANK_MAX];       /* where they write */
+    Node *reduced[RANK_MAX]; /* taps..., c */
     Node *input_channel;
 } ConvAxes;
 

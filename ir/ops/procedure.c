@@ -4,8 +4,6 @@
 #include "ir/loops.h"
 #include "ir/procedure.h"
 
-enum { ALIGNMENT = 64 };
-
 static Node *ordered(Procedure *procedure, const Node *draft)
 {
     Node *const node = node_make(procedure->ir, draft);
@@ -73,10 +71,7 @@ Node *procedure_local(Procedure *procedure, const char *name, Dtype dtype, int64
 {
     Ir *const ir = procedure->ir;
     Node *const extent = index_const(ir, elements);
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = procedure->scratch};
-    const int64_t bytes = elements * dtype_info[dtype].bits / 8;
-    procedure->scratch += (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return buffer_make(ir, type_tensor(ir, dtype, 1, &extent), &buffer);
+    return local_make(ir, name, type_tensor(ir, dtype, 1, &extent), &procedure->scratch);
 }
 
 Node *procedure_var(Procedure *procedure, Node *initial)

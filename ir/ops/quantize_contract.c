@@ -84,8 +84,8 @@ static bool product_type(Infer *infer, int a, int b, Dtype dtype)
 
 bool matmul_integer_shape(Infer *infer)
 {
-    return bytes_check(infer, 0) && bytes_check(infer, 1) && zero_check(infer, 2, 0) &&
-           zero_check(infer, 3, 1) && product_type(infer, 0, 1, DTYPE_I32) &&
+    return bytes_check(infer, 0) && bytes_check(infer, 1) && zero_check(infer, 2, 0) && zero_check(infer, 3, 1) &&
+           product_type(infer, 0, 1, DTYPE_I32) &&
            parameter_check(infer, 2, infer_type(infer, 0), row_axis(infer_type(infer, 0))) &&
            parameter_check(infer, 3, infer_type(infer, 1), infer_type(infer, 1).rank - 1);
 }
@@ -96,12 +96,11 @@ bool qlinear_matmul_shape(Infer *infer)
     for (int i = 1; i < 7; i += i == 1 ? 3 : 2)
         if (!dtype_is_float(infer_type(infer, i).dtype))
             return infer_error(infer, "the scale %s is no float", type_text(infer->ir, infer_type(infer, i)));
-    return bytes_check(infer, 0) && bytes_check(infer, 3) && bytes_check(infer, 7) &&
-           zero_check(infer, 2, 0) && zero_check(infer, 5, 3) &&
-           product_type(infer, 0, 3, infer_type(infer, 7).dtype) && parameter_check(infer, 1, a, row_axis(a)) &&
-           parameter_check(infer, 2, a, row_axis(a)) && parameter_check(infer, 4, b, b.rank - 1) &&
-           parameter_check(infer, 5, b, b.rank - 1) && single_check(infer, 6, "y_scale") &&
-           single_check(infer, 7, "y_zero_point");
+    return bytes_check(infer, 0) && bytes_check(infer, 3) && bytes_check(infer, 7) && zero_check(infer, 2, 0) &&
+           zero_check(infer, 5, 3) && product_type(infer, 0, 3, infer_type(infer, 7).dtype) &&
+           parameter_check(infer, 1, a, row_axis(a)) && parameter_check(infer, 2, a, row_axis(a)) &&
+           parameter_check(infer, 4, b, b.rank - 1) && parameter_check(infer, 5, b, b.rank - 1) &&
+           single_check(infer, 6, "y_scale") && single_check(infer, 7, "y_zero_point");
 }
 
 /* The element of a parameter for the matrix element at `at`; see parameter_check. */
@@ -202,9 +201,9 @@ static bool channel_parameter_check(const Infer *infer, int input, Type w)
 bool conv_integer_shape(Infer *infer)
 {
     const Type x = infer_type(infer, 0), w = infer_type(infer, 1);
-    return bytes_check(infer, 0) && bytes_check(infer, 1) && zero_check(infer, 2, 0) &&
-           zero_check(infer, 3, 1) && single_check(infer, 2, "x_zero_point") &&
-           conv_type(infer, x, w, DTYPE_I32, &infer->types[0]) && channel_parameter_check(infer, 3, w);
+    return bytes_check(infer, 0) && bytes_check(infer, 1) && zero_check(infer, 2, 0) && zero_check(infer, 3, 1) &&
+           single_check(infer, 2, "x_zero_point") && conv_type(infer, x, w, DTYPE_I32, &infer->types[0]) &&
+           channel_parameter_check(infer, 3, w);
 }
 
 static Node *optional(const Lower *lower, int input)
@@ -230,10 +229,9 @@ bool qlinear_conv_shape(Infer *infer)
             return infer_error(infer, "the scale is %s, not f32", type_text(infer->ir, infer_type(infer, i)));
     if (infer_has(infer, 8) && infer_type(infer, 8).dtype != DTYPE_I32)
         return infer_error(infer, "the bias is %s, not i32", type_text(infer->ir, infer_type(infer, 8)));
-    return bytes_check(infer, 0) && bytes_check(infer, 3) && bytes_check(infer, 7) &&
-           zero_check(infer, 2, 0) && zero_check(infer, 5, 3) && single_check(infer, 1, "x_scale") &&
-           single_check(infer, 2, "x_zero_point") && single_check(infer, 6, "y_scale") &&
-           single_check(infer, 7, "y_zero_point") &&
+    return bytes_check(infer, 0) && bytes_check(infer, 3) && bytes_check(infer, 7) && zero_check(infer, 2, 0) &&
+           zero_check(infer, 5, 3) && single_check(infer, 1, "x_scale") && single_check(infer, 2, "x_zero_point") &&
+           single_check(infer, 6, "y_scale") && single_check(infer, 7, "y_zero_point") &&
            conv_type(infer, x, w, infer_type(infer, 7).dtype, &infer->types[0]) &&
            channel_parameter_check(infer, 4, w) && channel_parameter_check(infer, 5, w) && conv_bias_check(infer, 8, w);
 }

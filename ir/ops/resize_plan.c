@@ -7,8 +7,9 @@
 #include <string.h>
 
 static const char *const mode_names[] = {"nearest", "linear", "cubic", NULL};
-static const char *const transform_names[] = {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric",
-                                              "tf_crop_and_resize", NULL};
+static const char *const transform_names[] = {
+    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize",
+    NULL};
 static const char *const rounding_names[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", NULL};
 static const char *const policy_names[] = {"stretch", "not_larger", "not_smaller", NULL};
 enum { STRETCH, NOT_LARGER, NOT_SMALLER };
@@ -34,7 +35,8 @@ static bool count_check(const Infer *infer, int i, const char *name, int count)
 {
     Node *const elements = type_elements(infer->ir, infer_type(infer, i));
     return (infer_type(infer, i).rank == 1 && index_is(elements, count)) ||
-           infer_error(infer, "%s must be a list of %d values, not %s", name, count, type_text(infer->ir, infer_type(infer, i)));
+           infer_error(infer, "%s must be a list of %d values, not %s", name, count,
+                       type_text(infer->ir, infer_type(infer, i)));
 }
 
 /* The real numbers in input i: constants, or what a run knows of a small input. */
@@ -52,16 +54,6 @@ static bool reals_read(const Infer *infer, int i, const char *name, int count, N
     for (int j = 0; j < count; j++)
         values[j] = contents[j];
     return true;
-}
-
-static int64_t divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        const int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
 }
 
 /* The first convergent of the continued fraction of `scale` that rounds to it as a float: 0.6f was meant as 3/5. */
@@ -93,10 +85,12 @@ static void fraction_of(double scale, int64_t *up, int64_t *down)
 static bool scale_unknown(const Infer *infer, int d, Node *scale, ResizeAxis *axis)
 {
     Ir *const ir = infer->ir;
-    Node *const bits = cast_make(ir, bitcast_make(ir, scale, DTYPE_U32), DTYPE_INDEX), *const step = index_const(ir, 1 << 23);
+    Node *const bits = cast_make(ir, bitcast_make(ir, scale, DTYPE_U32), DTYPE_INDEX), *const step =
+                                                                                           index_const(ir, 1 << 23);
     Node *const exponent = index_floordiv(ir, bits, step); /* 127 for scales from 1 to 2; with the sign on top */
     const char *const text = arena_format(ir->arena, "Resize: the scale of axis %d is outside 2^-20..2^20", d);
-    Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, exponent, index_const(ir, 127 - 20)), scalar2(ir, OP_lt, exponent, index_const(ir, 127 + 20)));
+    Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, exponent, index_const(ir, 127 - 20)),
+                                 scalar2(ir, OP_lt, exponent, index_const(ir, 127 + 20)));
     if (!run_check(ir, inside, text))
         return infer_error(infer, "%s", text);
     axis->up = index_add(ir, index_mod(ir, bits, step), step);
@@ -112,7 +106,8 @@ static bool scale_read(const Infer *infer, int d, Node *given, ResizeAxis *axis)
     Ir *const ir = infer->ir;
     int64_t up, down, in;
     if (given->op != OP_const)
-        return given->type.dtype == DTYPE_F32 ? scale_unknown(infer, d, given, axis) : infer_error(infer, "scales must be f32");
+        return given->type.dtype == DTYPE_F32 ? scale_unknown(infer, d, given, axis)
+                                              : infer_error(infer, "scales must be f32");
     const double scale = const_as_double(given);
     if (!(scale >= 0x1p-20 && scale <= 0x1p20))
         return infer_error(infer, "the scale %g of axis %d is outside 2^-20..2^20", scale, d);
@@ -123,10 +118,12 @@ static bool scale_read(const Infer *infer, int d, Node *given, ResizeAxis *axis)
         axis->out = index_floordiv(ir, index_mul(ir, axis->in, axis->up), axis->down);
         return true;
     }
-    /* In floats, as the scale was when the model was exported: 5 * 2.6f is 13, although 2.6f is a little less than 2.6. */
+    /* In floats, as the scale was when the model was exported: 5 * 2.6f is 13, although 2.6f is a little less than 2.6.
+     */
     const float extent = floorf((float)in * (float)scale);
     if (extent > 0x1p31f)
-        return infer_error(infer, "axis %d of extent %lld grows beyond 2^31 with the scale %g", d, (long long)in, scale);
+        return infer_error(infer, "axis %d of extent %lld grows beyond 2^31 with the scale %g", d, (long long)in,
+                           scale);
     axis->out = index_const(ir, (int64_t)extent);
     return true;
 }
@@ -137,8 +134,8 @@ static void ratio_set(Ir *ir, ResizeAxis *axis, Node *up, Node *down)
     axis->up = up;
     axis->down = down;
     if (const_is_int(up, &a) && const_is_int(down, &b) && a > 0 && b > 0) {
-        axis->up = index_const(ir, a / divisor(a, b));
-        axis->down = index_const(ir, b / divisor(a, b));
+        axis->up = index_const(ir, a / common_divisor(a, b));
+        axis->down = index_const(ir, b / common_divisor(a, b));
     }
 }
 
@@ -146,13 +143,16 @@ static void ratio_set(Ir *ir, ResizeAxis *axis, Node *up, Node *down)
 static bool aspect_unknown(const Infer *infer, const int *axes, int count, bool larger, ResizePlan *plan)
 {
     Ir *const ir = infer->ir;
-    Node *const one = index_const(ir, 1), *const two = index_const(ir, 2), *const most = index_const(ir, INT32_MAX), *up = NULL, *down = NULL;
+    Node *const one = index_const(ir, 1), *const two = index_const(ir, 2), *const most = index_const(ir, INT32_MAX),
+                *up = NULL, *down = NULL;
     for (int i = 0; i < count; i++) {
         const ResizeAxis *const axis = &plan->axes[axes[i]];
         Node *const fits = scalar2(ir, OP_and, scalar2(ir, OP_ge, axis->out, one), scalar2(ir, OP_le, axis->out, most));
-        if (!run_check(ir, scalar2(ir, OP_and, fits, scalar2(ir, OP_le, axis->in, most)), "Resize keeps the aspect ratio of sizes from 1 to 2^31"))
+        if (!run_check(ir, scalar2(ir, OP_and, fits, scalar2(ir, OP_le, axis->in, most)),
+                       "Resize keeps the aspect ratio of sizes from 1 to 2^31"))
             return infer_error(infer, "Resize keeps the aspect ratio of sizes from 1 to 2^31");
-        Node *const own = up ? index_mul(ir, axis->out, down) : NULL, *const best = up ? index_mul(ir, up, axis->in) : NULL;
+        Node *const own = up ? index_mul(ir, axis->out, down) : NULL, *const best =
+                                                                          up ? index_mul(ir, up, axis->in) : NULL;
         Node *const better = up ? scalar2(ir, larger ? OP_gt : OP_lt, own, best) : const_bool(ir, true);
         up = up ? scalar3(ir, OP_select, better, axis->out, up) : axis->out;
         down = down ? scalar3(ir, OP_select, better, axis->in, down) : axis->in;
@@ -177,7 +177,8 @@ static bool aspect_kept(const Infer *infer, const int *axes, int count, bool lar
         return aspect_unknown(infer, axes, count, larger, plan);
     for (int i = 0; i < count; i++) {
         const ResizeAxis *const axis = &plan->axes[axes[i]];
-        if (!const_is_int(axis->out, &size) || !const_is_int(axis->in, &in) || size > INT32_MAX || in > INT32_MAX || in < 1)
+        if (!const_is_int(axis->out, &size) || !const_is_int(axis->in, &in) || size > INT32_MAX || in > INT32_MAX ||
+            in < 1)
             return diag_error(infer->ir->diagnostics, EXIT_UNSUPPORTED, infer->ir->where,
                               "Resize keeps the aspect ratio of known sizes only, at most 2^31");
         if (i == 0 || (larger ? size * down > up * in : size * down < up * in)) {
@@ -203,7 +204,8 @@ static bool sizes_read(const Infer *infer, const int *axes, int count, ResizePla
         return false;
     Node *const *const contents = infer_contents(infer, 3, &given);
     if (!contents)
-        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where, "sizes of Resize must be known at compile time or follow from dims");
+        return diag_error(ir->diagnostics, EXIT_UNSUPPORTED, ir->where,
+                          "sizes of Resize must be known at compile time or follow from dims");
     for (int i = 0; i < count; i++) {
         ResizeAxis *const axis = &plan->axes[axes[i]];
         axis->out = contents[i];
@@ -275,9 +277,11 @@ static bool axis_finish(const Infer *infer, int d, ResizePlan *plan)
     int64_t known;
     axis->identity = axis->up == axis->down && axis->out == axis->in;
     if (plan->transform == TF_CROP_AND_RESIZE)
-        axis->identity = axis->identity && axis->start == const_float(infer->ir, DTYPE_F64, 0) && axis->end == const_float(infer->ir, DTYPE_F64, 1);
+        axis->identity = axis->identity && axis->start == const_float(infer->ir, DTYPE_F64, 0) &&
+                         axis->end == const_float(infer->ir, DTYPE_F64, 1);
     if (const_is_int(axis->out, &known) && (known < 1 || known > INT32_MAX) && !axis->identity)
-        return infer_error(infer, "axis %d of %s would get the extent %lld", d, type_text(infer->ir, infer_type(infer, 0)), (long long)known);
+        return infer_error(infer, "axis %d of %s would get the extent %lld", d,
+                           type_text(infer->ir, infer_type(infer, 0)), (long long)known);
     return true;
 }
 
@@ -294,14 +298,19 @@ bool resize_plan(const Infer *infer, ResizePlan *plan)
     if (!modes_read(infer, plan) || !axes_read(infer, x.rank, axes, &count))
         return false;
     for (int d = 0; d < x.rank; d++)
-        plan->axes[d] = (ResizeAxis){.in = x.dims[d], .out = x.dims[d], .up = index_const(ir, 1), .down = index_const(ir, 1),
-                                      .start = const_float(ir, DTYPE_F64, 0), .end = const_float(ir, DTYPE_F64, 1)};
+        plan->axes[d] = (ResizeAxis){.in = x.dims[d],
+                                     .out = x.dims[d],
+                                     .up = index_const(ir, 1),
+                                     .down = index_const(ir, 1),
+                                     .start = const_float(ir, DTYPE_F64, 0),
+                                     .end = const_float(ir, DTYPE_F64, 1)};
     if (by_scale && !reals_read(infer, 2, "scales", count, scales))
         return false;
     for (int i = 0; by_scale && i < count; i++)
         if (!scale_read(infer, axes[i], scales[i], &plan->axes[axes[i]]))
             return false;
-    if ((by_size && !sizes_read(infer, axes, count, plan)) || (plan->transform == TF_CROP_AND_RESIZE && !roi_read(infer, axes, count, plan)))
+    if ((by_size && !sizes_read(infer, axes, count, plan)) ||
+        (plan->transform == TF_CROP_AND_RESIZE && !roi_read(infer, axes, count, plan)))
         return false;
     for (int d = 0; d < x.rank; d++)
         if (!axis_finish(infer, d, plan))
