@@ -1,10 +1,11 @@
 /* Fusion is composition: what a kernel reads from an intermediate buffer is replaced by the expression that made it.
  *
  * A map (no reduction) goes into each of its readers when that saves memory traffic: with r evaluations per element
- * over all readers, the extra arithmetic cost*(r-1) may be at most one store and r loads. What only moves elements
- * costs nothing, but must leave affine indices behind. A fold or contract goes only into a reader that evaluates each
- * of its elements exactly once, outside any reduction of its own: the reader becomes its epilogue. Decisions follow
- * access maps, never operator names. A kernel stops at 512 expression nodes or 24 buffers. */
+ * over all readers, the extra arithmetic cost*(r-1) may be at most one store and r loads, and what is read, all
+ * operands r times, at most what is read and written when it is made once. What only moves elements costs nothing, but
+ * must leave affine indices behind. A fold or contract goes only into a reader that evaluates each of its elements
+ * exactly once, outside any reduction of its own: the reader becomes its epilogue. Decisions follow access maps, never
+ * operator names. A kernel stops at 512 expression nodes or 24 buffers. */
 #include "ir/kernel.h"
 #include "ir/math.h"
 #include "passes/access.h"
@@ -19,6 +20,7 @@ typedef struct Info {
     bool reduces; /* holds a fold or contract */
     bool wide;    /* holds a fold of several lanes or an arg fold: keeps its own loop structure */
     int cost;     /* operations of one element, index arithmetic apart */
+    int loads;    /* elements that one element is made of, those of smaller buffers apart */
     int nodes;
 } Info;
 
@@ -40,6 +42,14 @@ static int operation_cost(const Node *node)
     return node->op == OP_div || node->op == OP_rem || node->op == OP_sqrt ? 4 : 1;
 }
 
+/* Has `buffer` as many elements as `other`, or is their number not known? */
+static bool is_as_large(Ir *ir, const Node *buffer, const Node *other)
+{
+    int64_t elements, least;
+    return !const_is_int(type_elements(ir, buffer->type), &elements) ||
+           !const_is_int(type_elements(ir, other->type), &least) || elements >= least;
+}
+
 static Info analyse(Ir *ir, Node *kernel)
 {
     Info info = {.kernel = kernel};
@@ -59,6 +69,7 @@ static Info analyse(Ir *ir, Node *kernel)
         info.wide = info.wide || (nodes[i]->op == OP_fold &&
                                   (nodes[i]->payload.fold.lanes > 1 || nodes[i]->payload.fold.kind >= FOLD_ARGMAX));
         info.cost += operation_cost(nodes[i]);
+        info.loads += nodes[i]->op == OP_at && is_as_large(ir, nodes[i]->inputs[0], stage_buffer(stage));
     }
     arena_reset(arena_scratch(ir->arena), mark);
     return info;
@@ -175,14 +186,14 @@ static bool worth_inlining(Fuser *fuser, const Info *producer, const Node *stage
     const int readers = (int)(intptr_t)map_get(&fuser->readers, at->inputs[0]);
     if (producer->cost == 0) {
         Node *const seen = composed(ir, from, at);
-        return all_affine(ir, seen) ||
-               (!all_affine(ir, stage_value(from)) && !reduction_around(ir, stage_value(stage), at));
+        return all_affine(ir, seen) || ((!all_affine(ir, stage_value(from)) || !affine(ir, at)) &&
+                                        !reduction_around(ir, stage_value(stage), at));
     }
     const int64_t times = repetition(ir, stage, at);
     if (times < 0 || times > 64)
         return false;
     const int64_t total = times * readers;
-    return producer->cost * (total - 1) <= 1 + total;
+    return producer->cost * (total - 1) <= 1 + total && (producer->loads - 1) * total <= producer->loads + 1;
 }
 
 /* A reduction moves into its only reader, which then evaluates each element once, and not while it goes in order. */

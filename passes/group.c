@@ -1,9 +1,9 @@
 /* Rows: kernels that walk the same rows become one kernel of several stages, so that a row stays in the nearest cache
  * and its sums in scratch.
  *
- * A fold along the innermost axis (softmax's maximum and sum, a norm's mean and variance) opens a group; kernels that
- * read its result row by row join, with their axes renamed to the group's. Results that only the group reads live in
- * the worker's scratch, one row of them. */
+ * A fold along the innermost axis (softmax's maximum and sum, a norm's mean and variance) opens a group; the map that
+ * makes what it adds up, such as a residual sum, leads it, and kernels that read its result row by row join, with their
+ * axes renamed to the group's. Results that only the group reads live in the worker's scratch, one row of them. */
 #include "ir/kernel.h"
 #include "passes/access.h"
 #include "passes/pass.h"
@@ -15,6 +15,7 @@ enum { MEMBERS_MAX = 8, DISTANCE_MAX = 16, LOCAL_BYTES_MAX = 256 << 10 };
 typedef struct Group {
     int members[MEMBERS_MAX]; /* kernel numbers, ascending */
     int count;
+    bool led;          /* the first is a map, the fold comes after it */
     Node *const *axes; /* the rows */
     int axis_count;
 } Group;
@@ -101,9 +102,59 @@ static bool reads_group(Grouper *grouper, const Group *group, const Node *kernel
     return false;
 }
 
+/* Does the stage make whole rows, axis for axis, of as many rows as `fold` has? */
+static bool makes_rows(Grouper *grouper, const Node *stage, const Node *fold)
+{
+    Node *value = stage_value(stage);
+    int count;
+    if (stage_ordered(stage) || stage->axis_count != stage_buffer(stage)->type.rank ||
+        stage->axis_count <= fold->axis_count || access_of(&grouper->accesses, stage_buffer(stage)).writers != 1)
+        return false;
+    for (int i = 0; i < stage->axis_count; i++)
+        if (stage_indices(stage)[i] != stage->axes[i] ||
+            (i < fold->axis_count && stage->axes[i]->inputs[0] != fold->axes[i]->inputs[0]))
+            return false;
+    Node **const nodes = nodes_topological(grouper->ir, &value, 1, &count);
+    for (int i = 0; i < count; i++)
+        if (nodes[i]->op == OP_fold || nodes[i]->op == OP_contract)
+            return false;
+    return true;
+}
+
+/* The map whose rows kernel `first` adds up, when nobody reads them before; -1: none. */
+static int leader_of(Grouper *grouper, int first)
+{
+    const Node *const fold = stage_of(grouper, first);
+    int reads, inside;
+    Node **const read = kernel_reads(grouper->ir, grouper->body->nodes[first], &reads);
+    for (int i = first - 1; i >= 0 && i >= first - DISTANCE_MAX; i--) {
+        const Node *const kernel = grouper->body->nodes[i];
+        for (int j = 0; j < reads; j++) {
+            const Group alone = {.members = {i}, .count = 1, .axes = fold->axes, .axis_count = fold->axis_count};
+            Node *mapped[RANK_MAX];
+            if (!grouper->merger.taken[i] && kernel_stages(kernel)->count == 1 &&
+                stage_buffer(stage_of(grouper, i)) == read[j])
+                return makes_rows(grouper, stage_of(grouper, i), fold) && match_axes(grouper, &alone, fold, mapped) &&
+                               memcmp(mapped, fold->axes, (size_t)fold->axis_count * sizeof *mapped) == 0
+                           ? i
+                           : -1;
+        }
+        Node **const others = kernel_reads(grouper->ir, kernel, &inside);
+        for (int j = 0; j < reads; j++)
+            for (int k = 0; k < inside; k++)
+                if (others[k] == read[j])
+                    return -1;
+    }
+    return -1;
+}
+
 /* Members after the first: until a reader of the group cannot join. */
 static void gather(Grouper *grouper, Group *group, int first)
 {
+    const int leader = leader_of(grouper, first);
+    group->led = leader >= 0;
+    if (group->led)
+        group->members[group->count++] = leader;
     group->members[group->count++] = first;
     group->axes = stage_of(grouper, first)->axes;
     group->axis_count = stage_of(grouper, first)->axis_count;
@@ -121,12 +172,17 @@ static void gather(Grouper *grouper, Group *group, int first)
     }
 }
 
-/* The stage with the group's row axes in place of its own; they come first. */
-static Node *with_group_axes(Grouper *grouper, const Group *group, Node *stage, bool first)
+/* The stage of a member with the group's row axes in place of its own; they come first. */
+static Node *with_group_axes(Grouper *grouper, const Group *group, int member)
 {
     Ir *const ir = grouper->ir;
+    Node *const stage = stage_of(grouper, group->members[member]);
     Node *mapped[RANK_MAX], *axes[RANK_MAX], *indices[RANK_MAX];
-    if (first || !match_axes(grouper, group, stage, mapped))
+    if (member == group->led)
+        return stage;
+    if (group->led && member == 0)
+        memcpy(mapped, stage->axes, (size_t)group->axis_count * sizeof *mapped);
+    else if (!match_axes(grouper, group, stage, mapped))
         return stage;
     int count = 0;
     for (int d = 0; d < group->axis_count; d++)
@@ -240,7 +296,7 @@ static Node *merge(Grouper *grouper, const Group *group)
     Node *stages[MEMBERS_MAX], *members[MEMBERS_MAX];
     int64_t scratch = 0;
     for (int i = 0; i < group->count; i++) {
-        stages[i] = with_group_axes(grouper, group, stage_of(grouper, group->members[i]), i == 0);
+        stages[i] = with_group_axes(grouper, group, i);
         members[i] = grouper->body->nodes[group->members[i]];
     }
     localize(grouper, group, stages, &scratch);
