@@ -72,7 +72,7 @@ static bool block_plan(BlockPlan *b, Trial *trial)
     if (b->target->vector_bytes < 16 || !contract_tile_fits(b->target, 1, 1) ||
         !bands_match(b->ir, b->kernel, &b->roles))
         return false;
-    const WindowWay *const rows = &b->roles.depthwise.way[0], *const columns = &b->roles.depthwise.way[1];
+    const WindowIndex *const rows = &b->roles.depthwise.way[0], *const columns = &b->roles.depthwise.way[1];
     int64_t channels = 0;
     const_is_int(b->roles.depthwise.channel->inputs[0], &channels);
     b->channels = ceil_divide(channels, LINE) * LINE;
@@ -80,12 +80,12 @@ static bool block_plan(BlockPlan *b, Trial *trial)
         b->channels += LINE;
     b->rows = suggest_int(trial, "rows", 1, rows->outs, choose_rows(b));
     b->bands = ceil_divide(rows->outs, b->rows);
-    b->reach = way_reach(rows, b->rows);
+    b->reach = window_reach(rows, b->rows);
     b->kept = b->reach - b->rows * rows->stride;
     b->kept = b->kept < 0 ? 0 : b->kept;
-    b->columns = way_reach(columns, columns->outs);
-    if (b->columns < columns->ins - columns->offset)
-        b->columns = columns->ins - columns->offset;
+    b->columns = window_reach(columns, columns->outs);
+    if (b->columns < b->roles.depthwise.ins[1] - b->roles.depthwise.offset[1])
+        b->columns = b->roles.depthwise.ins[1] - b->roles.depthwise.offset[1];
     if (b->roles.expand)
         b->ring = scratch_buffer(b, "ring", b->reach, b->columns);
     if (b->roles.project)
@@ -111,7 +111,7 @@ static int axes_with(const Node *stage, const Node *from, Node *to, Node **axes)
 static Node *stage_of_row(const BlockPlan *b, Node *row, Node *at)
 {
     Ir *const ir = b->ir;
-    Node *const border = index_const(ir, -b->roles.depthwise.way[1].offset), *axes[RANK_MAX];
+    Node *const border = index_const(ir, -b->roles.depthwise.offset[1]), *axes[RANK_MAX];
     const Node *const stage = b->roles.expand;
     Node *const *const own = stage_indices(stage);
     const int count = axes_with(stage, own[1], NULL, axes);
@@ -119,7 +119,7 @@ static Node *stage_of_row(const BlockPlan *b, Node *row, Node *at)
     return stage_make(ir, axes, count, b->ring, indices, node_substitute(ir, stage_value(stage), &own[1], &at, 1));
 }
 
-static Node *position_of(Ir *ir, const WindowWay *way, Node *out)
+static Node *position_of(Ir *ir, const WindowIndex *way, Node *out)
 {
     Node *const position = index_mul(ir, out, index_const(ir, way->stride));
     return way->tap ? index_add(ir, position, index_mul(ir, way->tap, index_const(ir, way->dilation))) : position;
@@ -132,7 +132,7 @@ static Node *read_inside(const BlockPlan *b)
     const DepthwiseRoles *const roles = &b->roles.depthwise;
     Node *const column = roles->at->inputs[roles->at->input_count - 1];
     Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, column, index_const(ir, 0)),
-                                 scalar2(ir, OP_lt, column, index_const(ir, roles->way[1].ins)));
+                                 scalar2(ir, OP_lt, column, index_const(ir, roles->ins[1])));
     return guard_make(ir, inside, roles->at, const_int(ir, DTYPE_F32, 0));
 }
 
@@ -245,18 +245,17 @@ static void emit_zeros(const BlockPlan *b, Block *block, Node *row, int64_t from
 static void emit_borders(const BlockPlan *b, Block *block)
 {
     Ir *const ir = b->ir;
-    const WindowWay *const columns = &b->roles.depthwise.way[1];
     Node *const row = axis_make(ir, "row", index_const(ir, b->reach));
     Block *const body = body_for(ir, block, row, index_const(ir, 0), row->inputs[0], 1);
-    emit_zeros(b, body, row, 0, -columns->offset);
-    emit_zeros(b, body, row, columns->ins - columns->offset, b->columns);
+    emit_zeros(b, body, row, 0, -b->roles.depthwise.offset[1]);
+    emit_zeros(b, body, row, b->roles.depthwise.ins[1] - b->roles.depthwise.offset[1], b->columns);
 }
 
 /* What this band shares with the one before, to its top. */
 static void emit_kept(const BlockPlan *b, Block *block)
 {
     Ir *const ir = b->ir;
-    const WindowWay *const rows = &b->roles.depthwise.way[0];
+    const WindowIndex *const rows = &b->roles.depthwise.way[0];
     Node *const row = axis_make(ir, "row", index_const(ir, b->kept));
     Node *const column = axis_make(ir, "column", index_const(ir, b->columns));
     Node *const channel = axis_make(ir, "channel", b->roles.depthwise.channel->inputs[0]);
@@ -269,16 +268,17 @@ static void emit_kept(const BlockPlan *b, Block *block)
 static void emit_window_rows(const BlockPlan *b, Block *block, Node *first, Node *from)
 {
     Ir *const ir = b->ir;
-    const WindowWay *const rows = &b->roles.depthwise.way[0];
+    const WindowIndex *const rows = &b->roles.depthwise.way[0];
     Node *const row = axis_make(ir, "row", index_const(ir, b->reach));
     Node *const at = index_add(ir, index_add(ir, index_mul(ir, first, index_const(ir, rows->stride)), row),
-                               index_const(ir, rows->offset));
+                               index_const(ir, b->roles.depthwise.offset[0]));
     Block *body = body_for(ir, block, row, from, row->inputs[0], 1), *outside = NULL;
-    const bool above = rows->offset < 0;
-    const bool below = (b->bands * b->rows - b->rows) * rows->stride + b->reach + rows->offset > rows->ins;
+    const bool above = b->roles.depthwise.offset[0] < 0;
+    const bool below = (b->bands * b->rows - b->rows) * rows->stride + b->reach + b->roles.depthwise.offset[0] >
+                       b->roles.depthwise.ins[0];
     if (above || below) {
         Node *const inside = scalar2(ir, OP_and, scalar2(ir, OP_ge, at, index_const(ir, 0)),
-                                     scalar2(ir, OP_lt, at, index_const(ir, rows->ins)));
+                                     scalar2(ir, OP_lt, at, index_const(ir, b->roles.depthwise.ins[0])));
         body = contract_emit_if(ir, body, inside, &outside);
         emit_zeros(b, outside, row, 0, b->columns);
     }
@@ -326,9 +326,9 @@ static void emit_ring(const BlockPlan *b, Block *block, Node *unit, Node *begin,
 /* Do bands but the first and the last see rows of the image alone? */
 static bool middle_is_inside(const BlockPlan *b)
 {
-    const WindowWay *const rows = &b->roles.depthwise.way[0];
-    const int64_t last = (b->bands - 2) * b->rows * rows->stride + rows->offset + b->reach;
-    return b->rows * rows->stride + rows->offset >= 0 && last <= rows->ins;
+    const WindowIndex *const rows = &b->roles.depthwise.way[0];
+    const int64_t last = (b->bands - 2) * b->rows * rows->stride + b->roles.depthwise.offset[0] + b->reach;
+    return b->rows * rows->stride + b->roles.depthwise.offset[0] >= 0 && last <= b->roles.depthwise.ins[0];
 }
 
 /* The stages behind the ring. Out of scratch, only a last band of fewer rows differs from the others; in place, the

@@ -2,69 +2,37 @@
 #include "codegen/contract_window.h"
 
 #include "ir/kernel.h"
+#include "ir/windowindex.h"
 
 #include <string.h>
 
 /* ---- positions ---- */
-
-/* The one axis of `axes` that the index moves with; false when it moves with several. */
-static bool only_axis(Ir *ir, Node *index, Node *const *axes, int count, Node **found)
-{
-    *found = NULL;
-    for (int i = 0; i < count; i++) {
-        if (index_is(axes[i]->inputs[0], 1) || !node_depends(ir, index, axes[i]))
-            continue;
-        if (*found)
-            return false;
-        *found = axes[i];
-    }
-    return true;
-}
-
-/* index = factor*axis + rest with a constant positive factor; an axis that is NULL has the factor 0. */
-static bool positive_factor(Ir *ir, Node *index, Node *axis, int64_t *factor, Node **rest)
-{
-    *factor = 0;
-    *rest = index;
-    if (!axis)
-        return true;
-    return index_factor(ir, index, axis, factor, rest) && *factor > 0;
-}
-
-static int64_t points_of(const Node *axis)
-{
-    int64_t points = 1;
-    if (axis && !const_is_int(axis->inputs[0], &points))
-        return 0;
-    return points;
-}
 
 /* Adds the direction that an index of A moves in, unless it is there already. False: the index is none of ours. */
 static bool add_position(const Contract *c, Window *w, Node *index)
 {
     Ir *const ir = c->ir;
     const Node *const contract = c->roles.contract;
-    WindowPosition p = {0};
-    Node *rest;
-    if (!only_axis(ir, index, c->roles.m, c->roles.m_count, &p.out) ||
-        !only_axis(ir, index, contract->axes, contract->axis_count, &p.tap))
+    WindowIndex at;
+    if (!window_index_of(ir, index, c->roles.m, c->roles.m_count, contract->axes, contract->axis_count, &at))
         return false;
-    if (!p.out && !p.tap)
+    if (!at.out && !at.tap)
         return true;
-    if (!positive_factor(ir, index, p.out, &p.stride, &rest) || !positive_factor(ir, rest, p.tap, &p.dilation, &rest) ||
-        !contract_is_plain(ir, rest) || node_depends_on_any(ir, rest, c->roles.m, c->roles.m_count))
+    if (!contract_is_plain(ir, at.rest))
         return false;
-    p.out_factor = p.stride;
-    p.tap_factor = p.dilation;
+    WindowPosition p = {.out = at.out,
+                        .tap = at.tap,
+                        .out_factor = at.stride,
+                        .tap_factor = at.dilation,
+                        .outs = at.outs,
+                        .taps = at.taps};
     /* Places between which nothing is read are left out. */
-    const int64_t unit = common_divisor(p.stride, p.dilation);
-    p.given = p.stride == unit ? p.out : p.tap;
-    p.stride /= unit;
-    p.dilation /= unit;
+    const int64_t unit = common_divisor(at.stride, at.dilation);
+    p.given = at.stride == unit ? p.out : p.tap;
+    p.stride = at.stride / unit;
+    p.dilation = at.dilation / unit;
     if ((p.given == p.out ? p.stride : p.dilation) != 1)
         return false;
-    p.outs = points_of(p.out);
-    p.taps = points_of(p.tap);
     for (int i = 0; i < w->count; i++) {
         const WindowPosition *const other = &w->positions[i];
         if (other->out == p.out && other->tap == p.tap && other->stride == p.stride && other->dilation == p.dilation)
@@ -72,7 +40,7 @@ static bool add_position(const Contract *c, Window *w, Node *index)
         if ((p.out && other->out == p.out) || (p.tap && other->tap == p.tap))
             return false;
     }
-    if (w->count == POSITIONS_MAX || p.outs < 1 || p.taps < 1)
+    if (w->count == POSITIONS_MAX)
         return false;
     w->positions[w->count++] = p;
     return true;

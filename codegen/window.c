@@ -55,11 +55,10 @@ static Node *emit_operand(const Window *w, const Spot *spot, StageEmitter *emitt
 {
     Ir *const ir = w->ir;
     if (!w->copied) {
-        Node *const from[WINDOW_SPATIAL] = {w->direction[0].position, w->direction[1].position};
+        Node *const from[WINDOW_SPATIAL] = {w->direction[0].index, w->direction[1].index};
         return stage_emit(emitter, node_substitute(ir, w->operand, from, at, WINDOW_SPATIAL));
     }
-    Node *const row = index_sub(ir, at[0], spot->input_row), *const column =
-                                                                 index_sub(ir, at[1], w->direction[1].offset);
+    Node *const row = index_sub(ir, at[0], spot->input_row), *const column = index_sub(ir, at[1], w->direction[1].rest);
     Node *const inputs[2] = {w->local, local_offset(w, row, column)};
     Node *const value = node_make(
         ir, &(Node){.op = OP_read, .type = type_vector(DTYPE_F32, w->lanes), .inputs = inputs, .input_count = 2});
@@ -75,8 +74,8 @@ static void emit_copy(const Window *w, Spot *spot, Node *rows)
     Node *const v = axis_make(ir, "v", index_const(ir, w->columns)), *const zero = index_const(ir, 0);
     Block *const row = body_for(ir, spot->block, u, zero, rows, 1);
     Block *const body = body_for(ir, row, v, zero, index_const(ir, w->columns), 1);
-    Node *const from[WINDOW_SPATIAL] = {w->direction[0].position, w->direction[1].position};
-    Node *const to[WINDOW_SPATIAL] = {index_add(ir, spot->input_row, u), index_add(ir, w->direction[1].offset, v)};
+    Node *const from[WINDOW_SPATIAL] = {w->direction[0].index, w->direction[1].index};
+    Node *const to[WINDOW_SPATIAL] = {index_add(ir, spot->input_row, u), index_add(ir, w->direction[1].rest, v)};
     StageEmitter emitter = channel_emitter(w, spot, body);
     Node *vector = stage_emit(&emitter, node_substitute(ir, w->operand, from, to, WINDOW_SPATIAL));
     vector = splat_make(ir, vector, vector->type.lanes == w->lanes ? 1 : w->lanes);
@@ -94,7 +93,7 @@ typedef struct Step {
 } Step;
 
 /* The positions that `size` neighbouring outputs read, ascending. */
-static Step *steps_of(const Window *w, const Direction *direction, int size, int *count)
+static Step *steps_of(const Window *w, const WindowIndex *direction, int size, int *count)
 {
     const int64_t reach = window_reach(direction, size);
     Step *const steps = NEW_ARRAY(w->ir->arena, Step, (size_t)(size * direction->taps));
@@ -103,7 +102,7 @@ static Step *steps_of(const Window *w, const Direction *direction, int size, int
         Step step = {.moved = moved};
         bool used = false;
         for (int out = 0; out < size; out++) {
-            const int64_t rest = moved - out * direction->factor;
+            const int64_t rest = moved - out * direction->stride;
             const bool taken =
                 rest >= 0 && rest % direction->dilation == 0 && rest / direction->dilation < direction->taps;
             step.tap[out] = taken ? rest / direction->dilation : -1;
@@ -118,8 +117,8 @@ static Step *steps_of(const Window *w, const Direction *direction, int size, int
 /* The first input position of a block's outputs. */
 static Node *first_input(const Window *w, const Spot *spot, int d)
 {
-    const Direction *const direction = &w->direction[d];
-    return index_add(w->ir, index_mul(w->ir, spot->first[d], index_const(w->ir, direction->factor)), direction->offset);
+    const WindowIndex *const direction = &w->direction[d];
+    return index_add(w->ir, index_mul(w->ir, spot->first[d], index_const(w->ir, direction->stride)), direction->rest);
 }
 
 /* The weights of one tap, along the channels. */
@@ -197,7 +196,7 @@ static void emit_unrolled(const Window *w, const Spot *spot, Node **sums)
 static void emit_tap_loop(const Window *w, const Spot *spot, Node **sums)
 {
     Ir *const ir = w->ir;
-    const Direction *const rows = &w->direction[0];
+    const WindowIndex *const rows = &w->direction[0];
     int count;
     const Step *const steps = steps_of(w, &w->direction[1], spot->size[1], &count);
     Node *const tap = axis_make(ir, "tap", rows->tap->inputs[0]);
@@ -339,11 +338,11 @@ static void emit_rows(const Window *w, const Spot *unit, Node *from, Node *to, N
 static void emit_band(const Window *w, Spot *spot, Node *from, Node *to)
 {
     Ir *const ir = w->ir;
-    const Direction *const rows = &w->direction[0];
-    Node *const size = index_const(ir, w->size[0]), *const factor = index_const(ir, rows->factor);
+    const WindowIndex *const rows = &w->direction[0];
+    Node *const size = index_const(ir, w->size[0]), *const factor = index_const(ir, rows->stride);
     Node *const first = index_mul(ir, from, size);
     Node *const outs = index_sub(ir, index_min(ir, index_mul(ir, to, size), index_const(ir, rows->outs)), first);
-    spot->input_row = index_add(ir, index_mul(ir, first, factor), rows->offset);
+    spot->input_row = index_add(ir, index_mul(ir, first, factor), rows->rest);
     Node *const last = index_mul(ir, index_sub(ir, outs, index_const(ir, 1)), factor);
     emit_copy(w, spot, index_add(ir, last, index_const(ir, window_reach(rows, 1))));
 }

@@ -42,54 +42,30 @@ static Node *lane_axis(Ir *ir, const Node *stage, int shared)
     return NULL;
 }
 
-/* The one of `axes` that `position` depends on; NULL: none, or several. */
-static Node *only_axis(Ir *ir, Node *position, Node *const *axes, int count)
-{
-    Node *found = NULL;
-    for (int i = 0; i < count; i++)
-        if (node_depends(ir, position, axes[i])) {
-            if (found)
-                return NULL;
-            found = axes[i];
-        }
-    return found;
-}
-
 /* Fills `direction` from an index expression over one output axis and one reduced axis with constant factors and
  * extents. */
-static bool direction_of(const Window *w, Node *position, Direction *direction)
+static bool direction_of(const Window *w, Node *position, WindowIndex *direction)
 {
-    Ir *const ir = w->ir;
     const int inner = w->stage->axis_count - w->shared;
-    *direction = (Direction){.position = position};
-    direction->out = only_axis(ir, position, w->stage->axes + w->shared, inner);
-    direction->tap = only_axis(ir, position, w->reduction->axes, w->reduction->axis_count);
-    Node *rest, *offset;
-    if (!direction->out || !direction->tap || direction->out == w->lane)
-        return false;
-    if (!index_factor(ir, position, direction->out, &direction->factor, &rest) ||
-        !index_factor(ir, rest, direction->tap, &direction->dilation, &offset))
-        return false;
-    direction->offset = offset;
     int64_t constant;
-    return (const_is_int(offset, &constant) || w->shared) &&
-           const_is_int(direction->out->inputs[0], &direction->outs) &&
-           const_is_int(direction->tap->inputs[0], &direction->taps) && direction->factor > 0 &&
-           direction->dilation > 0 && direction->outs > 0 && direction->taps > 0;
+    return window_index_of(w->ir, position, w->stage->axes + w->shared, inner, w->reduction->axes,
+                           w->reduction->axis_count, direction) &&
+           direction->out && direction->tap && direction->out != w->lane &&
+           (const_is_int(direction->rest, &constant) || w->shared);
 }
 
 /* A direction along which there is nothing: one output, one tap. */
-static Direction direction_none(Ir *ir)
+static WindowIndex direction_none(Ir *ir)
 {
     Node *const one = index_const(ir, 1);
-    return (Direction){.position = axis_make(ir, "none", one),
-                       .out = axis_make(ir, "none", one),
-                       .tap = axis_make(ir, "none", one),
-                       .factor = 1,
-                       .dilation = 1,
-                       .outs = 1,
-                       .taps = 1,
-                       .offset = index_const(ir, 0)};
+    return (WindowIndex){.index = axis_make(ir, "none", one),
+                         .out = axis_make(ir, "none", one),
+                         .tap = axis_make(ir, "none", one),
+                         .stride = 1,
+                         .dilation = 1,
+                         .outs = 1,
+                         .taps = 1,
+                         .rest = index_const(ir, 0)};
 }
 
 /* How far apart neighbours along an axis of the output are in memory; 0: not a constant. */
@@ -113,7 +89,7 @@ static bool find_directions(Window *w)
                 node_depends_on_any(ir, nodes[i]->inputs[j], w->reduction->axes, w->reduction->axis_count);
             bool known = false;
             for (int k = 0; k < found; k++)
-                known = known || w->direction[k].position == nodes[i]->inputs[j];
+                known = known || w->direction[k].index == nodes[i]->inputs[j];
             if (!moves || known)
                 continue;
             if (found == WINDOW_SPATIAL || !direction_of(w, nodes[i]->inputs[j], &w->direction[found++]))
@@ -130,7 +106,7 @@ static bool find_directions(Window *w)
         return false;
     const int64_t first = pitch_of(w, w->direction[0].out), second = pitch_of(w, w->direction[1].out);
     if (first < second) { /* columns are the direction that is nearer in memory */
-        const Direction swap = w->direction[0];
+        const WindowIndex swap = w->direction[0];
         w->direction[0] = w->direction[1];
         w->direction[1] = swap;
     }
@@ -140,7 +116,7 @@ static bool find_directions(Window *w)
 /* After the moving positions are replaced by axes of their own, nothing of the window may be left in the operand. */
 static bool operand_is_closed(Window *w)
 {
-    Node *const from[WINDOW_SPATIAL] = {w->direction[0].position, w->direction[1].position};
+    Node *const from[WINDOW_SPATIAL] = {w->direction[0].index, w->direction[1].index};
     Node *const to[WINDOW_SPATIAL] = {axis_make(w->ir, "u", NULL), axis_make(w->ir, "v", NULL)};
     Node *const closed = node_substitute(w->ir, w->operand, from, to, WINDOW_SPATIAL);
     for (int i = 0; i < WINDOW_SPATIAL; i++)
@@ -212,7 +188,7 @@ static bool operand_is_read(Node *operand)
 /* A copy takes guards and arithmetic out of the inner loop, and brings lanes together that stand apart. */
 static bool copy_pays(const Window *w)
 {
-    const bool once = w->direction[0].factor >= w->direction[0].taps && w->direction[1].factor >= w->direction[1].taps;
+    const bool once = w->direction[0].stride >= w->direction[0].taps && w->direction[1].stride >= w->direction[1].taps;
     return !lanes_are_neighbours(w) || (!once && !operand_is_read(w->operand));
 }
 
@@ -243,12 +219,12 @@ static int conditions_of(Ir *ir, Node *operand, Node **list, int most)
 }
 
 /* Do all conditions on the position of `direction` hold when the position is `position`? */
-static bool holds(Ir *ir, const Direction *direction, Node *const *conditions, int count, Node *position)
+static bool holds(Ir *ir, const WindowIndex *direction, Node *const *conditions, int count, Node *position)
 {
     for (int i = 0; i < count; i++) {
         if (!node_depends(ir, conditions[i], direction->out))
             continue;
-        Node *const there = node_substitute(ir, conditions[i], &direction->position, (Node *const *)&position, 1);
+        Node *const there = node_substitute(ir, conditions[i], &direction->index, (Node *const *)&position, 1);
         int64_t value;
         if (!const_is_int(there, &value) || !value)
             return false;
@@ -256,18 +232,18 @@ static bool holds(Ir *ir, const Direction *direction, Node *const *conditions, i
     return true;
 }
 
-static bool output_is_clear(Ir *ir, const Direction *direction, Node *const *conditions, int count, int64_t out)
+static bool output_is_clear(Ir *ir, const WindowIndex *direction, Node *const *conditions, int count, int64_t out)
 {
     for (int64_t tap = 0; tap < direction->taps; tap++) {
-        const int64_t moved = out * direction->factor + tap * direction->dilation;
-        if (!holds(ir, direction, conditions, count, index_add(ir, direction->offset, index_const(ir, moved))))
+        const int64_t moved = out * direction->stride + tap * direction->dilation;
+        if (!holds(ir, direction, conditions, count, index_add(ir, direction->rest, index_const(ir, moved))))
             return false;
     }
     return true;
 }
 
 /* The outputs [*low, *high) whose windows no condition on this direction's position cuts. */
-static void clear_outputs(const Window *w, const Direction *direction, int64_t *low, int64_t *high)
+static void clear_outputs(const Window *w, const WindowIndex *direction, int64_t *low, int64_t *high)
 {
     enum { CONDITIONS_MAX = 32 };
     Ir *const ir = w->ir;
@@ -282,7 +258,7 @@ static void clear_outputs(const Window *w, const Direction *direction, int64_t *
     if (*low == *high)
         return;
     Node *const inside = axis_make(ir, "inside", index_const(ir, window_reach(direction, *high - *low)));
-    Node *const first = index_add(ir, direction->offset, index_const(ir, *low * direction->factor));
+    Node *const first = index_add(ir, direction->rest, index_const(ir, *low * direction->stride));
     if (!holds(ir, direction, conditions, count, index_add(ir, first, inside)))
         *low = *high = 0;
 }
@@ -306,7 +282,7 @@ static void segments_of_border(Segments *segments, int64_t from, int64_t to, int
 
 /* The outputs of a direction in blocks of `size`: those that the border cuts, those between, and the last smaller one.
  */
-static Segments segments_of(const Window *w, const Direction *direction, int size, int fixed)
+static Segments segments_of(const Window *w, const WindowIndex *direction, int size, int fixed)
 {
     Segments segments = {0};
     int64_t low, high;
@@ -324,11 +300,6 @@ static Segments segments_of(const Window *w, const Direction *direction, int siz
 }
 
 /* ---- the plan ---- */
-
-int64_t window_reach(const Direction *direction, int64_t outs)
-{
-    return (outs - 1) * direction->factor + (direction->taps - 1) * direction->dilation + 1;
-}
 
 int64_t window_row_blocks(const Window *w)
 {
@@ -393,7 +364,7 @@ static void plan_channels(Window *w)
     if (w->copied || !const_is_int(w->lane->inputs[0], &channels))
         return;
     const int64_t vectors = (channels + w->lanes - 1) / w->lanes;
-    const int64_t row = w->direction[1].outs * w->direction[1].factor * w->lanes * 4;
+    const int64_t row = w->direction[1].outs * w->direction[1].stride * w->lanes * 4;
     const bool near = FEW * row * window_reach(&w->direction[0], w->size[0]) <= w->target->l1;
     const int64_t groups = near || window_taps(w) > UNROLLED_TAPS ? (vectors + FEW - 1) / FEW : 1;
     w->chunk =

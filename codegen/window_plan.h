@@ -3,18 +3,10 @@
 #define LATHE_CODEGEN_WINDOW_PLAN_H
 
 #include "codegen/space.h"
-#include "ir/ir.h"
+#include "ir/windowindex.h"
 #include "targets/target.h"
 
 enum { WINDOW_SPATIAL = 2, WINDOW_OUTS_MAX = 16, WINDOW_SEGMENTS_MAX = 12 };
-
-/* One spatial direction: input position = factor*out + dilation*tap + offset. */
-typedef struct Direction {
-    Node *position; /* the index expression, as it stands in the operand */
-    Node *out, *tap;
-    int64_t factor, dilation, outs, taps;
-    Node *offset;
-} Direction;
 
 /* Neighbouring blocks of outputs along a direction that one piece of code makes: block b begins at first + size*b. */
 typedef struct Segment {
@@ -31,13 +23,13 @@ typedef struct Window {
     Ir *ir;
     Node *kernel, *stage, *reduction;
     const TargetMachineInfo *target;
-    Trial *trial;                        /* NULL: the cost model decides */
-    int shared;                          /* the stage's first axes that are bound outside */
-    Node *operand;                       /* what is read around each position; reduced axes of one point are 0 in it */
-    Node *other;                         /* contract: the weights; NULL for folds */
-    Node *lane;                          /* the channel axis */
-    Direction direction[WINDOW_SPATIAL]; /* rows, columns */
-    Node *rest[RANK_MAX];                /* other output axes */
+    Trial *trial;  /* NULL: the cost model decides */
+    int shared;    /* the stage's first axes that are bound outside */
+    Node *operand; /* what is read around each position; reduced axes of one point are 0 in it */
+    Node *other;   /* contract: the weights; NULL for folds */
+    Node *lane;    /* the channel axis */
+    WindowIndex direction[WINDOW_SPATIAL]; /* rows, columns */
+    Node *rest[RANK_MAX];                  /* other output axes */
     int rest_count;
     int lanes;                /* channels of a vector */
     bool copied;              /* the input of a band is copied to scratch first, one vector of channels wide */
@@ -56,8 +48,6 @@ typedef struct Window {
 bool window_plan(Window *window);
 /* Cycles of the planned kernel on `threads` cores, roughly. */
 double window_plan_cycles(const Window *window, int threads);
-/* Input positions from the first to the last that `outs` neighbouring outputs read. */
-int64_t window_reach(const Direction *direction, int64_t outs);
 int64_t window_row_blocks(const Window *window);
 
 #endif

@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-int64_t way_reach(const WindowWay *way, int64_t outs)
-{
-    return (outs - 1) * way->stride + (way->taps - 1) * way->dilation + 1;
-}
-
 /* ---- depthwise ---- */
 
 static bool is_positive_zero(const Node *node)
@@ -17,34 +12,14 @@ static bool is_positive_zero(const Node *node)
     return node->op == OP_const && node->type.dtype == DTYPE_F32 && node->payload.bits == 0;
 }
 
-/* `position` as stride*out + dilation*tap + offset, within `dim`. */
-static bool way_of(Ir *ir, const DepthwiseRoles *roles, Node *position, Node *dim, WindowWay *way)
+/* `position` as that of a window, within `dim`. */
+static bool way_of(Ir *ir, DepthwiseRoles *roles, Node *position, Node *dim, int number)
 {
     const Node *const stage = roles->stage, *const contract = roles->contract;
-    *way = (WindowWay){.taps = 1, .dilation = 1};
-    for (int i = 0; i < stage->axis_count; i++)
-        if (node_depends(ir, position, stage->axes[i])) {
-            if (way->out)
-                return false;
-            way->out = stage->axes[i];
-        }
-    for (int i = 0; i < contract->axis_count; i++)
-        if (node_depends(ir, position, contract->axes[i])) {
-            if (way->tap)
-                return false;
-            way->tap = contract->axes[i];
-        }
-    Node *rest;
-    if (!way->out || way->out == roles->channel)
-        return false;
-    if (!index_factor(ir, position, way->out, &way->stride, &rest) || !const_is_int(way->out->inputs[0], &way->outs) ||
-        !const_is_int(dim, &way->ins))
-        return false;
-    if (way->tap &&
-        (!index_factor(ir, rest, way->tap, &way->dilation, &rest) || !const_is_int(way->tap->inputs[0], &way->taps)))
-        return false;
-    return const_is_int(rest, &way->offset) && way->stride > 0 && way->dilation > 0 && way->offset <= 0 &&
-           way->outs > 0 && way->ins > 0;
+    WindowIndex *const way = &roles->way[number];
+    return window_index_of(ir, position, stage->axes, stage->axis_count, contract->axes, contract->axis_count, way) &&
+           way->out && way->out != roles->channel && const_is_int(way->rest, &roles->offset[number]) &&
+           roles->offset[number] <= 0 && const_is_int(dim, &roles->ins[number]) && roles->ins[number] > 0;
 }
 
 /* Is every part of the condition that a position is inside? Then what is inside is read, and the rest is zero. */
@@ -91,9 +66,8 @@ static bool match_operand(Ir *ir, DepthwiseRoles *roles, Node *operand)
     for (int i = 0; i < first; i++)
         if (node_depends_on_any(ir, operand->inputs[1 + i], contract->axes, contract->axis_count))
             return false;
-    return way_of(ir, roles, indices[1], dims[1], &roles->way[0]) &&
-           way_of(ir, roles, indices[2], dims[2], &roles->way[1]) && roles->way[0].out != roles->way[1].out &&
-           (!roles->way[0].tap || roles->way[0].tap != roles->way[1].tap) &&
+    return way_of(ir, roles, indices[1], dims[1], 0) && way_of(ir, roles, indices[2], dims[2], 1) &&
+           roles->way[0].out != roles->way[1].out && (!roles->way[0].tap || roles->way[0].tap != roles->way[1].tap) &&
            (!condition || guards_borders_alone(ir, condition, indices + 1, dims + 1));
 }
 
@@ -137,7 +111,7 @@ int64_t depthwise_band_bytes(const DepthwiseRoles *roles, int64_t rows)
 {
     int64_t channels = 0;
     const_is_int(roles->channel->inputs[0], &channels);
-    const int64_t read = way_reach(&roles->way[0], rows) * way_reach(&roles->way[1], roles->way[1].outs);
+    const int64_t read = window_reach(&roles->way[0], rows) * window_reach(&roles->way[1], roles->way[1].outs);
     return (read + rows * roles->way[1].outs) * channels * 4;
 }
 

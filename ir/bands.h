@@ -4,26 +4,21 @@
 #ifndef LATHE_IR_BANDS_H
 #define LATHE_IR_BANDS_H
 
-#include "ir/ir.h"
-
-/* One direction of the window: the position read is stride*out + dilation*tap + offset, zero outside of 0..ins-1. */
-typedef struct WindowWay {
-    Node *out, *tap; /* an output axis; a reduced axis, or NULL: one tap */
-    int64_t stride, dilation, offset, outs, taps, ins;
-} WindowWay;
+#include "ir/windowindex.h"
 
 typedef struct DepthwiseRoles {
     Node *stage, *contract;
     Node *at, *weights; /* what is read at each position (f32), without its guard; what it is multiplied with */
     int side;           /* which input of the contraction is read at positions */
     Node *channel;      /* the output axis that is also the position's channel */
-    WindowWay way[2];   /* rows, columns: the last two indices of `at`; the channel is the one before */
+    /* Rows, columns: the last two indices of `at`, the channel is the one before. The rest of an index is its offset,
+     * and what is not within 0..ins-1 is zero. */
+    WindowIndex way[2];
+    int64_t offset[2], ins[2];
 } DepthwiseRoles;
 
 /* Is the stage such a sum, with extents that are known and borders of zeros? */
 bool depthwise_match(Ir *ir, Node *stage, DepthwiseRoles *roles);
-/* Positions that `outs` neighbouring outputs reach over. */
-int64_t way_reach(const WindowWay *way, int64_t outs);
 
 /* Bytes of f32 that a band of `rows` output rows needs at once: the positions that it reads and those that it leaves.
  */
