@@ -10,6 +10,7 @@
 #include "ir/math.h"
 #include "passes/access.h"
 #include "passes/pass.h"
+#include "passes/roll.h"
 
 enum { NODES_MAX = 512, BUFFERS_MAX = 24 };
 
@@ -327,6 +328,7 @@ bool pass_fuse(PassContext *context)
     Compilation *const compilation = context->compilation;
     Ir *const ir = compilation->ir;
     Module *const module = compilation->module;
+    module->body = rolls_merged(context, module->body);
     Fuser fuser = {.context = context, .ir = ir, .count = module->body->count};
     map_open(&fuser.producer, ir->arena);
     map_open(&fuser.readers, ir->arena);
