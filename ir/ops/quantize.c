@@ -101,6 +101,12 @@ static Node *parameter_at(Lower *lower, int input, Node *const *axes)
     return lower_at(lower, buffer, at);
 }
 
+Node *quantize_shift(Ir *ir, Node *whole, Node *zero)
+{
+    const bool none = zero->op == OP_const && zero->payload.bits == 0;
+    return none ? whole : scalar2(ir, OP_add, whole, zero);
+}
+
 bool quantize_is_centered(const Node *zeros)
 {
     const Constant *const constant = zeros->payload.buffer->constant;
@@ -172,7 +178,7 @@ bool quantize_lower(Lower *lower)
     Node *const zero = lower_has(lower, 2) ? cast_make(ir, parameter_at(lower, 2, axes), compute) : NULL;
     if (dtype_is_integer(out->type.dtype)) {
         value = scalar1(ir, OP_round, value);
-        value = quantize_saturate(ir, zero ? scalar2(ir, OP_add, value, zero) : value, out->type.dtype);
+        value = quantize_saturate(ir, zero ? quantize_shift(ir, value, zero) : value, out->type.dtype);
     } else {
         value = lower_cast(lower, zero ? scalar2(ir, OP_add, value, zero) : value, out->type.dtype);
     }

@@ -170,7 +170,7 @@ static Node *requantized(Lower *lower, Node *sum, Node *factor, int zero, Dtype 
 {
     Ir *const ir = lower->ir;
     Node *const scaled = scalar1(ir, OP_round, scalar2(ir, OP_mul, cast_make(ir, sum, DTYPE_F32), factor));
-    return quantize_saturate(ir, scalar2(ir, OP_add, scaled, first_of(lower, zero, DTYPE_F32)), dtype);
+    return quantize_saturate(ir, quantize_shift(ir, scaled, first_of(lower, zero, DTYPE_F32)), dtype);
 }
 
 bool qlinear_matmul_lower(Lower *lower)
