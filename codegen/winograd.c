@@ -219,6 +219,18 @@ static bool plan_products(Winograd *w, Contract *c, int64_t tiles, Tile tile)
     return true;
 }
 
+/* Far larger weights are worth more than the inputs: with few rows to multiply they come from memory no faster than
+ * 80 GFLOP/s take. As few blocks as L2 keeps the sums of, the points of their inputs read again for each group of
+ * columns, where that is two thirds of the bytes; 0: it is not. */
+static int64_t blocks_for_weights(const Winograd *w, int64_t width, int64_t blocks)
+{
+    const int64_t points = (int64_t)w->points * w->points, kept = w->target->l2 * 4 / 10;
+    const int64_t filter = points * w->channels * w->outs * 4, input = points * w->channels * w->tiles * 4;
+    const int64_t fewer = ceil_divide(points * w->tiles * width * 4, kept);
+    const int64_t bytes = fewer * filter + ceil_divide(w->outs, width) * input;
+    return fewer < blocks && bytes * 3 <= blocks * filter * 2 ? fewer : 0;
+}
+
 /* Tiles of a block: four tenths of L2 keep what their points hold, evenly split. Small weights are read by each of
  * several blocks; larger ones stream through L2 beside two at most, and units divide their columns. */
 static int64_t choose_block(const Winograd *w, int64_t width)
@@ -229,6 +241,8 @@ static int64_t choose_block(const Winograd *w, int64_t width)
     const int64_t most = w->target->l2 * 4 / 10 / tile_bytes;
     int64_t blocks = ceil_divide(w->tiles, most < 1 ? 1 : most);
     blocks = blocks < wanted && blocks < enough ? wanted < enough ? wanted : enough : blocks;
+    const int64_t fewer = stays ? 0 : blocks_for_weights(w, width, blocks);
+    blocks = fewer ? fewer : blocks;
     return ceil_divide(w->tiles, blocks);
 }
 
