@@ -216,7 +216,7 @@ bool contract_taps_plan(Contract *c)
     const int64_t boxes = w->points * ceil_divide(w->outs[0], w->band[0]);
     int64_t blocks = ceil_divide(4 * c->target->cores, boxes);
     blocks = blocks < groups ? blocks : groups;
-    c->block_groups = suggest_int(c->trial, "groups", 1, groups, ceil_divide(groups, blocks));
+    c->block_groups = suggest_int(c->trial, "groups", 1, groups, contract_window_groups(c, boxes, groups, blocks));
     c->unroll = (int)suggest_int(c->trial, "unroll", 1, UNROLL_MAX, UNROLL);
     c->fetch = (int)suggest_int(c->trial, "fetch", 0, FETCH_MAX, PREFETCH_ROWS);
     const int64_t tiles = ceil_divide(w->band[0], w->tile[0]) * ceil_divide(w->outs[1], w->tile[1]);

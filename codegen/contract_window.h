@@ -72,6 +72,9 @@ int64_t contract_taps_row_bytes(const Contract *contract);
 bool contract_taps_plan(Contract *contract);
 double contract_taps_cycles(const Contract *contract);
 
+/* Groups of columns in a unit where each of `boxes` has about `blocks` blocks of them: rather up to twice as many
+ * blocks than cores that wait for the last one. */
+int64_t contract_window_groups(const Contract *c, int64_t boxes, int64_t groups, int64_t blocks);
 double contract_window_cycles(const Contract *contract, int threads);
 const char *contract_window_text(const Contract *contract);
 

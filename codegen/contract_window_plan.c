@@ -126,6 +126,21 @@ static int64_t choose_units(const Contract *c, Window *w)
     return best;
 }
 
+int64_t contract_window_groups(const Contract *c, int64_t boxes, int64_t groups, int64_t blocks)
+{
+    int64_t best = ceil_divide(groups, blocks), least = INT64_MAX;
+    if (blocks == 1)
+        return groups;
+    for (int64_t block = best; block >= 1 && ceil_divide(groups, block) <= 2 * blocks; block--) {
+        const int64_t load = ceil_divide(boxes * ceil_divide(groups, block), c->target->cores) * block;
+        if (load < least) {
+            best = block;
+            least = load;
+        }
+    }
+    return best;
+}
+
 /* A unit is a box of pixels and a block of groups of columns. A B that stays in L2 is used whole by each unit, and
  * units are as low as copying their border allows; a larger one is streamed once per box, so boxes are as high as L2
  * keeps their input, and columns are cut to have units enough. */
@@ -155,7 +170,7 @@ static void plan_units(Contract *c, Window *w)
     const int64_t boxes = w->points * ceil_divide(w->outs[0], w->band[0]) * ceil_divide(w->outs[1], w->band[1]);
     int64_t blocks = stays ? 1 : ceil_divide(CORE_UNITS * c->target->cores, boxes);
     blocks = blocks < groups ? blocks : groups;
-    c->block_groups = suggest_int(c->trial, "groups", 1, groups, ceil_divide(groups, blocks));
+    c->block_groups = suggest_int(c->trial, "groups", 1, groups, contract_window_groups(c, boxes, groups, blocks));
     c->block_tiles = ceil_divide(w->band[0], w->tile[0]) * ceil_divide(w->band[1], w->tile[1]);
     c->ahead = stays ? 0 : 1;
 }
