@@ -504,6 +504,18 @@ bool contract_plan_within(Contract *c, Node *stage, int bound)
 
 /* ---- cost ---- */
 
+double contract_thread_cycles(const Contract *c, double cycles, int64_t units, int threads)
+{
+    int64_t extent;
+    for (int i = 0; i < c->roles.batch_count; i++)
+        if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0) {
+            units *= extent;
+            cycles *= (double)extent;
+        }
+    /* The last round of units leaves threads idle. */
+    return cycles * (double)ceil_divide(units, threads) / (double)units;
+}
+
 double contract_plan_cycles(const Contract *c, int threads)
 {
     if (c->read_a == READ_WINDOW)
@@ -529,12 +541,5 @@ double contract_plan_cycles(const Contract *c, int threads)
         cycles += (c->ahead ? 0.3 : 1.0) * b_bytes * (double)row_blocks / c->target->l3_bytes_per_cycle;
     if (a_block > (double)l2 * 3 / 4)
         cycles += (double)(rows * depth * groups) * 4 / c->target->l3_bytes_per_cycle;
-    int64_t units = row_blocks * column_blocks, extent;
-    for (int i = 0; i < c->roles.batch_count; i++)
-        if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0) {
-            units *= extent;
-            cycles *= (double)extent;
-        }
-    /* The last round of units leaves threads idle. */
-    return cycles * (double)ceil_divide(units, threads) / (double)units;
+    return contract_thread_cycles(c, cycles, row_blocks * column_blocks, threads);
 }

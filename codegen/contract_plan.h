@@ -86,6 +86,8 @@ bool contract_is_plain(Ir *ir, Node *index);
 double contract_step_cycles(const TargetMachineInfo *target, int64_t rows, int64_t columns);
 /* Cycles of the planned kernel on `threads` cores, roughly. */
 double contract_plan_cycles(const Contract *contract, int threads);
+/* Of the thread that has most of `units` units for each point of the batch, which take `cycles` together. */
+double contract_thread_cycles(const Contract *contract, double cycles, int64_t units, int threads);
 /* `node` with the row axes (or the reduced axes) replaced by the digits of one number, last axis fastest. */
 Node *contract_flat_rows(const Contract *contract, Node *node, Node *row);
 

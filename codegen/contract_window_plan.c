@@ -287,13 +287,7 @@ double contract_window_cycles(const Contract *c, int threads)
         cycles += c->target->copy_cycles * (double)w->bytes / 4 * (double)boxes;
     if (b_bytes > (double)c->target->l2 / 2)
         cycles += (c->ahead ? 0.3 : 1.0) * b_bytes * (double)boxes / c->target->l3_bytes_per_cycle;
-    int64_t units = boxes * blocks, extent;
-    for (int i = 0; i < c->roles.batch_count; i++)
-        if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0) {
-            units *= extent;
-            cycles *= (double)extent;
-        }
-    return cycles * (double)ceil_divide(units, threads) / (double)units;
+    return contract_thread_cycles(c, cycles, boxes * blocks, threads);
 }
 
 const char *contract_window_text(const Contract *c)

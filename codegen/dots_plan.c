@@ -253,11 +253,5 @@ double dots_plan_cycles(const Dots *d, int threads)
     if (d->terms)
         cycles += (double)(columns * d->depth * row_blocks) / 64;
     cycles += (double)(rows * columns) / 4;
-    int64_t units = row_blocks * column_blocks, extent;
-    for (int i = 0; i < c->roles.batch_count; i++)
-        if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0) {
-            units *= extent;
-            cycles *= (double)extent;
-        }
-    return cycles * (double)ceil_divide(units, threads) / (double)units;
+    return contract_thread_cycles(c, cycles, row_blocks * column_blocks, threads);
 }
