@@ -489,13 +489,19 @@ bool contract_plan_within(Contract *c, Node *stage, int bound)
         return false;
     c->trial = NULL;
     plan_reading(c, false);
-    if (c->read_a != READ_STRIDED || c->read_b == READ_PACKED)
+    if (c->read_a != READ_STRIDED && contract_window_match(c) && contract_window_plan_within(c))
+        c->read_a = READ_WINDOW;
+    if (c->read_a == READ_PACKED || c->read_b == READ_PACKED)
         return false;
     c->a_written = kernel_writes(c->kernel, c->a_buffer) || is_local(c->a_buffer);
     c->b_written = c->read_b == READ_STRIDED && (kernel_writes(c->kernel, c->b_buffer) || is_local(c->b_buffer));
+    c->block_tiles = 1;
+    if (c->read_a == READ_WINDOW) {
+        c->block_groups = ceil_divide(columns, c->tile.vectors * PANEL);
+        return true;
+    }
     if (!c->tile.rows)
         plan_tile(c);
-    c->block_tiles = 1;
     c->block_groups = ceil_divide(columns, c->tile.vectors * PANEL);
     c->unroll = UNROLL;
     c->fetch = c->read_b == READ_PANELS ? PREFETCH_ROWS : 0;

@@ -58,6 +58,9 @@ void contract_window_place(Window *window);
 void contract_window_runs(const Contract *contract, Window *window);
 /* Tile, units and scratch. False where a unit needs too much scratch. */
 bool contract_window_plan(Contract *contract);
+/* The same for a stage in another template's loops: all its pixels at once, read where they stand. False where they
+ * cannot be, or the tile is given. */
+bool contract_window_plan_within(Contract *contract);
 /* Elements of A between neighbouring pixels in direction d. */
 int64_t contract_window_pitch(const Contract *contract, int d);
 int64_t contract_window_tap_pitch(const Contract *contract, const WindowPosition *position);

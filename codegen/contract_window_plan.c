@@ -271,6 +271,26 @@ bool contract_window_plan(Contract *c)
     return c->a_local != NULL;
 }
 
+bool contract_window_plan_within(Contract *c)
+{
+    Window *const w = c->window;
+    if (c->tile.rows || w->points != 1 || w->operand->op == OP_guard || !contract_window_in_place(c) ||
+        !const_is_int(c->depth, &c->guess_depth) || !const_is_int(c->roles.columns, &c->guess_columns))
+        return false;
+    w->in_place = true;
+    plan_tile(c, w);
+    for (int d = 0; d < WINDOW_DIRECTIONS; d++) {
+        w->band[d] = w->outs[d];
+        w->first[d] = index_const(c->ir, 0);
+        w->last[d] = index_const(c->ir, w->outs[d]);
+    }
+    contract_window_place(w);
+    contract_window_runs(c, w);
+    plan_rounds(c, w);
+    c->a_buffer = w->read->inputs[0];
+    return true;
+}
+
 double contract_window_cycles(const Contract *c, int threads)
 {
     Window *const w = c->window;

@@ -44,8 +44,8 @@ static bool guards_borders_alone(Ir *ir, Node *condition, Node *const *positions
     return true;
 }
 
-/* The operand that is read around each position. */
-static bool match_operand(Ir *ir, DepthwiseRoles *roles, Node *operand)
+/* What is read around each position: rows, columns and their borders. */
+static bool match_positions(Ir *ir, DepthwiseRoles *roles, Node *operand)
 {
     Node *condition = NULL;
     operand = node_without_points(ir, operand, roles->contract->axes, roles->contract->axis_count);
@@ -61,14 +61,24 @@ static bool match_operand(Ir *ir, DepthwiseRoles *roles, Node *operand)
     const Node *const contract = roles->contract;
     roles->at = operand;
     roles->channel = indices[0];
-    if (!stage_has_axis(roles->stage, roles->channel) || roles->channel->inputs[0] != dims[0])
-        return false;
     for (int i = 0; i < first; i++)
         if (node_depends_on_any(ir, operand->inputs[1 + i], contract->axes, contract->axis_count))
             return false;
     return way_of(ir, roles, indices[1], dims[1], 0) && way_of(ir, roles, indices[2], dims[2], 1) &&
            roles->way[0].out != roles->way[1].out && (!roles->way[0].tap || roles->way[0].tap != roles->way[1].tap) &&
            (!condition || guards_borders_alone(ir, condition, indices + 1, dims + 1));
+}
+
+/* The dim of the channels that are read. */
+static const Node *channels_read(const DepthwiseRoles *roles)
+{
+    return roles->at->inputs[0]->type.dims[roles->at->inputs[0]->type.rank - 3];
+}
+
+/* Is the channel of what is read the stage's own? */
+static bool reads_own_channel(const DepthwiseRoles *roles)
+{
+    return stage_has_axis(roles->stage, roles->channel) && roles->channel->inputs[0] == channels_read(roles);
 }
 
 /* Every reduced axis of more than one point is a tap, rows before columns: then taps ascend as positions do. */
@@ -97,12 +107,33 @@ bool depthwise_match(Ir *ir, Node *stage, DepthwiseRoles *roles)
     for (int side = 0; side < 2; side++) {
         roles->side = side;
         roles->weights = node_without_points(ir, contract->inputs[!side], contract->axes, contract->axis_count);
-        if (!match_operand(ir, roles, contract->inputs[side]))
+        if (!match_positions(ir, roles, contract->inputs[side]) || !reads_own_channel(roles))
             continue;
         Node *const moving[2] = {roles->way[0].out, roles->way[1].out};
         return const_is_int(roles->channel->inputs[0], &channels) && channels > 0 &&
                node_depends(ir, roles->weights, roles->channel) &&
                !node_depends_on_any(ir, roles->weights, moving, 2) && taps_ascend(roles);
+    }
+    return false;
+}
+
+bool expanding_window_match(Ir *ir, Node *stage, DepthwiseRoles *roles)
+{
+    *roles = (DepthwiseRoles){.stage = stage, .contract = value_contraction(ir, stage_value(stage), DTYPE_F32)};
+    const Node *const contract = roles->contract;
+    int64_t channels;
+    if (!contract || stage_ordered(stage))
+        return false;
+    for (int side = 0; side < 2; side++) {
+        roles->side = side;
+        roles->weights = node_without_points(ir, contract->inputs[!side], contract->axes, contract->axis_count);
+        if (!match_positions(ir, roles, contract->inputs[side]))
+            continue;
+        const WindowIndex *const rows = &roles->way[0], *const columns = &roles->way[1];
+        Node *const moving[2] = {rows->out, columns->out};
+        return const_is_int(channels_read(roles), &channels) && channels > 0 &&
+               !stage_has_axis(stage, roles->channel) && (rows->tap || columns->tap) && rows->dilation <= 1 &&
+               columns->dilation <= 1 && !node_depends_on_any(ir, roles->weights, moving, 2);
     }
     return false;
 }

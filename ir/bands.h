@@ -19,6 +19,9 @@ typedef struct DepthwiseRoles {
 
 /* Is the stage such a sum, with extents that are known and borders of zeros? */
 bool depthwise_match(Ir *ir, Node *stage, DepthwiseRoles *roles);
+/* Is the stage a sum over windows of all channels, as a first layer is, whose rows may be made one by one? The channel
+ * is a reduced axis then, or 0. */
+bool expanding_window_match(Ir *ir, Node *stage, DepthwiseRoles *roles);
 
 /* Bytes of f32 that a band of `rows` output rows needs at once: the positions that it reads and those that it leaves.
  */

@@ -1,6 +1,6 @@
-/* Blocks of mobile networks: a product with every position alone, a depthwise window, a product again become one
- * kernel, so that what lies between them never leaves the nearest caches (codegen/block.c runs it band of rows by
- * band).
+/* Blocks of mobile networks: a product with every position alone or a first layer, a depthwise window, a product again
+ * become one kernel, so that what lies between them never leaves the nearest caches (codegen/block.c runs it band of
+ * rows by band).
  *
  * The stages share the batch as their first axis; what lies between them becomes local buffers of one image. It pays
  * where the values in between are more than a core's L2 keeps (decisions.md), and only templates of CPUs with vectors
@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { LOCAL_BYTES_MAX = 256 << 20, MEMBERS_MAX = 3 };
+enum { LOCAL_BYTES_MAX = 256 << 20, MEMBERS_MAX = 3, NARROW_DEPTH = 64 };
 
 typedef struct Blocker {
     PassContext *context;
@@ -61,6 +61,16 @@ static bool is_pointwise(Ir *ir, Node *stage)
     for (int i = 0; i < roles.contract->axis_count; i++)
         reduced += !index_is(roles.contract->axes[i]->inputs[0], 1);
     return reduced <= 1 && roles.a->type.dtype == DTYPE_F32;
+}
+
+/* A product with a weight over windows of few values, as first layers are: what its rows read is copied for each. */
+static bool is_narrow_window(Ir *ir, Node *stage)
+{
+    ContractRoles roles;
+    DepthwiseRoles window;
+    int64_t depth;
+    return contract_match_stage(ir, stage, 0, &roles) && roles.weight && !roles.batch_count &&
+           const_is_int(roles.depth, &depth) && depth <= NARROW_DEPTH && expanding_window_match(ir, stage, &window);
 }
 
 /* Bytes of one image. */
@@ -224,7 +234,7 @@ static bool find_chain(Blocker *blocker, int number, const DepthwiseRoles *roles
     if (before) {
         Node *const buffer = roles->at->inputs[0];
         Node *const stage = is_between(blocker, buffer, &writer, &reader) ? free_stage(blocker, writer) : NULL;
-        if (!stage || reader != number || !is_pointwise(ir, stage))
+        if (!stage || reader != number || (!is_pointwise(ir, stage) && !is_narrow_window(ir, stage)))
             return false;
         chain->members[chain->count++] = writer;
     }

@@ -109,7 +109,8 @@ static Node *image(Random *random, int64_t channels, int64_t least, int64_t most
 
 /* ---- blocks ---- */
 
-/* conv1x1 - depthwise - conv1x1, perhaps with gates from the mean of a channel and with what came in added. */
+/* conv1x1 or a first layer - depthwise - conv1x1, perhaps with gates from the mean of a channel and with what came in
+ * added. */
 Node *case_block(Random *random, int symbolic)
 {
     Ir *const ir = random->ir;
@@ -118,11 +119,12 @@ Node *case_block(Random *random, int symbolic)
     Node *const batch = case_chance(random, 70) ? index_const(ir, 1) : case_extent(random, 3, symbolic);
     Node *const given[4] = {batch, index_const(ir, case_between(random, 1, 8)),
                             index_const(ir, case_between(random, 6, 40)), index_const(ir, case_between(random, 4, 14))};
-    Node *const x = pointwise(random, case_given(random, 4, given), channels);
+    Node *const input = case_given(random, 4, given), *const x = pointwise(random, input, channels);
     case_tell(random, "block of", x);
-    const bool expanded = case_chance(random, 75); /* else what goes into the window is no product of positions */
+    const bool expanded = case_chance(random, 65), first = case_chance(random, 60); /* else by windows of channels */
     Node *node = activation(random, expanded ? pointwise(random, x, wide)
-                                             : convolution(random, x, index_const(ir, wide), 3, 1, 1));
+                                             : convolution(random, first ? input : x, index_const(ir, wide), 3,
+                                                           first ? case_between(random, 1, 2) : 1, 1));
     Node *const size = index_const(ir, taps), *const one = index_const(ir, 1);
     const int64_t pad = taps / 2, far = taps == 3 && case_chance(random, 15) ? 2 : 1;
     const int64_t least = stride == 1 ? far * pad : case_between(random, 0, pad);
@@ -138,7 +140,7 @@ Node *case_block(Random *random, int symbolic)
         gate = case_make(random, OP_Sigmoid, &gate, 1, NULL, 0);
         node = case_make(random, OP_Mul, (Node *[]){node, gate}, 2, NULL, 0);
     }
-    const bool added = stride == 1 && case_chance(random, 60);
+    const bool added = stride == 1 && (expanded || !first) && case_chance(random, 60);
     node = pointwise(random, node, added ? channels : case_between(random, 4, 40));
     case_tell(random, "to", node);
     if (added)
