@@ -41,6 +41,7 @@ typedef struct BlockPlan {
     DepthwiseRoles window; /* of the expansion, where `image` is */
     Node *image; /* [channel][row][column]: what the expanded rows of a band read; NULL: they read single positions */
     int64_t image_border; /* columns of the image before the first of the input: whole lines */
+    Node *sums;           /* a tile of sums before a long epilogue */
     int64_t scratch;
     Node *inner; /* a kernel of the stages that are emitted: what they write is read in order */
 } BlockPlan;
@@ -273,6 +274,7 @@ static bool block_plan(BlockPlan *b, Trial *trial)
         plan_ring(b);
     if (b->roles.project)
         b->tile = scratch_buffer(b, "tile", b->rows, columns->outs, b->channels);
+    b->sums = scratch_buffer(b, "sums", ROWS_MAX, VECTORS_MAX, LINE);
     return b->scratch <= SCRATCH_MAX;
 }
 
@@ -293,6 +295,8 @@ static void emit_product(const BlockPlan *b, Block *block, Node *stage)
         emit_plain(b, block, stage, 1);
         return;
     }
+    if (stage_has_long_epilogue(ir, stage, product.roles.contract))
+        product.sums = b->sums;
     Node *const tiles = index_ceildiv(ir, product.roles.rows, index_const(ir, product.tile.rows));
     contract_emit_within(&product, block, index_const(ir, 0), tiles);
 }
