@@ -16,6 +16,9 @@ endif()
 
 if(TARGET lathe)
   add_test(NAME codegen/halves COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/codegen/halves.py $<TARGET_FILE:lathe>)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL x86_64)
+    add_test(NAME codegen/bytes COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/codegen/bytes.py $<TARGET_FILE:lathe>)
+  endif()
 endif()
 
 # Which node is wrong?
