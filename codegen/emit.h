@@ -88,7 +88,8 @@ LLVMValueRef emit_int(LLVMTypeRef type, int64_t value); /* splat where type is a
 LLVMValueRef emit_real(LLVMTypeRef type, double value);
 LLVMValueRef emit_splat(Emitter *emitter, LLVMValueRef scalar, int lanes);
 LLVMValueRef emit_shuffle(Emitter *emitter, LLVMValueRef a, LLVMValueRef b, const int *lanes, int count);
-LLVMValueRef emit_whole(Emitter *emitter, LLVMValueRef value); /* i32 of an f32 that is NaN or within i32 */
+/* llvm_quantize.c: a cast of what was clamped by constants; NULL: it is another. */
+LLVMValueRef emit_quantized(Emitter *emitter, const Node *cast, LLVMValueRef value);
 LLVMValueRef emit_dot(Emitter *emitter, const LLVMValueRef *operands); /* llvm_dot.c */
 LLVMValueRef emit_intrinsic(Emitter *emitter, const char *name, const LLVMTypeRef *overloads, int overload_count,
                             const LLVMValueRef *arguments, int count);

@@ -295,15 +295,6 @@ static LLVMValueRef int_of_float(Emitter *emitter, LLVMValueRef value, int preci
     return bits < 32 ? LLVMBuildTrunc(builder, result, emit_int_type(emitter, bits, count), "") : result;
 }
 
-LLVMValueRef emit_whole(Emitter *emitter, LLVMValueRef value)
-{
-    LLVMBuilderRef const builder = emitter->builder;
-    LLVMTypeRef const type = LLVMTypeOf(value);
-    LLVMValueRef const number = LLVMBuildSelect(builder, LLVMBuildFCmp(builder, LLVMRealORD, value, value, ""), value,
-                                                emit_real(type, 0), "");
-    return LLVMBuildFPToSI(builder, number, emit_int_type(emitter, 32, emit_lanes(value)), "");
-}
-
 static LLVMValueRef core_of_float(Emitter *emitter, LLVMValueRef value, Dtype from, Dtype to)
 {
     const int count = emit_lanes(value), precision = from == DTYPE_F32 ? 24 : 53;

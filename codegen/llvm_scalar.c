@@ -474,39 +474,11 @@ static LLVMValueRef emit_bitcast(Emitter *emitter, const Node *node, LLVMValueRe
     return LLVMBuildBitCast(emitter->builder, value, emit_type(emitter, node->type.dtype, node->type.lanes), "");
 }
 
-static bool is_bound(const Node *node, double *bound)
-{
-    if (node->op != OP_const || node->type.dtype != DTYPE_F32)
-        return false;
-    const uint32_t bits = (uint32_t)node->payload.bits;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    *bound = value;
-    return true;
-}
-
-/* Is the f32 NaN or within i32, by a minimum and a maximum with constants, as what is quantised? */
-static bool is_clamped(const Node *node)
-{
-    double bound, low = -INFINITY, high = INFINITY;
-    for (int step = 0; step < 2 && (node->op == OP_min || node->op == OP_max); step++, node = node->inputs[0]) {
-        if (!is_bound(node->inputs[1], &bound))
-            return false;
-        if (node->op == OP_min)
-            high = bound;
-        else
-            low = bound;
-        if (low >= -0x1p24 && high <= 0x1p24)
-            return low <= high;
-    }
-    return false;
-}
-
 LLVMValueRef emit_scalar(Emitter *emitter, const Node *node, LLVMValueRef *operands)
 {
-    if (node->op == OP_cast && node->type.dtype == DTYPE_I32 && node->inputs[0]->type.dtype == DTYPE_F32 &&
-        is_clamped(node->inputs[0]))
-        return emit_whole(emitter, operands[0]);
+    LLVMValueRef const quantized = node->op == OP_cast ? emit_quantized(emitter, node, operands[0]) : NULL;
+    if (quantized)
+        return quantized;
     const int count = scalar_arity(node->op);
     const Dtype dtype = node->inputs[count - 1]->type.dtype, compute = dtype_compute(dtype);
     if (node->op == OP_cast)
