@@ -8,13 +8,17 @@
 
 /* ---- analysis ---- */
 
-/* `node` with the axes replaced by the digits of `number`, last axis fastest. */
+/* `node` with the axes replaced by the digits of `number`, last axis fastest. The first digit takes all that is left:
+ * that of a batch of one is 0, so that rows of unknown pixels are one number, too. */
 static Node *with_digits(Ir *ir, Node *node, Node *const *axes, int count, Node *number)
 {
     Node *digits[RANK_MAX], *pitch = index_const(ir, 1);
-    for (int i = count - 1; i >= 0; i--) {
+    int first = 0;
+    while (first < count - 1 && index_is(axes[first]->inputs[0], 1))
+        digits[first++] = index_const(ir, 0);
+    for (int i = count - 1; i >= first; i--) {
         Node *const above = index_floordiv(ir, number, pitch);
-        digits[i] = i ? index_mod(ir, above, axes[i]->inputs[0]) : above;
+        digits[i] = i > first ? index_mod(ir, above, axes[i]->inputs[0]) : above;
         pitch = index_mul(ir, pitch, axes[i]->inputs[0]);
     }
     return node_substitute(ir, node, axes, digits, count);

@@ -99,9 +99,12 @@ enum { VECTORS_AT_ONCE = 8 };
 static int vectors_at_once(Ir *ir, const Node *stage, const Node *lane, int lanes)
 {
     int64_t extent;
-    if (!const_is_int(lane->inputs[0], &extent) || extent % (VECTORS_AT_ONCE * lanes))
+    int vectors = VECTORS_AT_ONCE;
+    if (!const_is_int(lane->inputs[0], &extent) || work_saved(ir, stage_value(stage), lane) <= 0)
         return 1;
-    return work_saved(ir, stage_value(stage), lane) > 0 ? VECTORS_AT_ONCE : 1;
+    while (vectors > 1 && extent % (vectors * lanes))
+        vectors /= 2;
+    return vectors;
 }
 
 typedef struct StagePlan {
