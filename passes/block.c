@@ -105,13 +105,19 @@ static int64_t weight_bytes(const Blocker *blocker, const Chain *chain, int wind
 }
 
 /* What lies between the stages is written and read again from behind L2 when it is larger; what an only expanded window
- * leaves is still written, so that pays later. The rows of a band must stay, and the weights beside them. */
+ * leaves is still written, so that pays later. A first layer's products are few beside what it writes, so that pays
+ * earlier. The rows of a band must stay, and the weights beside them. */
 static bool pays(const Blocker *blocker, const Chain *chain, int window, const DepthwiseRoles *roles)
 {
     const int64_t l2 = blocker->context->compilation->target->l2;
     const int64_t in = known_bytes(roles->at->inputs[0]), out = known_bytes(stage_buffer(roles->stage));
     const bool projected = chain->members[chain->count - 1] != window;
-    return in < LOCAL_BYTES_MAX && out < LOCAL_BYTES_MAX && in + out > (projected ? l2 * 2 / 3 : l2) &&
+    const bool narrow =
+        chain->members[0] != window && is_narrow_window(blocker->ir, free_stage(blocker, chain->members[0]));
+    return in < LOCAL_BYTES_MAX && out < LOCAL_BYTES_MAX &&
+           in + out > (narrow      ? l2 / 3
+                       : projected ? l2 * 2 / 3
+                                   : l2) &&
            depthwise_band_bytes(roles, 1) <= l2 / 3 && weight_bytes(blocker, chain, window) <= l2 / 4;
 }
 
