@@ -26,17 +26,25 @@ static Node *spread(Ir *ir, Node *turn, int64_t turns, Node *number, int64_t rou
     return index_add(ir, begin, index_floordiv(ir, within, index_const(ir, 1 << SPREAD_BITS)));
 }
 
-void contract_emit_fetch_row(Contract *c, Block *block, const Corner *corner, int vectors, Node *k, int level)
+/* Where vector `vector` of row k of B stands: in panels, or as it is in memory. */
+static Node *row_offset(Contract *c, const Corner *corner, int vector, Node *k)
 {
     Ir *const ir = c->ir;
-    Node *const panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
+    Node *const column = index_add(ir, corner->column, index_const(ir, vector * PANEL));
+    if (c->read_b == READ_STRIDED)
+        return index_add(ir, c->b_rest, index_add(ir, column, index_mul(ir, k, c->b_step)));
+    return contract_panel_offset(c, index_floordiv(ir, column, index_const(ir, PANEL)), k);
+}
+
+void contract_emit_fetch_row(Contract *c, Block *block, const Corner *corner, int vectors, Node *k, int level)
+{
     for (int v = 0; v < vectors; v++)
-        fetch(c, block, c->b_buffer, contract_panel_offset(c, index_add(ir, panel, index_const(ir, v)), k), level);
+        fetch(c, block, c->b_buffer, row_offset(c, corner, v, k), level);
 }
 
 void contract_emit_fetch(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
 {
-    if (c->fetch) /* panels alone are fetched ahead */
+    if (c->fetch)
         contract_emit_fetch_row(c, block, corner, vectors, index_add(c->ir, k, index_const(c->ir, c->fetch)), 1);
 }
 

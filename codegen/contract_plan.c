@@ -508,7 +508,7 @@ bool contract_plan_within(Contract *c, Node *stage, int bound)
         plan_tile(c);
     c->block_groups = ceil_divide(columns, c->tile.vectors * PANEL);
     c->unroll = UNROLL;
-    c->fetch = c->read_b == READ_PANELS ? PREFETCH_ROWS : 0;
+    c->fetch = c->read_b == READ_PANELS ? PREFETCH_ROWS : PREFETCH_APART;
     return true;
 }
 

@@ -8,7 +8,7 @@
 
 enum { ROWS_MAX = 16, VECTORS_MAX = 8, UNROLL_MAX = 8, FETCH_MAX = 64 };
 /* What the cost model takes, unless a trial says otherwise. */
-enum { UNROLL = 4, PREFETCH_ROWS = 16 };
+enum { UNROLL = 4, PREFETCH_ROWS = 16, PREFETCH_APART = 8 }; /* rows of panels, and of B as it is in memory */
 
 /* How an operand is read. */
 typedef enum Reading {
