@@ -385,6 +385,19 @@ static void plan_reading(Contract *c, bool known)
         c->read_a = READ_WINDOW;
 }
 
+void contract_plan_reading(Contract *c)
+{
+    c->m = axis_make(c->ir, "m", c->roles.rows);
+    c->k = axis_make(c->ir, "k", c->roles.depth);
+    c->depth = c->roles.depth;
+    Trial *const trial = c->trial;
+    c->trial = NULL;
+    plan_reading(c, false);
+    c->trial = trial;
+    if (c->read_a == READ_STRIDED && !index_is(c->a_step, 1))
+        c->read_a = READ_PACKED;
+}
+
 static bool plan_epilogue(Contract *c)
 {
     static const char *const names[] = {"registers", "memory"};

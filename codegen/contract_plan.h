@@ -60,6 +60,9 @@ typedef struct Contract {
 
 /* Fills everything but ir, kernel, target and trial. False when the template cannot do the kernel. */
 bool contract_plan(Contract *contract);
+/* How the operands of a kernel whose roles are known stand in memory, for templates that copy them: read_a and read_b
+ * are READ_PACKED where that is no plain place (A: with steps of 1). */
+void contract_plan_reading(Contract *contract);
 /* Plans the product of one stage of steps for tiles of contract->tile.rows rows. False when it has none with a weight
  * of known size, or reads its rows anywhere but in place. */
 bool contract_plan_step(Contract *contract, Node *stage);

@@ -112,6 +112,10 @@ LLVMValueRef emit_gather(Emitter *emitter, const Node *node);
 void emit_store(Emitter *emitter, const Node *node);
 void emit_scatter(Emitter *emitter, const Node *node);
 void emit_prefetch(Emitter *emitter, const Node *node);
+/* Tile registers (llvm_tiles.c): operations, and what stands around all of a kernel's. */
+void emit_tile(Emitter *emitter, const Node *node);
+void emit_tiles_open(Emitter *emitter);
+void emit_tiles_close(Emitter *emitter);
 
 /* The address of an element of whole bytes. */
 LLVMValueRef emit_element(Emitter *emitter, const Node *buffer, Node *offset);

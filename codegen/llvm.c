@@ -2,6 +2,7 @@
 #include "codegen/emit.h"
 
 #include "codegen/indexwidth.h"
+#include "ir/tiles.h"
 #include "ir/kernel.h"
 
 #include <string.h>
@@ -454,6 +455,12 @@ static void emit_ordered(Emitter *emitter, Node *node)
     case OP_prefetch:
         emit_prefetch(emitter, node);
         return;
+    case OP_tile_zero:
+    case OP_tile_load:
+    case OP_tile_store:
+    case OP_tile_dot:
+        emit_tile(emitter, node);
+        return;
     default:
         if (emitter->target->gpu && gpu_ordered(emitter, node))
             return;
@@ -488,7 +495,7 @@ static void find_written(Emitter *emitter, const Block *block)
 {
     for (int i = 0; i < block->count; i++) {
         const Node *const node = block->nodes[i];
-        if (node->op == OP_store || node->op == OP_scatter)
+        if (node->op == OP_store || node->op == OP_scatter || node->op == OP_tile_store)
             for (const Node *buffer = node->inputs[0]; buffer; buffer = buffer->payload.buffer->alias)
                 map_set(&emitter->written, buffer, emitter);
         for (int j = 0; j < node->block_count; j++)
@@ -509,7 +516,12 @@ static void emit_function(Emitter *emitter, const char *symbol)
     emit_debug_line(emitter, emitter->kernel);
     LLVMBuildBr(emitter->builder, start);
     Scope *const scope = scope_open(emitter, SCOPE_FUNCTION, start, NULL);
+    const bool tiles = kernel_has_tiles(emitter->kernel);
+    if (tiles)
+        emit_tiles_open(emitter);
     emit_block(emitter, kernel_body(emitter->kernel));
+    if (tiles)
+        emit_tiles_close(emitter);
     LLVMBuildRetVoid(emitter->builder);
     scope_close(emitter, scope);
 }

@@ -7,6 +7,7 @@
 #include "codegen/dots.h"
 #include "codegen/gpu.h"
 #include "codegen/recurrent.h"
+#include "codegen/tiles.h"
 #include "codegen/window.h"
 #include "codegen/winograd.h"
 #include "ir/loops.h"
@@ -93,6 +94,7 @@ typedef struct Template {
 static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
     {"attention", ATTENTION_SPACE, attention_schedule, attention_cost},
+    {"tiles", TILES_SPACE, tiles_schedule, tiles_cost},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
     {"dots", DOTS_SPACE, dots_schedule, dots_cost},
     {"block", BLOCK_SPACE, block_schedule, block_cost},
@@ -206,6 +208,8 @@ Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineIn
     Node *scheduled = NULL;
     if (target->gpu)
         return gpu_schedule(ir, kernel, target, options);
+    if (target->base && options->math == MATH_EXACT)
+        target = target->base; /* what it has over that rounds otherwise */
     if (kernel_is_procedure(kernel))
         return kernel;
     if (target->family->system == SYSTEM_FREESTANDING)

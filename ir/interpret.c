@@ -303,6 +303,9 @@ int32_t run_instructions(Run *run)
         case CODE_SCATTER:
             result = access_lanes(run, at, true);
             break;
+        case CODE_TILE:
+            result = tile_run(run, at);
+            break;
         case CODE_CHECK:
             if (!frame[at->a] && *run->error == 0)
                 *run->error = (int32_t)at->immediate;

@@ -205,7 +205,8 @@ static bool block_writes(const Block *block, const Node *buffer)
 {
     for (int i = 0; i < block->count; i++) {
         const Node *const node = block->nodes[i];
-        if ((node->op == OP_store || node->op == OP_scatter || node->op == OP_stage || node->op == OP_copy_async) &&
+        if ((node->op == OP_store || node->op == OP_scatter || node->op == OP_stage || node->op == OP_copy_async ||
+             node->op == OP_tile_store) &&
             node->inputs[0] == buffer)
             return true;
         for (int j = 0; j < node->block_count; j++) /* blocks nest as deep as a template makes loops */

@@ -24,6 +24,7 @@ typedef enum Opcode {
     CODE_GATHER, /* a: offsets */
     CODE_STORE,  /* buffer at a = b, c mask (or none) */
     CODE_SCATTER,
+    CODE_TILE,  /* a tile operation: its number in immediate, its buffer at a */
     CODE_CHECK, /* error code immediate unless a */
     /* Threads of a block. The first three wait for others: see ir/threads.c. */
     CODE_BARRIER,
@@ -76,6 +77,7 @@ struct Code {
     const uint8_t *image;
     uint32_t image_bytes, frame_bytes;
     uint32_t begin, end, dims; /* registers; dims lie one after the other, 8 bytes each */
+    uint32_t tiles;            /* where tile registers begin in the frame, if there are any */
     uint32_t thread;           /* register; NO_REGISTER when nothing asks for it */
     int threads;               /* of a block; 0: a kernel of a CPU */
     int dim_count;

@@ -1,6 +1,7 @@
 /* Operand rules: see operands.h. Scalar operations follow scalar.def; the others a row each, one letter per operand. */
 #include "ir/operands.h"
 #include "ir/mma.h"
+#include "ir/tiles.h"
 
 #include <string.h>
 
@@ -36,16 +37,17 @@ typedef struct CoreFacts {
     int optional;
 } CoreFacts;
 static const CoreFacts core_facts[] = {
-    {OP_axis, "i", 1},       {OP_at, "bi*", 0},      {OP_guard, "cvv", 0},  {OP_fold, "s", 0},
-    {OP_contract, "ss", 0},  {OP_stage, "bsi*", 0},  {OP_load, "bimv", 2},  {OP_gather, "bImv", 2},
-    {OP_splat, "s", 0},      {OP_iota, "", 0},       {OP_extract, "x", 0},  {OP_slice, "x", 0},
-    {OP_join, "xx*", 0},     {OP_reduce, "x", 0},    {OP_for, "iii", 0},    {OP_if, "c", 0},
-    {OP_loop, "", 0},        {OP_break, "c", 0},     {OP_var, "x", 0},      {OP_get, "r", 0},
-    {OP_set, "rw", 0},       {OP_read, "bimv", 2},   {OP_store, "biwM", 1}, {OP_scatter, "bJwM", 1},
-    {OP_check, "c", 0},      {OP_prefetch, "bi", 0}, {OP_launch, "b*", 0},  {OP_bound, "ii", 0},
-    {OP_begin, "", 0},       {OP_end, "", 0},        {OP_const, "", 0},     {OP_symbol, "", 0},
-    {OP_thread, "i", 0},     {OP_barrier, "", 0},    {OP_shuffle, "v", 0},  {OP_copy_async, "bibic", 1},
-    {OP_copy_commit, "", 0}, {OP_copy_wait, "", 0},  {OP_mma, "xxv", 0},      {OP_dot, "vxx", 0},
+    {OP_axis, "i", 1},       {OP_at, "bi*", 0},       {OP_guard, "cvv", 0},     {OP_fold, "s", 0},
+    {OP_contract, "ss", 0},  {OP_stage, "bsi*", 0},   {OP_load, "bimv", 2},     {OP_gather, "bImv", 2},
+    {OP_splat, "s", 0},      {OP_iota, "", 0},        {OP_extract, "x", 0},     {OP_slice, "x", 0},
+    {OP_join, "xx*", 0},     {OP_reduce, "x", 0},     {OP_for, "iii", 0},       {OP_if, "c", 0},
+    {OP_loop, "", 0},        {OP_break, "c", 0},      {OP_var, "x", 0},         {OP_get, "r", 0},
+    {OP_set, "rw", 0},       {OP_read, "bimv", 2},    {OP_store, "biwM", 1},    {OP_scatter, "bJwM", 1},
+    {OP_check, "c", 0},      {OP_prefetch, "bi", 0},  {OP_launch, "b*", 0},     {OP_bound, "ii", 0},
+    {OP_begin, "", 0},       {OP_end, "", 0},         {OP_const, "", 0},        {OP_symbol, "", 0},
+    {OP_thread, "i", 0},     {OP_barrier, "", 0},     {OP_shuffle, "v", 0},     {OP_copy_async, "bibic", 1},
+    {OP_copy_commit, "", 0}, {OP_copy_wait, "", 0},   {OP_mma, "xxv", 0},       {OP_dot, "vxx", 0},
+    {OP_tile_zero, "", 0},   {OP_tile_load, "bi", 0}, {OP_tile_store, "bi", 0}, {OP_tile_dot, "", 0},
 };
 
 ScalarRule scalar_rule(Op op)
@@ -348,6 +350,18 @@ static const char *shape_problem(Arena *arena, const Node *node)
         return node->payload.integer >= 1 && node->payload.integer <= 3
                    ? NULL
                    : arena_format(arena, "goes to cache level 1, 2 or 3, not %lld", (long long)node->payload.integer);
+    case OP_tile_zero:
+        return node->payload.integer >= 0 && node->payload.integer < TILES ? NULL : "names a tile register from 0 to 7";
+    case OP_tile_dot:
+        return node->payload.integer >= 0 && node->payload.integer < TILES * TILES * TILES
+                   ? NULL
+                   : "names three tile registers from 0 to 7";
+    case OP_tile_load:
+    case OP_tile_store:
+        return node->payload.integer >= TILES * TILE_WORDS && dtype_info[first->type.dtype].bits == 32 &&
+                       first->payload.buffer->place == PLACE_LOCAL
+                   ? NULL
+                   : "moves rows of 16 words or more apart from or to a local buffer of 32-bit elements";
     case OP_thread:
         return node->type.dtype == DTYPE_INDEX && first->op == OP_const ? NULL : "is an index below a constant";
     case OP_shuffle:

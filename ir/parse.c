@@ -175,6 +175,10 @@ static const Simple simple[] = {
     {"copy_async", OP_copy_async, 4, LEVEL_KERNEL, true, true},
     {"copy_commit", OP_copy_commit, 0, LEVEL_KERNEL, false, false},
     {"copy_wait", OP_copy_wait, 0, LEVEL_KERNEL, false, true},
+    {"tile_zero", OP_tile_zero, 0, LEVEL_KERNEL, false, true},
+    {"tile_load", OP_tile_load, 2, LEVEL_KERNEL, false, true},
+    {"tile_store", OP_tile_store, 2, LEVEL_KERNEL, false, true},
+    {"tile_dot", OP_tile_dot, 0, LEVEL_KERNEL, false, true},
 };
 
 static bool parse_simple(Parser *parser, Cursor *cursor, const Simple *row, Block *block, const Sexpr *at)

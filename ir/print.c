@@ -3,6 +3,7 @@
 #include "ir/kernel.h"
 #include "ir/operands.h"
 #include "ir/print_internal.h"
+#include "ir/tiles.h"
 #include "ir/unshare.h"
 
 #include <string.h>
@@ -320,7 +321,8 @@ static void put_statement(Printer *printer, Node *node, int *item)
     default:
         put(printer, "%s", op_name(node->op));
         put_operands(printer, node);
-        if (node->op == OP_check || node->op == OP_prefetch || node->op == OP_copy_async || node->op == OP_copy_wait)
+        if (node->op == OP_check || node->op == OP_prefetch || node->op == OP_copy_async || node->op == OP_copy_wait ||
+            op_is_tile(node->op))
             put(printer, " %lld", (long long)node->payload.integer);
         return;
     }

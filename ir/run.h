@@ -55,6 +55,8 @@ size_t run_bytes(const Code *code, const RunOptions *options);
 void run_open(Run *run, uint8_t *memory, void *const *buffers, const uint64_t *buffer_bytes, const RunOptions *options);
 /* Registers and locals as they are before the first instruction. */
 void run_begin(Run *run, const int64_t *dims, int64_t begin, int64_t end);
+/* ir/tiles.c: one operation on tile registers. */
+int32_t tile_run(const Run *run, const Instruction *instruction);
 uint64_t run_elements(uint64_t bytes, int bits);
 static inline size_t run_align(size_t bytes)
 {

@@ -6,6 +6,7 @@
  * value is remembered while its scope is open. */
 #include "ir/interpret.h"
 #include "ir/kernel.h"
+#include "ir/tiles.h"
 #include "ir/translator.h"
 
 #include <string.h>
@@ -187,6 +188,23 @@ static void translate_warp(Translator *translator, Node *node)
     value_remember(translator, scope, node, value);
 }
 
+static void translate_tile(Translator *translator, const Node *node)
+{
+    if (!translator->has_tiles) {
+        const uint32_t all = register_pinned(translator, TILES * TILE_ELEMENTS * 4, translator->scope);
+        translator->tiles = translator->registers[all].place;
+        translator->has_tiles = true;
+    }
+    Instruction *const instruction = instruction_emit(translator, &translator->scope->code, CODE_TILE, node);
+    instruction->immediate = node->payload.integer;
+    if (node->input_count == 0)
+        return;
+    instruction->buffer = buffer_number(translator, node->inputs[0]);
+    instruction->a = value_of(translator, node->inputs[1]);
+    if (node->op == OP_tile_store)
+        translator->buffer_list[instruction->buffer].stored = true;
+}
+
 static void translate(Translator *translator, Node *node)
 {
     Scope *const scope = translator->scope;
@@ -255,6 +273,12 @@ static void translate(Translator *translator, Node *node)
         return;
     case OP_copy_async:
         translate_copy(translator, node);
+        return;
+    case OP_tile_zero:
+    case OP_tile_load:
+    case OP_tile_store:
+    case OP_tile_dot:
+        translate_tile(translator, node);
         return;
     case OP_shuffle:
     case OP_mma:
@@ -345,6 +369,7 @@ Code *interpret_compile(Ir *ir, Node *kernel)
     Scope *const root = scope_open(&translator, SCOPE_ROOT, NULL, body);
     add_parameters(&translator, code);
     translate_all(&translator);
+    code->tiles = translator.tiles;
     Listing *const listing = &root->code;
     instruction_emit(&translator, listing, CODE_STOP, NULL);
     peephole_shorten(listing, translator.registers, translator.register_count, scratch);

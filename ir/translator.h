@@ -28,6 +28,8 @@ typedef struct Translator {
     const Node *kernel;
     Arena *scratch;
     Scope *scope;
+    bool has_tiles;
+    uint32_t tiles;  /* where tile registers begin in the frame */
     NodeMap values;  /* node -> register + 1 */
     NodeMap buffers; /* buffer -> number + 1 */
     Register *registers;

@@ -346,7 +346,10 @@ static bool is_load(const Node *node)
 
 uint32_t access_first_value(const Node *node)
 {
-    return is_load(node) || node->op == OP_store || node->op == OP_scatter || node->op == OP_prefetch ? 1 : 0;
+    return is_load(node) || node->op == OP_store || node->op == OP_scatter || node->op == OP_prefetch ||
+                   node->op == OP_tile_load || node->op == OP_tile_store
+               ? 1
+               : 0;
 }
 
 static Scope *root_of(Scope *scope)

@@ -147,7 +147,9 @@ static void take_written(Verifier *verifier, const Block *block, int depth)
 {
     for (int i = 0; i < block->count && depth <= 64; i++) {
         const Node *const node = block->nodes[i];
-        if ((node->op == OP_store || node->op == OP_scatter || node->op == OP_copy_async) && node->input_count)
+        if ((node->op == OP_store || node->op == OP_scatter || node->op == OP_copy_async ||
+             node->op == OP_tile_store) &&
+            node->input_count)
             map_set(&verifier->written, node->inputs[0], node->inputs[0]);
         for (int j = 0; j < node->block_count; j++)
             take_written(verifier, node->blocks[j], depth + 1);

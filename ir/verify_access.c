@@ -196,6 +196,8 @@ static bool accesses(const Node *node)
     case OP_scatter:
     case OP_prefetch:
     case OP_copy_async:
+    case OP_tile_load:
+    case OP_tile_store:
         return node->input_count > 1 && node->inputs[0]->op == OP_buffer;
     default:
         return false;

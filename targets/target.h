@@ -17,6 +17,7 @@ enum {
     TARGET_CPU_AVX2 = 1 << 1,
     TARGET_CPU_AVX512 = 1 << 2,
     TARGET_CPU_AVX512_VNNI = 1 << 3,
+    TARGET_CPU_AMX_BF16 = 1 << 5,
     TARGET_CPU_AVX_VNNI = 1 << 6,
     TARGET_CPU_NEON = 1 << 16,
 };
@@ -85,6 +86,7 @@ typedef struct TargetMachineInfo {
     int vector_bytes;     /* widest register that kernels use */
     int vector_registers;
     bool masked;          /* loads and stores have cheap masks of any lane */
+    bool tiles;           /* tile registers (ir/tiles.h) that multiply pairs of bf16 */
     bool gather;          /* 32- and 64-bit elements can be gathered by one instruction */
     bool rounds_in_steps; /* no instructions for floor, ceil, trunc and round: LLVM would call the C library for each
                              lane */
@@ -96,6 +98,9 @@ typedef struct TargetMachineInfo {
 #define WHOLE(name, least, most, what) int64_t name; /* what it is */
 #define REAL(name, least, most, what)  double name;
 #include "targets/machine.def"
+    /* The level that this one is but for a unit that only some kernels use; those that do not are compiled once, for that
+     * level. NULL: none. */
+    const struct TargetMachineInfo *base;
     uint64_t cpu_mask;    /* TARGET_CPU_*; of the family's own */
     unsigned lacks;       /* TARGET_LACKS_* */
     const TargetGpu *gpu; /* NULL: a CPU */

@@ -39,7 +39,7 @@ set_tests_properties(codegen/kernels_large PROPERTIES LABELS nightly SKIP_RETURN
 add_executable(codegen_schedules ${CMAKE_SOURCE_DIR}/tests/codegen/schedules.c)
 target_link_libraries(codegen_schedules PRIVATE lathe_proof)
 add_test(NAME codegen/schedules COMMAND codegen_schedules 1 4)
-foreach(level x86-64-v3 x86-64-v4)
+foreach(level x86-64-v3 x86-64-v4 x86-64-v4-amx)
   add_test(NAME codegen/schedules_${level} COMMAND codegen_schedules --level ${level} 5 600)
   set_tests_properties(codegen/schedules_${level} PROPERTIES LABELS nightly TIMEOUT 14400)
 endforeach()

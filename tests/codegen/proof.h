@@ -42,6 +42,10 @@ void values_fill(Ir *ir, Dtype dtype, void *data, uint64_t bytes, Values values,
 void values_flush(Dtype dtype, void *data, uint64_t bytes);
 /* The first element that differs, -1 when there is none. With `flushes` denormals of f32 and zeros are the same. */
 int64_t values_differ(Dtype dtype, const void *a, const void *b, uint64_t bytes, bool flushes);
+/* The first element of f32 that is further from the other than 1e-4 of the largest of `a`, -1 when there is none; other
+ * types have to be equal. For kernels whose sums have another order than the plain stages' (a few thousand terms, each
+ * rounded by 2^-24). */
+int64_t values_far(Dtype dtype, const void *a, const void *b, uint64_t bytes);
 /* One element as text, in the arena. */
 const char *value_text(Arena *arena, Dtype dtype, const void *data, int64_t element);
 

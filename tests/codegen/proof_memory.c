@@ -119,6 +119,21 @@ int64_t values_differ(Dtype dtype, const void *a, const void *b, uint64_t bytes,
     return -1;
 }
 
+int64_t values_far(Dtype dtype, const void *a, const void *b, uint64_t bytes)
+{
+    const float *const left = a, *const right = b;
+    float largest = 0;
+    if (dtype != DTYPE_F32)
+        return values_differ(dtype, a, b, bytes, false);
+    for (uint64_t i = 0; i < bytes / sizeof *left; i++)
+        largest = fabsf(left[i]) > largest ? fabsf(left[i]) : largest;
+    for (uint64_t i = 0; i < bytes / sizeof *left; i++)
+        if (memcmp(&left[i], &right[i], sizeof *left) != 0 && !(fabsf(left[i] - right[i]) <= 1e-4F * largest) &&
+            !(isnan(left[i]) && isnan(right[i])))
+            return (int64_t)i;
+    return -1;
+}
+
 const char *value_text(Arena *arena, Dtype dtype, const void *data, int64_t element)
 {
     const size_t size = dtype_info[dtype].bits < 8 ? 1 : (size_t)dtype_info[dtype].bits / 8;

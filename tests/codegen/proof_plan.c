@@ -1,6 +1,8 @@
 /* Plans of memory and order: see proof.h. */
 #include "tests/codegen/proof.h"
 
+#include "ir/tiles.h"
+
 #include "codegen/reach.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
@@ -396,13 +398,29 @@ static int32_t run_plain(World *world, int32_t *error)
                             &(RunOptions){.work_limit = world->work}, error);
 }
 
+static bool has_tiles(const World *world)
+{
+    const Program *const program = &world->proof->program;
+    for (int i = 0; i < program->kernel_count; i++)
+        if (kernel_has_tiles(program->kernels[i].scheduled[world->level]))
+            return true;
+    return false;
+}
+
+/* The first order is compared with the plain stages, which sums of tile registers are near to; then it is what the
+ * others are compared with. */
 static int compare_outputs(const World *world, uint64_t order)
 {
+    const bool nearly = order == 0 && has_tiles(world);
     const Program *const program = &world->proof->program;
     for (int i = 0; i < program->module->output_count; i++) {
         const Dtype dtype = program->module->outputs[i]->type.dtype;
+        const uint64_t bytes = world->outputs[i].bytes;
         const int64_t element =
-            values_differ(dtype, world->expected[i].data, world->outputs[i].data, world->outputs[i].bytes, false);
+            (nearly ? values_far(dtype, world->expected[i].data, world->outputs[i].data, bytes)
+                    : values_differ(dtype, world->expected[i].data, world->outputs[i].data, bytes, false));
+        if (nearly)
+            memcpy(world->expected[i].data, world->outputs[i].data, bytes);
         if (element < 0)
             continue;
         printf("FAIL %s: output %d[%lld] in order %llu: %s, and %s in memory of its own\n", world->proof->name, i,

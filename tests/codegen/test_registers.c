@@ -229,7 +229,10 @@ Test(registers, accumulators_stay_in_registers)
 {
     int failures = 0;
     for (int t = 0; t < target_count(); t++)
-        for (int i = 0; i < PRODUCTS && target_at(t)->vector_bytes >= 16 && !target_at(t)->gpu; i++)
+        /* What stands on another level multiplies as that one, or by instructions whose registers LLVM does not give.
+         */
+        for (int i = 0; i < PRODUCTS && target_at(t)->vector_bytes >= 16 && !target_at(t)->gpu && !target_at(t)->base;
+             i++)
             failures += check(&products[i], target_at(t));
     fflush(stdout);
     cr_assert_eq(failures, 0);

@@ -24,7 +24,7 @@ TestSuite(machine, .init = open_all, .fini = close_all);
 static TargetChoice both_levels(void)
 {
     TargetChoice choice;
-    cr_assert(target_choose(diagnostics, "x86-64", NULL, 0, &choice));
+    cr_assert(target_choose(diagnostics, "x86-64:x86-64-v4,x86-64-v3", NULL, 0, &choice));
     return choice;
 }
 

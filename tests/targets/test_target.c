@@ -8,7 +8,10 @@
 #include <string.h>
 
 _Static_assert((int)TARGET_CPU_SSE42 == (int)LATHE_CPU_SSE42 && (int)TARGET_CPU_AVX2 == (int)LATHE_CPU_AVX2 &&
-                   (int)TARGET_CPU_AVX512 == (int)LATHE_CPU_AVX512,
+                   (int)TARGET_CPU_AVX512 == (int)LATHE_CPU_AVX512 &&
+                   (int)TARGET_CPU_AVX512_VNNI == (int)LATHE_CPU_AVX512_VNNI &&
+                   (int)TARGET_CPU_AVX_VNNI == (int)LATHE_CPU_AVX_VNNI &&
+                   (int)TARGET_CPU_AMX_BF16 == (int)LATHE_CPU_AMX_BF16,
                "targets and runtime must name CPU features alike");
 
 static Diagnostics *diagnostics;
@@ -108,11 +111,11 @@ static const struct {
     const char *levels; /* of the choice, best first; NULL: an error, of which `text` is a part */
     const char *text;
 } choices[] = {
-    {"x86-64", {0}, "x86-64-v4 x86-64-v3 ", NULL},
+    {"x86-64", {0}, "x86-64-v4-amx x86-64-v4 x86-64-v3 ", NULL},
     {"x86-64-v3", {0}, "x86-64-v3 ", NULL},
     {"x86-64:x86-64-v4", {0}, "x86-64-v4 ", NULL},
     {"x86-64:x86-64-v3,x86-64-v4,x86-64-v3", {0}, "x86-64-v4 x86-64-v3 ", NULL},
-    {"x86_64-unknown-linux-gnu", {0}, "x86-64-v4 x86-64-v3 ", NULL},
+    {"x86_64-unknown-linux-gnu", {0}, "x86-64-v4-amx x86-64-v4 x86-64-v3 ", NULL},
     {"haswell", {0}, "x86-64-v3 ", NULL},
     {"haswell", {"x86-64-v4"}, "x86-64-v4 ", NULL},
     {"x86-64", {"x86-64-v3", "x86-64-v4"}, "x86-64-v4 x86-64-v3 ", NULL},

@@ -177,7 +177,7 @@ Test(program, success_is_0)
         {"$L targets", 0, "haswell"},
         {"$L targets native", 0, "features"},
         {"$L targets haswell", 0, "Zen 1 to 3"},
-        {"$L targets x86-64", 0, "x86-64-v4,x86-64-v3"},
+        {"$L targets x86-64", 0, "x86-64-v4-amx,x86-64-v4,x86-64-v3"},
         {"$L inspect --host", 0, "processor"},
         {"$L inspect $D/good/dense.onnx", 0, "input      x: f32[batch,3]"},
         {"$L inspect $D/good/dense.onnx --ops", 0, "MatMul"},

@@ -1,0 +1,151 @@
+/* links: lathe_proof */
+/* What products by tile registers cost in bits, against sums in f64, and where they are not made. */
+#include "codegen/tiles.h"
+#include "ir/interpret.h"
+#include "ir/ops/ops.h"
+#include "ir/kernel.h"
+#include "ir/tiles.h"
+#include "tests/codegen/proof.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+enum { ROWS = 136, COLUMNS = 144, DEPTH_MAX = 3072 };
+
+typedef struct Product {
+    int depth;
+    MathMode math;
+    const char *level;
+    bool anyhow;  /* by tile registers whether that pays or not */
+    double scale; /* of row i: scale^i */
+    float x[ROWS * DEPTH_MAX], w[DEPTH_MAX * COLUMNS], y[ROWS * COLUMNS];
+    bool by_tiles;
+} Product;
+
+static float uniform(uint64_t *state)
+{
+    return (float)((double)(random_next(state) >> 11) * 0x1p-52 - 1);
+}
+
+static Graph *product_graph(Ir *ir, Product *product)
+{
+    Node *const depth = index_const(ir, product->depth);
+    const Name names[2] = {name_intern(ir->arena, "x"), name_intern(ir->arena, "y")};
+    Node *const x = input_make(ir, names[0], type_tensor(ir, DTYPE_F32, 2, (Node *[]){index_const(ir, ROWS), depth}));
+    Constant *const constant = NEW(ir->arena, Constant);
+    *constant = (Constant){.data = product->w, .bytes = sizeof(float) * (size_t)product->depth * COLUMNS};
+    Node *const w =
+        constant_make(ir, type_tensor(ir, DTYPE_F32, 2, (Node *[]){depth, index_const(ir, COLUMNS)}), constant);
+    Node *const y = tensor_make(ir, OP_MatMul, (Node *[]){x, w}, 2, 1, NULL, 0);
+    Graph *const graph = NEW(ir->arena, Graph);
+    *graph = (Graph){.name = names[0], .input_count = 1, .output_count = 1};
+    graph->inputs = arena_copy(ir->arena, &x, sizeof x);
+    graph->outputs = arena_copy(ir->arena, &y, sizeof y);
+    graph->input_names = arena_copy(ir->arena, &names[0], sizeof *names);
+    graph->output_names = arena_copy(ir->arena, &names[1], sizeof *names);
+    return graph;
+}
+
+static void product_run(Product *product)
+{
+    Arena *const arena = arena_open(0, NULL, NULL);
+    Compilation compilation = {.ir = ir_open(arena, diagnostics_open(arena)), .level = 2, .math = product->math};
+    Ir *const ir = compilation.ir;
+    const TargetMachineInfo *const target = target_find(ir->diagnostics, product->level);
+    ScheduleOptions options = {.level = 2, .math = product->math};
+    uint64_t seed = (uint64_t)product->depth;
+    compilation.target = target;
+    for (int i = 0; i < ROWS * product->depth; i++)
+        product->x[i] = (float)(uniform(&seed) * pow(product->scale, i / product->depth));
+    for (int i = 0; i < product->depth * COLUMNS; i++)
+        product->w[i] = uniform(&seed);
+    compilation.graph = product_graph(ir, product);
+    cr_assert(passes_run(&compilation, &(PassOptions){.fuel = -1, .verify = true}));
+    Module module = *compilation.module;
+    module.body = block_make(ir);
+    product->by_tiles = false;
+    for (int i = 0; i < compilation.module->body->count; i++) {
+        Node *const stages = compilation.module->body->nodes[i];
+        Trial trial = trial_open(arena, NULL, 0);
+        Node *const kernel = product->anyhow ? tiles_schedule(ir, stages, target, &trial)
+                                             : kernel_schedule(&options, ir, stages, target);
+        cr_assert_not_null(kernel);
+        product->by_tiles |= kernel_has_tiles(kernel);
+        block_append(ir, module.body, kernel);
+    }
+    const Memory in = {product->x, sizeof(float) * ROWS * (size_t)product->depth},
+                 out = {product->y, sizeof product->y};
+    int32_t error = 0;
+    cr_assert_eq(interpret_module(ir, &module, &in, &out, NULL, 0, &(RunOptions){0}, &error), INTERPRET_OK);
+    arena_close(arena);
+}
+
+/* The largest error, in sums of the magnitudes of what is added up. */
+static double product_error(const Product *product)
+{
+    double largest = 0;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLUMNS; j++) {
+            double sum = 0, size = 0;
+            for (int k = 0; k < product->depth; k++) {
+                const double term = (double)product->x[i * product->depth + k] * (double)product->w[k * COLUMNS + j];
+                sum += term;
+                size += fabs(term);
+            }
+            const double error = fabs(sum - (double)product->y[i * COLUMNS + j]) / size;
+            largest = error > largest ? error : largest;
+        }
+    return largest;
+}
+
+/* The documented bound: six roundings of a sum for each 32 terms, those within a step, and what is left out. */
+static double bound(int depth)
+{
+    return (3.0 * depth / 16 + 20) * 0x1p-24;
+}
+
+Test(tiles, errors_are_those_that_are_documented)
+{
+    static const int depths[] = {64, 100, 768, DEPTH_MAX};
+    static Product product;
+    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+        product = (Product){.depth = depths[i], .math = MATH_DEFAULT, .scale = 1, .anyhow = true};
+        product.level = "x86-64-v4-amx";
+        product_run(&product);
+        cr_assert(product.by_tiles, "%d", depths[i]);
+        const double tiles = product_error(&product);
+        cr_expect_leq(tiles, bound(depths[i]));
+        product.level = "x86-64-v4";
+        product.anyhow = false;
+        product_run(&product);
+        cr_assert_not(product.by_tiles);
+        const double vectors = product_error(&product);
+        cr_log_info("%d steps: %.2e by tile registers, %.2e by vectors\n", depths[i], tiles, vectors);
+        cr_expect_leq(tiles, vectors, "%d steps: %g by tile registers, %g by vectors", depths[i], tiles, vectors);
+    }
+}
+
+/* Errors are relative to the terms, whatever their size. */
+Test(tiles, errors_do_not_depend_on_the_size_of_numbers)
+{
+    static const double scales[] = {0.6, 1.7};
+    static Product product;
+    for (int i = 0; i < 2; i++) {
+        product =
+            (Product){.depth = 256, .level = "x86-64-v4-amx", .math = MATH_DEFAULT, .scale = scales[i], .anyhow = true};
+        product_run(&product);
+        cr_assert(product.by_tiles);
+        cr_expect_leq(product_error(&product), bound(256));
+    }
+}
+
+Test(tiles, exact_has_the_order_of_the_stages)
+{
+    static Product product;
+    for (MathMode math = MATH_EXACT; math <= MATH_DEFAULT; math++) {
+        product = (Product){.depth = 768, .level = "x86-64-v4-amx", .math = math, .scale = 1};
+        product_run(&product);
+        cr_assert_eq(product.by_tiles, math != MATH_EXACT);
+    }
+}
