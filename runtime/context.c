@@ -113,7 +113,6 @@ static void context_layout(Context *context, Block *block)
     const uint64_t tensors = program->input_count + program->output_count;
     if (context->main == context) {
         context->scratch = block_take(block, context->threads, context->scratch_stride);
-        context->errors = block_take(block, context->threads, CACHE_LINE);
         context->seats = block_take(block, context->threads, sizeof *context->seats);
     }
     context->tensors = block_take(block, tensors, sizeof *context->tensors);
@@ -295,7 +294,6 @@ int context_open_part(Context *part, const lathe_program *program, Context *main
         .weights = program->weights,
         .scratch = main->scratch,
         .scratch_stride = main->scratch_stride,
-        .errors = main->errors,
         .seats = main->seats,
     };
     const int code = context_memory(part);

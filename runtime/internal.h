@@ -67,6 +67,12 @@ int limits_threads(void); /* min(affinity mask, CPU quota of the control groups,
 /* Whole CPUs that the control groups grant, or THREADS_MAX. groups: "/sys/fs/cgroup"; membership: "/proc/self/cgroup". */
 int limits_quota(const char *groups, const char *membership);
 
+enum { CPUS_MAX = 8192 };
+
+/* Takes the calling thread to a CPU that it may use and that is not among `taken` (a bit each, CPUS_MAX in all), if there is one.
+ * Afterwards it may use the same CPUs as before. */
+void limits_move(const unsigned char *taken);
+
 /* --- threads.c -------------------------------------------------------------------------------------------------------------- */
 
 typedef _Atomic uint32_t Word;
@@ -185,6 +191,14 @@ static inline int64_t chunk_units(int64_t units, uint32_t chunks, uint32_t chunk
     return quotient * chunk + rest * chunk / chunks;
 }
 
+/* A place for one walker of a run; 0 is the caller's. */
+typedef struct Seat {
+    _Alignas(CACHE_LINE) Word taken; /* 1 while somebody walks there */
+    Word cpu;       /* 1 + the number of the CPU that the walker was last seen on; 0: it sleeps, or there is none */
+    int32_t error;  /* of the kernel that the walker runs */
+    uint64_t moved; /* when a walker last left its CPU for another one, by clock_ns */
+} Seat;
+
 struct lathe_context;
 
 int plan_make(struct lathe_context *context, Plan *plan);  /* memory for any symbols */
@@ -248,8 +262,7 @@ struct lathe_context {
     bool *tensor_on_device;    /* like tensors, NULL for the CPU: the address is the device's */
     unsigned char *scratch;    /* threads times scratch_stride */
     uint64_t scratch_stride;
-    int32_t *errors;           /* per walker, a cache line apart */
-    Word *seats;               /* per walker: 1 while somebody walks there; seat 0 is the caller's */
+    Seat *seats;               /* as many as threads */
     void **tensors;            /* the caller's inputs, then outputs */
     int64_t *symbols;
     Patch *patches;

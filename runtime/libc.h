@@ -26,11 +26,11 @@ enum {
 
 /* Numbers of system calls. */
 #if defined(__x86_64__)
-enum { LIBC_CALL_FUTEX = 202, LIBC_CALL_AFFINITY = 204, LIBC_CALL_ARCH_PRCTL = 158 };
+enum { LIBC_CALL_FUTEX = 202, LIBC_CALL_AFFINITY = 204, LIBC_CALL_SET_AFFINITY = 203, LIBC_CALL_ARCH_PRCTL = 158 };
 #elif defined(__aarch64__)
-enum { LIBC_CALL_FUTEX = 98, LIBC_CALL_AFFINITY = 123 };
+enum { LIBC_CALL_FUTEX = 98, LIBC_CALL_AFFINITY = 123, LIBC_CALL_SET_AFFINITY = 122 };
 #elif defined(__arm__)
-enum { LIBC_CALL_FUTEX = 240, LIBC_CALL_AFFINITY = 242 };
+enum { LIBC_CALL_FUTEX = 240, LIBC_CALL_AFFINITY = 242, LIBC_CALL_SET_AFFINITY = 241 };
 #else
 #error "the runtime does not know the numbers of this machine's system calls"
 #endif
@@ -73,6 +73,7 @@ ptrdiff_t read(int file, void *bytes, size_t count);
 int close(int file);
 long syscall(long number, ...);
 int getpid(void);
+int sched_getcpu(void);
 
 void *dlopen(const char *path, int flags);
 void *dlsym(void *handle, const char *name);

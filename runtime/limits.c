@@ -133,7 +133,7 @@ int limits_quota(const char *groups, const char *membership)
 
 static int affinity_cpus(void)
 {
-    unsigned char mask[1024];
+    unsigned char mask[CPUS_MAX / 8];
     const long bytes = syscall(LIBC_CALL_AFFINITY, 0, sizeof mask, mask);
     int cpus = 0;
     for (long i = 0; i < bytes; i++)
@@ -145,4 +145,17 @@ static int affinity_cpus(void)
 int limits_threads(void)
 {
     return smaller(smaller(affinity_cpus(), THREADS_MAX), limits_quota("/sys/fs/cgroup", "/proc/self/cgroup"));
+}
+
+void limits_move(const unsigned char *taken)
+{
+    unsigned char mask[CPUS_MAX / 8], others[CPUS_MAX / 8];
+    const long bytes = syscall(LIBC_CALL_AFFINITY, 0, sizeof mask, mask);
+    unsigned any = 0;
+    for (long i = 0; i < bytes; i++) {
+        others[i] = mask[i] & (unsigned char)~taken[i];
+        any |= others[i];
+    }
+    if (any != 0 && syscall(LIBC_CALL_SET_AFFINITY, 0, bytes, others) == 0)
+        syscall(LIBC_CALL_SET_AFFINITY, 0, bytes, mask);
 }

@@ -22,6 +22,7 @@ enum {
     PROGRESS_BITS = 24,
     AHEAD_NS = 5000, /* who waits longer looks for other work: in other slices of the step, then in steps behind it */
     STEPS_AHEAD = 32,
+    MOVE_NS = 2000000, /* at most so often does a worker go to another core */
 };
 
 typedef struct Walker {
@@ -30,6 +31,7 @@ typedef struct Walker {
     uint64_t run;
     uint32_t base; /* run * 4, as words count */
     uint32_t seat;
+    Seat *place;
     uint64_t *seen;
     void *scratch;
     int32_t *error;
@@ -44,9 +46,10 @@ static Walker walker_make(Context *context, Plan *plan, uint64_t run, uint32_t s
         .run = run,
         .base = (uint32_t)run * 4,
         .seat = seat,
+        .place = &context->seats[seat],
         .seen = plan->seen + seat * plan->seen_stride,
         .scratch = context->scratch + seat * context->scratch_stride,
-        .error = context->errors + (size_t)seat * LINE_WORDS,
+        .error = &context->seats[seat].error,
         .times = context->times ? context->times + (size_t)seat * context->program->launch_count : NULL,
     };
 }
@@ -165,13 +168,61 @@ static bool word_await_awake(Word *word, uint32_t base, uint32_t nanoseconds)
     return true;
 }
 
-/* Waits for a claimed chunk: awake at first, then asleep on its word. */
-static void word_await(Word *word, uint32_t base)
+static void walker_arrive(const Walker *walker)
 {
+    atomic_store_explicit(&walker->place->cpu, (uint32_t)sched_getcpu() + 1, memory_order_relaxed);
+}
+
+static void walker_leave(const Walker *walker)
+{
+    atomic_store_explicit(&walker->place->cpu, 0, memory_order_relaxed);
+}
+
+/* Is another walker on the core that this one came to? */
+static bool walker_crowded(const Walker *walker)
+{
+    const Context *main = walker->context->main;
+    const uint32_t here = atomic_load_explicit(&walker->place->cpu, memory_order_relaxed);
+    for (uint32_t i = 0; i < main->threads; i++)
+        if (i != walker->seat && atomic_load_explicit(&main->seats[i].cpu, memory_order_relaxed) == here)
+            return true;
+    return false;
+}
+
+/* On a machine that has other things to do, the system may leave two walkers on one core for long: they run by turns, and another
+ * core runs nothing of this. A worker that finds another walker where it woke goes to a core that none of them is on. */
+static void walker_part(const Walker *walker)
+{
+    const Context *main = walker->context->main;
+    unsigned char taken[CPUS_MAX / 8];
+    if (walker->seat == 0 || main->pool == NULL || !walker_crowded(walker))
+        return; /* only our own threads move */
+    const uint64_t now = clock_ns();
+    if (now - walker->place->moved < MOVE_NS)
+        return;
+    walker->place->moved = now;
+    memset(taken, 0, sizeof taken);
+    for (uint32_t i = 0; i < main->threads; i++) {
+        const uint32_t cpu = atomic_load_explicit(&main->seats[i].cpu, memory_order_relaxed);
+        if (cpu > 0 && cpu <= CPUS_MAX)
+            taken[(cpu - 1) / 8] |= (unsigned char)(1u << (cpu - 1) % 8);
+    }
+    limits_move(taken);
+    walker_arrive(walker);
+}
+
+/* Waits for a claimed chunk: awake at first, then asleep on its word. */
+static void word_await(const Walker *walker, Word *word)
+{
+    const uint32_t base = walker->base;
     while (!word_await_awake(word, base, SPIN_NS)) {
+        walker_part(walker);
         uint32_t now = atomic_load_explicit(word, memory_order_acquire);
-        if (now == base + AWAITED || (now == base + CLAIMED && atomic_compare_exchange_strong(word, &now, base + AWAITED)))
-            word_sleep(word, base + AWAITED);
+        if (now != base + AWAITED && (now != base + CLAIMED || !atomic_compare_exchange_strong(word, &now, base + AWAITED)))
+            continue;
+        walker_leave(walker);
+        word_sleep(word, base + AWAITED);
+        walker_arrive(walker);
     }
 }
 
@@ -179,7 +230,7 @@ static void step_await(const Walker *walker, const Step *step)
 {
     Word *word;
     while ((word = chunk_blocker(walker, step, 0)) != NULL)
-        word_await(word, walker->base);
+        word_await(walker, word);
 }
 
 /* --- walking ---------------------------------------------------------------------------------------------------------------- */
@@ -248,7 +299,7 @@ static void step_walk(const Walker *walker, uint32_t number)
     Word *blocker;
     while ((blocker = step_try(walker, step)) != NULL)
         if (!word_await_awake(blocker, walker->base, AHEAD_NS) && !walker_run_ahead(walker, number))
-            word_await(blocker, walker->base);
+            word_await(walker, blocker);
 }
 
 /* Helpers that come late begin where the walker of seat 0 is. */
@@ -276,7 +327,7 @@ static int seat_take(Context *context, uint32_t first, uint32_t wanted)
 {
     uint32_t seat = wanted < context->threads ? wanted : first;
     for (uint32_t i = first; i < context->threads; i++) {
-        if (atomic_exchange_explicit(&context->seats[seat], 1, memory_order_acquire) == 0)
+        if (atomic_exchange_explicit(&context->seats[seat].taken, 1, memory_order_acquire) == 0)
             return (int)seat;
         if (++seat == context->threads)
             seat = first;
@@ -294,8 +345,10 @@ static void seat_walk(Context *context, uint32_t first, uint32_t wanted)
     Plan *plan = atomic_load_explicit(&context->plan, memory_order_acquire);
     const uint64_t run = atomic_load_explicit(&plan->run, memory_order_acquire);
     const Walker walker = walker_make(plan->owner, plan, run, (uint32_t)seat);
+    walker_arrive(&walker);
     walker_walk(&walker);
-    atomic_store_explicit(&context->seats[seat], 0, memory_order_release);
+    walker_leave(&walker);
+    atomic_store_explicit(&context->seats[seat].taken, 0, memory_order_release);
 }
 
 void run_help(void *job, uint32_t worker)
@@ -325,8 +378,10 @@ static void run_shared(Context *context, Plan *plan)
         context->pool->post(context->pool, context->slot, (int)context->threads - 1);
 
     const Walker walker = walker_make(context, plan, run, 0);
+    walker_arrive(&walker);
     walker_walk(&walker);
     step_await(&walker, &plan->last);
+    walker_leave(&walker);
     if (context->pool != NULL)
         context->pool->retire(context->pool, context->slot);
 }

@@ -25,6 +25,7 @@ _Static_assert(LIBC_HARDWARE == AT_HWCAP, "");
 _Static_assert(LIBC_BIND_NOW == RTLD_NOW, "");
 _Static_assert(LIBC_CALL_FUTEX == SYS_futex, "");
 _Static_assert(LIBC_CALL_AFFINITY == SYS_sched_getaffinity, "");
+_Static_assert(LIBC_CALL_SET_AFFINITY == SYS_sched_setaffinity, "");
 #ifdef __x86_64__
 _Static_assert(LIBC_CALL_ARCH_PRCTL == SYS_arch_prctl, "");
 #endif

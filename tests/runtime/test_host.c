@@ -1,7 +1,10 @@
 /* What the runtime reads from its host: CPU features against the compiler's own detection, levels, control groups. */
+#define _GNU_SOURCE
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -162,4 +165,20 @@ Test(host, quotas_of_control_groups)
     }
     cr_expect_eq(limits_quota("/nowhere", "/nowhere"), THREADS_MAX);
     cr_expect_geq(limits_threads(), 1);
+}
+
+Test(host, a_thread_that_moved_may_use_the_same_cpus_as_before)
+{
+    static unsigned char before[CPUS_MAX / 8], after[CPUS_MAX / 8], all[CPUS_MAX / 8], here[CPUS_MAX / 8];
+    const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof before, before);
+    const int cpu = sched_getcpu();
+    cr_assert(bytes > 0 && cpu >= 0 && cpu < CPUS_MAX);
+    here[cpu / 8] = (unsigned char)(1u << cpu % 8);
+    limits_move(here);
+    cr_expect_eq(syscall(SYS_sched_getaffinity, 0, sizeof after, after), bytes);
+    cr_expect_arr_eq(after, before, (size_t)bytes);
+    memset(all, 0xff, sizeof all); /* there is no other */
+    limits_move(all);
+    syscall(SYS_sched_getaffinity, 0, sizeof after, after);
+    cr_expect_arr_eq(after, before, (size_t)bytes);
 }
