@@ -197,11 +197,30 @@ static int64_t extent_guess(Ir *ir, Node *extent, int64_t usual)
     return range.high > 0 && range.high <= BOUND_MAX ? range.high : usual < range.low ? range.low : usual;
 }
 
+/* The width of tiles for a single row: each weight is read once, so what counts is that all cores read as many.
+ * Narrower ones than four vectors wait for their own sums. */
+static int even_vectors(const Contract *c, int64_t panels, int usual)
+{
+    enum { LEAST = 4 };
+    int best = usual;
+    int64_t least = INT64_MAX;
+    for (int v = usual; v >= (usual < LEAST ? usual : LEAST); v--) {
+        const int64_t load = ceil_divide(ceil_divide(panels, v), c->target->cores) * v;
+        if (load < least) {
+            best = v;
+            least = load;
+        }
+    }
+    return best;
+}
+
 static void plan_tile(Contract *c)
 {
     const int64_t rows = extent_guess(c->ir, c->roles.rows, 128), columns = extent_guess(c->ir, c->roles.columns, 128);
     const int64_t panels = ceil_divide(columns, PANEL);
     Tile best = choose_tile(c, rows, panels, 0);
+    if (rows == 1 && c->roles.batch_count == 0)
+        best.vectors = even_vectors(c, panels, best.vectors);
     if (c->trial) {
         int widest = 1, highest = 1;
         while (widest < VECTORS_MAX && widest < panels && contract_tile_fits(c->target, 1, widest + 1))

@@ -283,7 +283,8 @@ static bool step_take(const Walker *walker, const Step *step)
     return false;
 }
 
-/* While a step waits for a chunk whose walker has lost its core, those behind it may have some that do not. */
+/* While a step waits for a chunk whose walker has lost its core, those behind it may have some that do not. Not while times are taken:
+ * of a launch whose pieces lie far apart no time from the first to the last means anything. */
 static bool walker_run_ahead(const Walker *walker, uint32_t number)
 {
     const Plan *plan = walker->plan;
@@ -298,7 +299,7 @@ static void step_walk(const Walker *walker, uint32_t number)
     const Step *step = &walker->plan->steps[number];
     Word *blocker;
     while ((blocker = step_try(walker, step)) != NULL)
-        if (!word_await_awake(blocker, walker->base, AHEAD_NS) && !walker_run_ahead(walker, number))
+        if (!word_await_awake(blocker, walker->base, AHEAD_NS) && (walker->times != NULL || !walker_run_ahead(walker, number)))
             word_await(walker, blocker);
 }
 
