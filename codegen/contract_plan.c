@@ -185,9 +185,7 @@ double contract_step_cycles(const TargetMachineInfo *target, int64_t rows, int64
     return product_cycles(target, rows, panels, tile.rows, tile.vectors);
 }
 
-/* What an extent is taken for: itself, the most that it may be where that is no large number (boxes that a detector
- * keeps, as a rule as many as it may), else `usual`. */
-static int64_t extent_guess(Ir *ir, Node *extent, int64_t usual)
+int64_t contract_extent_guess(Ir *ir, Node *extent, int64_t usual)
 {
     enum { BOUND_MAX = 1024 };
     int64_t known;
@@ -216,7 +214,8 @@ static int even_vectors(const Contract *c, int64_t panels, int usual)
 
 static void plan_tile(Contract *c)
 {
-    const int64_t rows = extent_guess(c->ir, c->roles.rows, 128), columns = extent_guess(c->ir, c->roles.columns, 128);
+    const int64_t rows = contract_extent_guess(c->ir, c->roles.rows, 128),
+                  columns = contract_extent_guess(c->ir, c->roles.columns, 128);
     const int64_t panels = ceil_divide(columns, PANEL);
     Tile best = choose_tile(c, rows, panels, 0);
     if (rows == 1 && c->roles.batch_count == 0)
@@ -439,8 +438,9 @@ bool contract_plan(Contract *c)
     c->k = axis_make(ir, "k", c->roles.depth);
     c->depth = c->roles.depth;
     const bool known = const_is_int(c->depth, &depth);
-    depth = extent_guess(ir, c->depth, 512);
-    const int64_t rows = extent_guess(ir, c->roles.rows, 128), columns = extent_guess(ir, c->roles.columns, 256);
+    depth = contract_extent_guess(ir, c->depth, 512);
+    const int64_t rows = contract_extent_guess(ir, c->roles.rows, 128),
+                  columns = contract_extent_guess(ir, c->roles.columns, 256);
     if (depth < 1 || rows < 1 || columns < 1)
         return false;
     c->guess_rows = rows;

@@ -60,6 +60,9 @@ typedef struct Contract {
 
 /* Fills everything but ir, kernel, target and trial. False when the template cannot do the kernel. */
 bool contract_plan(Contract *contract);
+/* What an extent is taken for: itself, the most that it may be where that is no large number (boxes that a detector
+ * keeps, as a rule as many as it may), else `usual`. */
+int64_t contract_extent_guess(Ir *ir, Node *extent, int64_t usual);
 /* How the operands of a kernel whose roles are known stand in memory, for templates that copy them: read_a and read_b
  * are READ_PACKED where that is no plain place (A: with steps of 1). */
 void contract_plan_reading(Contract *contract);

@@ -52,8 +52,7 @@ static bool match(Tiled *t)
     t->steps = t->taps * t->tap_steps;
     c->guess_depth = depth;
     c->guess_columns = columns;
-    if (!const_is_int(c->roles.rows, &c->guess_rows))
-        c->guess_rows = 128;
+    c->guess_rows = contract_extent_guess(t->ir, c->roles.rows, 128);
     t->group_count = ceil_divide(columns, WIDTH);
     return true;
 }
