@@ -180,14 +180,17 @@ static void multiply(Tiled *t, Block *block, const Field *field)
                     tile_dot_number(SUMS + PAIR * h + p, A_FIRST + h, B_FIRST + p));
 }
 
-/* What A's registers load in the next step comes to L1, a share of it before each product. */
+/* What A's registers load in the next step comes to L1, a share of it before each product; within another template the
+ * rows of a call stay there, and it is B's. */
 static void emit_near(Tiled *t, Block *block, const Field *field, Node *step, int product)
 {
     enum { LINES = STEP_WORDS / TILE_WORDS / PRODUCTS };
     Ir *const ir = t->ir;
-    Node *const next = tiles_parts_at(t, field->pair, index_add(ir, step, index_const(ir, 1)));
+    Node *const next =
+        tiles_parts_at(t, t->within ? field->turn : field->pair, index_add(ir, step, index_const(ir, 1)));
     for (int i = 0; i < LINES; i++)
-        prefetch(ir, block, t->a_parts, index_add(ir, next, index_const(ir, (product * LINES + i) * TILE_WORDS)), 1);
+        prefetch(ir, block, t->within ? t->b_parts : t->a_parts,
+                 index_add(ir, next, index_const(ir, (product * LINES + i) * TILE_WORDS)), 1);
 }
 
 /* Some rows of the group after the next come to L2 in each step. */
@@ -195,7 +198,7 @@ static void emit_far(Tiled *t, Block *block, const Field *field, Node *step)
 {
     Ir *const ir = t->ir;
     Contract *const c = &t->c;
-    if (c->read_b != READ_PANELS)
+    if (!t->share)
         return;
     const int64_t rows = ceil_divide(DEPTH, ceil_divide(t->halves, PAIR));
     Node *const panel =
@@ -404,6 +407,71 @@ static Node *emit_units(Tiled *t, Block *body)
     tiles_split_rows(t, block);
     emit_groups(t, block);
     return units;
+}
+
+/* ---- within another template ---- */
+
+bool tiles_plan_within(Tiled *t, Node *stage, int bound)
+{
+    Contract *const c = &t->c;
+    int64_t depth;
+    if (!contract_plan_within(c, stage, bound) || c->read_b != READ_PANELS || !index_is(c->a_step, 1) ||
+        c->roles.contract->axis_count != 1 || !const_is_int(c->depth, &depth) || depth < 1 ||
+        !const_is_int(c->roles.rows, &c->guess_rows) || !const_is_int(c->roles.columns, &c->guess_columns))
+        return false;
+    t->within = true;
+    t->channels = depth;
+    t->taps = 1;
+    t->tap_steps = t->steps = t->block_steps = ceil_divide(depth, DEPTH);
+    t->halves = ceil_divide(c->guess_rows, TILE_ROWS);
+    t->group_count = ceil_divide(c->guess_columns, WIDTH);
+    t->row = t->first_step = t->first_group = index_const(t->ir, 0);
+    t->rows = c->roles.rows;
+    t->last_step = index_const(t->ir, t->steps);
+    t->last_group = index_const(t->ir, t->group_count);
+    c->tile = (Tile){HEIGHT, PAIR};
+    c->fetch_result = FETCH_NEVER;
+    return true;
+}
+
+void tiles_locals_within(Tiled *t, int64_t *scratch)
+{
+    t->c.scratch = *scratch;
+    t->a_parts = local(t, "a_parts", DTYPE_U32, ceil_divide(t->halves, PAIR) * t->steps * STEP_WORDS);
+    t->b_parts = local(t, "b_parts", DTYPE_U32, t->group_count * t->steps * STEP_WORDS);
+    t->sums = local(t, "sums", DTYPE_F32, HEIGHT * WIDTH);
+    *scratch = t->c.scratch;
+}
+
+void tiles_columns_within(Tiled *t, Block *block)
+{
+    Ir *const ir = t->ir;
+    Node *const none[PAIR] = {0}, *const zero = index_const(ir, 0), *const group = axis_make(ir, "group", NULL);
+    const int64_t panels = ceil_divide(t->c.guess_columns, PANEL);
+    Node *const whole = index_const(ir, panels / PAIR);
+    tiles_split_columns(t, body_for(ir, block, group, zero, whole, 1), index_mul(ir, group, index_const(ir, WIDTH)),
+                        group, zero, PAIR, none);
+    if (panels % PAIR)
+        tiles_split_columns(t, block, index_mul(ir, whole, index_const(ir, WIDTH)), whole, zero, 1, none);
+}
+
+void tiles_rows_within(Tiled *t, Block *block)
+{
+    Ir *const ir = t->ir;
+    const int64_t whole = t->c.guess_columns / WIDTH, rest = t->c.guess_columns % WIDTH;
+    Node *masks[PAIR] = {0}, *const end = index_const(ir, whole), *const group = axis_make(ir, "group", NULL);
+    tiles_split_rows(t, block);
+    Field field = {.panels = PAIR, .group = group, .column = index_mul(ir, group, index_const(ir, WIDTH))};
+    field.turn = group;
+    if (whole)
+        emit_group(t, body_for(ir, block, group, index_const(ir, 0), end, 1), field, masks);
+    if (!rest)
+        return;
+    field = (Field){
+        .panels = (int)ceil_divide(rest, PANEL), .group = end, .column = index_const(ir, whole * WIDTH), .turn = end};
+    const Corner corner = {.column = field.column};
+    contract_emit_masks(&t->c, &corner, field.panels, rest % PANEL != 0, masks);
+    emit_group(t, block, field, masks);
 }
 
 /* ---- what schedules ---- */

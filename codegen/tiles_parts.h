@@ -21,6 +21,7 @@ typedef struct Tiled {
     Node *row, *rows;             /* the unit's first row and how many it has */
     Node *first_step, *last_step; /* of the block of k */
     Node *first_group, *last_group; /* of the chunk in this block of rows */
+    bool within;                    /* another template's loops: parts of all columns stay */
     int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */
 } Tiled;
 
@@ -40,5 +41,16 @@ void tiles_split_vector(Tiled *tiled, Block *block, Node *column, Node *turn, No
 /* The vectors of all steps of a group from `first` on. */
 void tiles_split_columns(Tiled *tiled, Block *block, Node *column, Node *turn, Node *first, int panels,
                          Node *const *masks);
+
+/* ---- a product of one stage within another template (tiles.c); tiled->ir and what c needs are set before ---- */
+
+/* False when it has no rows of known number, read as they stand, or no panels of columns. */
+bool tiles_plan_within(Tiled *tiled, Node *stage, int bound);
+/* Scratch for parts of the rows of one call, of all columns, and for sums. */
+void tiles_locals_within(Tiled *tiled, int64_t *scratch);
+/* The parts of all columns, for many calls of the next. */
+void tiles_columns_within(Tiled *tiled, Block *block);
+/* The whole product of the stage's rows. */
+void tiles_rows_within(Tiled *tiled, Block *block);
 
 #endif
