@@ -44,6 +44,10 @@ void contract_emit_fetch_row(Contract *contract, Block *block, const Corner *cor
 /* Y[row, vector] = the stage's expression with `result` for the contraction; masks of the columns that there are. */
 void contract_emit_result(Contract *contract, Block *block, const Corner *corner, Node *row, int vector, Node *result,
                           Node *mask);
+/* Of rows whose sums wait in contract->sums, tile.vectors vectors a row: values first, then the stores, so that what
+ * they wait for overlaps. */
+void contract_emit_results_of_rows(Contract *contract, Block *block, const Corner *corner, Node *row, int rows,
+                                   int vectors, Node *const *masks);
 /* Of a whole tile, by way of memory: a loop over rows, for long epilogues. */
 void contract_emit_results_from_memory(Contract *contract, Block *block, const Corner *corner, Tile tile,
                                        Node *const *accumulators, Node *const *masks);

@@ -73,10 +73,8 @@ static Node *read_sum(Contract *c, Block *block, Node *row, int vector)
     return sum;
 }
 
-/* All vectors of `rows` rows from `row` on: their values first, then the stores, so that what they wait for overlaps.
- */
-static void emit_results_of_rows(Contract *c, Block *block, const Corner *corner, Node *row, int rows, int vectors,
-                                 Node *const *masks)
+void contract_emit_results_of_rows(Contract *c, Block *block, const Corner *corner, Node *row, int rows, int vectors,
+                                   Node *const *masks)
 {
     Ir *const ir = c->ir;
     Result results[TOGETHER * VECTORS_MAX];
@@ -107,9 +105,9 @@ void contract_emit_results_from_memory(Contract *c, Block *block, const Corner *
     Node *const row = axis_make(ir, "row", index_const(ir, tile.rows)), *const whole =
                                                                             index_const(ir, tile.rows - left);
     if (!index_is(whole, 0))
-        emit_results_of_rows(c, body_for(ir, block, row, index_const(ir, 0), whole, at_once), corner, row, at_once,
-                             tile.vectors, masks);
-    emit_results_of_rows(c, block, corner, whole, left, tile.vectors, masks);
+        contract_emit_results_of_rows(c, body_for(ir, block, row, index_const(ir, 0), whole, at_once), corner, row,
+                                      at_once, tile.vectors, masks);
+    contract_emit_results_of_rows(c, block, corner, whole, left, tile.vectors, masks);
 }
 
 void contract_emit_masks(Contract *c, const Corner *corner, int vectors, bool masked, Node **masks)

@@ -273,17 +273,18 @@ static void emit_results(Tiled *t, Block *block, const Field *field, Node *const
         .row = index_add(ir, t->row, first), .column = field->column, .from = zero, .to = t->c.depth};
     contract_emit_result_fetch(&t->c, block, &corner, (Tile){field->halves * TILE_ROWS, field->panels});
     move_sums(t, block, OP_tile_store, field, t->sums, zero, TILE_ROWS * WIDTH, PANEL, WIDTH);
-    Node *const row = axis_make(ir, "row", index_const(ir, field->halves * TILE_ROWS));
-    Block *const body = body_for(ir, block, row, zero, index_min(ir, index_sub(ir, t->rows, first), row->inputs[0]), 1);
-    for (int p = 0; p < field->panels; p++) {
-        Node *const offset = index_add(ir, index_mul(ir, row, index_const(ir, WIDTH)), index_const(ir, p * PANEL));
-        Node *const sum = node_make(ir, &(Node){.op = OP_read,
-                                                .type = type_vector(DTYPE_F32, PANEL),
-                                                .inputs = (Node *[]){t->sums, offset},
-                                                .input_count = 2});
-        block_append(ir, body, sum);
-        contract_emit_result(&t->c, body, &corner, row, p, sum, masks[p]);
-    }
+    Node *const row = axis_make(ir, "row", index_const(ir, field->halves * TILE_ROWS)), *const pair =
+                                                                                            index_const(ir, PAIR);
+    Node *const rows = index_min(ir, index_sub(ir, t->rows, first), row->inputs[0]);
+    Node *const even = index_mul(ir, index_floordiv(ir, rows, pair), pair);
+    t->c.sums = t->sums;
+    contract_emit_results_of_rows(&t->c, body_for(ir, block, row, zero, even, PAIR), &corner, row, PAIR, field->panels,
+                                  masks);
+    if (index_is(index_sub(ir, rows, even), 0))
+        return;
+    Node *const odd = axis_make(ir, "odd", NULL);
+    contract_emit_results_of_rows(&t->c, body_for(ir, block, odd, even, rows, 1), &corner, odd, 1, field->panels,
+                                  masks);
 }
 
 static void emit_field(Tiled *t, Block *block, const Field *field, Node *const *masks)
