@@ -68,6 +68,28 @@ static int64_t even_blocks(int64_t count, int64_t most)
  * of rows; a k too long for that goes in blocks, whose sums wait in another quarter. */
 enum { LEAST_ROWS = 256, LEAST_COLUMNS = 256 };
 
+/* Cuts rows and columns into units by which the cores finish together: each unit splits its rows of A and its columns
+ * of B, which costs as much as four products of a step for each strip of 16. `least`: blocks of rows that L2 asks for.
+ */
+static void share_units(Tiled *t, int64_t halves, int64_t least)
+{
+    const int64_t cores = t->c.target->cores;
+    int64_t best = INT64_MAX;
+    for (int64_t r = least; r <= least + cores && r <= halves; r++)
+        for (int64_t b = 1; b <= 2 * cores && b <= t->group_count; b++) {
+            const int64_t high = ceil_divide(ceil_divide(halves, r), PAIR) * PAIR,
+                          wide = ceil_divide(t->group_count, b);
+            const int64_t units = ceil_divide(halves, high) * ceil_divide(t->group_count, wide);
+            const int64_t one = high * wide * PAIR + 4 * (high + wide * PAIR);
+            const int64_t cost = (ceil_divide(units, cores) * cores * 2 + units) * one;
+            if (cost >= best)
+                continue;
+            best = cost;
+            t->halves = high < halves ? high : halves;
+            t->groups = wide;
+        }
+}
+
 static void plan_units(Tiled *t)
 {
     Contract *const c = &t->c;
@@ -76,17 +98,19 @@ static void plan_units(Tiled *t)
     rows = rows < LEAST_ROWS ? LEAST_ROWS : rows;
     const int64_t halves = ceil_divide(c->guess_rows, TILE_ROWS);
     t->halves = even_blocks(halves, rows / TILE_ROWS);
+    const int64_t cores = c->target->cores;
+    /* Every chunk splits its rows of A: two for each core where columns are many. */
+    const bool wide = c->guess_columns >= 2 * cores * LEAST_COLUMNS;
+    const int64_t blocks = ceil_divide((wide ? 2 : 1) * cores, ceil_divide(halves, t->halves));
+    t->groups = even_blocks(t->group_count, t->group_count / blocks);
+    if (c->guess_rows > c->guess_columns)
+        share_units(t, halves, ceil_divide(halves, t->halves));
     t->halves = suggest_int(c->trial, "halves", 1, halves, t->halves);
     /* L2 holds the parts of A, of two groups of B, and three groups as they came. */
     const int64_t step_columns = 2 * WIDTH * DEPTH * PARTS * 2 + 3 * WIDTH * DEPTH * 4;
     const int64_t deepest = l2 * 3 / 4 / (step_bytes * TILE_ROWS * t->halves + step_columns);
     t->block_steps = even_blocks(t->steps, deepest);
     t->block_steps = suggest_int(c->trial, "steps", 1, t->steps, t->block_steps);
-    const int64_t cores = c->target->cores, row_blocks = ceil_divide(halves, t->halves);
-    /* Every chunk splits its rows of A: two for each core where columns are many. */
-    const bool wide = c->guess_columns >= 2 * cores * LEAST_COLUMNS;
-    const int64_t blocks = ceil_divide((wide ? 2 : 1) * cores, row_blocks);
-    t->groups = even_blocks(t->group_count, t->group_count / blocks);
     t->groups = suggest_int(c->trial, "groups", 1, t->group_count, t->groups);
     const int64_t pairs = ceil_divide(t->halves, PAIR);
     t->share = c->read_b == READ_PANELS ? (int)ceil_divide(WIDTH, pairs) : 0;
