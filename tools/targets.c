@@ -57,6 +57,7 @@ static void print_level(const TargetMachineInfo *level)
     printf("vector registers  %d of %d bits\n", level->vector_registers, level->vector_bytes * 8);
     printf("cheap masks       %s\n", yes_no(level->masked));
     printf("gather            %s\n", yes_no(level->gather));
+    printf("tile registers    %s\n", yes_no(level->tiles));
     for (int i = 0; i < machine_field_count; i++)
         if (machine_number(level, &machine_fields[i]) != 0)
             printf("%-26s %-10.8g %s\n", machine_fields[i].name, machine_number(level, &machine_fields[i]),
@@ -100,6 +101,7 @@ static void write_level(JsonWriter *json, const TargetMachineInfo *level)
     json_field_integer(json, "vector_registers", level->vector_registers);
     json_field_bool(json, "masked", level->masked);
     json_field_bool(json, "gather", level->gather);
+    json_field_bool(json, "tiles", level->tiles);
     json_field_integer(json, "l1_bytes", level->l1);
     json_field_integer(json, "l2_bytes", level->l2);
     json_field_integer(json, "l3_bytes", level->l3);

@@ -38,7 +38,7 @@ def times(found, most):
         if MODE == "noise":
             yield [int(BASE * NOISE.uniform(1, 1.3)) for _ in found]
         else:
-            yield [nanoseconds(label) for _, _, label, _ in found]
+            yield [nanoseconds(label) for _, _, label, _, _ in found]
 
 
 def main():

@@ -102,15 +102,15 @@ def padded(count):
 
 
 def candidates(message):
-    """(flags, least, most), [(units, scratch, label, object)] of a MEASURE message."""
+    """(flags, least, most), [(units, scratch, label, object, near)] of a MEASURE message."""
     count, flags, least, most, _, _ = struct.unpack_from("<IIIIQQ", message)
     found, at = [], 32
     for _ in range(count):
-        units, scratch, label_bytes, object_bytes = struct.unpack_from("<qQQQ", message, at)
-        at += 32
+        units, scratch, label_bytes, object_bytes, near = struct.unpack_from("<qQQQQ", message, at)
+        at += 40
         label = message[at:at + label_bytes].rstrip(b"\0").decode()
         at += padded(label_bytes)
-        found.append((units, scratch, label, message[at:at + object_bytes]))
+        found.append((units, scratch, label, message[at:at + object_bytes], near))
         at += padded(object_bytes)
     return (flags, least, most), found
 
@@ -118,9 +118,9 @@ def candidates(message):
 def measure_message(message, found):
     """The same message with other candidates."""
     out = message[:32]
-    for units, scratch, label, data in found:
+    for units, scratch, label, data, near in found:
         text = label.encode() + b"\0"
-        out += struct.pack("<qQQQ", units, scratch, len(text), len(data))
+        out += struct.pack("<qQQQQ", units, scratch, len(text), len(data), near)
         out += text.ljust(padded(len(text)), b"\0") + data.ljust(padded(len(data)), b"\0")
     return out
 
@@ -132,7 +132,7 @@ def result(status=OK, candidate=0, count=1, rows=(), code=0, detail=""):
 
 
 def hello(confined=1):
-    return struct.pack("<IIII", 1, 4, confined, 0) + b"a made-up machine".ljust(112, b"\0")
+    return struct.pack("<IIII", 2, 4, confined, 0) + b"a made-up machine".ljust(112, b"\0")
 
 
 # ---- running ----

@@ -21,14 +21,14 @@ def main():
         if kind == kit.MEASURE:
             (flags, _, _), found = kit.candidates(message)
             if not flags & kit.REFERENCE and len(found) > 1:
-                units, scratch, label, data = found[-1]
+                units, scratch, label, _, near = found[-1]
                 if label not in planted:
                     met += 1
                     planted[label] = PLANTS[met // 2 % len(PLANTS)] if met % 2 else None
                 if planted[label]:
                     with open(pathlib.Path(sys.argv[2]) / "planted", "a") as log:
                         log.write(f"{planted[label].stem}\t{label}\n")
-                    found[-1] = (units, scratch, label, planted[label].read_bytes())
+                    found[-1] = (units, scratch, label, planted[label].read_bytes(), near)
                     message = kit.measure_message(message, found)
         kit.write_message(runner.stdin, kind, message)
         kit.write_message(sys.stdout.buffer, *kit.read_message(runner.stdout))

@@ -205,11 +205,33 @@ static bool is_nan(const uint8_t *at)
     return isnan(value);
 }
 
+static float float_at(const uint8_t *data, uint64_t at)
+{
+    float value;
+    memcpy(&value, data + at, sizeof value);
+    return value;
+}
+
+/* The first f32 that is further from the reference's than 1e-4 of the largest, as byte; -1: none. */
+static int64_t far_off(const RunnerRoot *root, const uint8_t *a, const uint8_t *b)
+{
+    float largest = 0;
+    for (uint64_t at = 0; at + sizeof(float) <= root->bytes; at += sizeof(float))
+        largest = fmaxf(largest, fabsf(float_at(b, at)));
+    for (uint64_t at = 0; at + sizeof(float) <= root->bytes; at += sizeof(float))
+        if (memcmp(a + at, b + at, sizeof(float)) != 0 && !(is_nan(a + at) && is_nan(b + at)) &&
+            !(fabsf(float_at(a, at) - float_at(b, at)) <= 1e-4F * largest))
+            return (int64_t)at;
+    return -1;
+}
+
 /* The first byte that differs, -1 when there is none. */
-static int64_t difference(const RunnerRoot *root, const uint8_t *a, const uint8_t *b)
+static int64_t difference(const RunnerRoot *root, const uint8_t *a, const uint8_t *b, bool nearly)
 {
     if (memcmp(a, b, root->bytes) == 0)
         return -1;
+    if (nearly && root->flags & ROOT_F32)
+        return far_off(root, a, b);
     const uint64_t step = root->flags & ROOT_F32 ? 4 : 1;
     for (uint64_t at = 0; at + step <= root->bytes; at += step)
         if (memcmp(a + at, b + at, step) != 0 && !(step == 4 && is_nan(a + at) && is_nan(b + at)))
@@ -227,7 +249,7 @@ static void check_bounds(Child *child, const Loaded *loaded)
             leave(child, STATUS_BOUNDS, "wrote beside its scratch");
 }
 
-static void verify(Child *child, const Loaded *loaded, uint8_t *outputs)
+static void verify(Child *child, const Loaded *loaded, bool nearly, uint8_t *outputs)
 {
     const Task *const task = child->task;
     restore(child, ROOT_WRITTEN);
@@ -248,7 +270,7 @@ static void verify(Child *child, const Loaded *loaded, uint8_t *outputs)
             outputs += task->roots[i].bytes;
             continue;
         }
-        const int64_t at = difference(&task->roots[i], child->roots[i].data, task->expected[i]);
+        const int64_t at = difference(&task->roots[i], child->roots[i].data, task->expected[i], nearly);
         if (at >= 0)
             leave(child, STATUS_WRONG, "byte %lld of output %u differs from the reference", (long long)at, i);
     }
@@ -323,6 +345,7 @@ void child_run(const Task *task, Measure *measure, Report *report, uint8_t *outp
     report->result.count = measure->facts.count;
     for (uint32_t i = 0; i < measure->facts.count; i++)
         files[i] = object_file(&measure->candidates[i]); /* before files may no longer grow */
+    ask_for_units();
     confine_resources(task->facts.memory_bytes, measure->facts.timeout_ns, task->facts.threads);
     watch_faults();
     open_memory(&child);
@@ -336,7 +359,7 @@ void child_run(const Task *task, Measure *measure, Report *report, uint8_t *outp
     (void)confine_calls(); /* HELLO has said whether that is possible */
     for (uint32_t i = 0; i < measure->facts.count; i++) {
         report->phase = i;
-        verify(&child, &child.candidates[i], outputs);
+        verify(&child, &child.candidates[i], measure->candidates[i].facts.flags & CANDIDATE_NEAR, outputs);
     }
     measure_all(&child);
     report->phase = measure->facts.count - 1;

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-enum { RUNNER_MAGIC = 0x4e555231, RUNNER_VERSION = 1 };
+enum { RUNNER_MAGIC = 0x4e555231, RUNNER_VERSION = 2 };
 /* More is nonsense: the other side is no runner, or no tuner. */
 #define RUNNER_BYTES_MAX (UINT64_C(1) << 36)
 
@@ -59,11 +59,14 @@ typedef struct RunnerMeasure {
     uint64_t timeout_ns;  /* of everything together */
 } RunnerMeasure;
 
+enum { CANDIDATE_NEAR = 1 }; /* adds f32 in an order of its own: results are near to the reference's */
+
 typedef struct RunnerCandidate {
     int64_t units;
     uint64_t scratch;
     uint64_t label_bytes;  /* the schedule's text, for logs */
     uint64_t object_bytes; /* a shared library with the symbol lathe_candidate: a pointer to the kernel */
+    uint64_t flags;
 } RunnerCandidate;
 
 /* How a trial ended. Numbers and names are stored: they stay. */

@@ -62,6 +62,8 @@ void guarded_protect(const Guarded *memory, bool read_only);
 
 /* ---- limits (confine.c) ---- */
 
+/* Units of the processor that a process may use only after asking: while it still may call the system. */
+void ask_for_units(void);
 void confine_resources(uint64_t memory_bytes, uint64_t nanoseconds, uint32_t threads);
 /* From now on this process may compute, wait and leave; anything else kills it. False: the system cannot. */
 bool confine_calls(void);

@@ -7,6 +7,7 @@
 #include "codegen/link.h"
 #include "codegen/object.h"
 #include "codegen/schedule.h"
+#include "ir/tiles.h"
 #include "codegen/standin.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ typedef struct BuildAnswer {
     int32_t good;
     int64_t units;
     uint64_t scratch;
+    int32_t nearly;
     char text[TEXT_MAX]; /* the schedule, or what went wrong */
 } BuildAnswer;
 
@@ -70,7 +72,7 @@ static Node *schedule(const Builder *builder, const BuildJob *job, BuildAnswer *
     Node *const kernel = job->task->kernel;
     if (!job->point)
         return kernel_schedule_plain(ir, kernel, builder->target);
-    ScheduleOptions options = {.level = OPTIMISED};
+    ScheduleOptions options = {.level = OPTIMISED, .math = MATH_DEFAULT};
     if (job->point->count == 0)
         return kernel_schedule(&options, ir, kernel, builder->target);
     Trial trial = trial_open(ir->arena, job->point->values, job->point->count);
@@ -116,6 +118,7 @@ static bool build(const Builder *builder, const BuildJob *job, const char *outpu
     }
     if (!good)
         return fail(answer, ir->diagnostics->first ? ir->diagnostics->first->text : NULL);
+    answer->nearly = kernel_has_tiles(scheduled);
     answer->units = index_evaluate(facts->units, builder->values, builder->value_count);
     answer->scratch = ((uint64_t)facts->scratch + 63) / 64 * 64;
     snprintf(answer->text, sizeof answer->text, "%s", facts->schedule);
@@ -196,6 +199,7 @@ static void child_end(const Builder *builder, Child *child)
         job->failure = "its library cannot be read";
     job->built.units = answer.units;
     job->built.scratch = answer.scratch;
+    job->built.nearly = answer.nearly;
     job->built.label = arena_format(builder->arena, "%s", answer.text);
     unlink(child->output);
 }

@@ -230,7 +230,8 @@ bool client_measure(Client *client, const RunnerMeasure *facts, const Built *con
     at += sizeof *facts;
     for (uint32_t i = 0; i < facts->count; i++) {
         const Built *const built = candidates[i];
-        const RunnerCandidate row = {built->units, built->scratch, strlen(built->label) + 1, built->object_bytes};
+        const RunnerCandidate row = {built->units, built->scratch, strlen(built->label) + 1, built->object_bytes,
+                                    built->nearly ? CANDIDATE_NEAR : 0};
         memcpy(at, &row, sizeof row);
         memcpy(at + sizeof row, built->label, row.label_bytes);
         at += sizeof row + padded(row.label_bytes);

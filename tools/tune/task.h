@@ -21,6 +21,7 @@ typedef struct Built {
     const char *label; /* the schedule's text line */
     void *object;
     size_t object_bytes;
+    bool nearly; /* adds in an order of its own: its results are near to the plain schedule's */
 } Built;
 
 typedef struct TuneTask {
