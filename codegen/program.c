@@ -159,9 +159,21 @@ static bool stands_on_base(const Program *program, int level)
     return base && (strcmp(below, base->name) == 0 || (base->dot_name && strcmp(below, base->dot_name) == 0));
 }
 
+static bool same_text(const Program *program, Node *a, Node *b)
+{
+    Arena *const scratch = arena_scratch(program->ir->arena);
+    const ArenaMark mark = arena_mark(scratch);
+    size_t lengths[2];
+    const char *const texts[] = {print_kernel(scratch, a, PRINT_CANONICAL, &lengths[0]),
+                                 print_kernel(scratch, b, PRINT_CANONICAL, &lengths[1])};
+    const bool same = lengths[0] == lengths[1] && memcmp(texts[0], texts[1], lengths[0]) == 0;
+    arena_reset(scratch, mark);
+    return same;
+}
+
 /* Does the level run the kernel as the one below does, with the same function? `scheduled`: for the level; NULL: not
  * yet. */
-static bool is_as_below(Program *program, const ProgramKernel *kernel, int level, const Node *scheduled)
+static bool is_as_below(Program *program, const ProgramKernel *kernel, int level, Node *scheduled)
 {
     ByteRoles bytes;
     if (level + 1 >= program->level_count)
@@ -170,7 +182,8 @@ static bool is_as_below(Program *program, const ProgramKernel *kernel, int level
     if (adds_only_dots(program, level))
         return !has_bytes;
     return scheduled && stands_on_base(program, level) && !kernel_has_tiles(scheduled) &&
-           (!has_bytes || !program->levels[level + 1]->dot_name);
+           (!has_bytes || !program->levels[level + 1]->dot_name) &&
+           same_text(program, scheduled, kernel->scheduled[level + 1]); /* tuning may say otherwise of one level */
 }
 
 bool program_shares(const Program *program, int kernel, int level)

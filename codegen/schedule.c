@@ -88,13 +88,14 @@ typedef struct Template {
     int space;
     Node *(*schedule)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);
     bool (*cost)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles);
+    bool weighed; /* gives way to the next row where that takes less time */
 } Template;
 
 /* In order of preference; the last does everything. */
 static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
     {"attention", ATTENTION_SPACE, attention_schedule, attention_cost},
-    {"tiles", TILES_SPACE, tiles_schedule, tiles_cost},
+    {"tiles", TILES_SPACE, tiles_schedule, tiles_cost, .weighed = true},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
     {"dots", DOTS_SPACE, dots_schedule, dots_cost},
     {"block", BLOCK_SPACE, block_schedule, block_cost},
@@ -120,21 +121,31 @@ int template_space(const char *name)
     return 0;
 }
 
+/* May the cost model take the template? */
+static bool template_is_best(Ir *ir, Node *kernel, const TargetMachineInfo *target, int number)
+{
+    double own, next;
+    return !templates[number].weighed || !templates[number].cost(ir, kernel, target, NULL, 1, &own) ||
+           !templates[number + 1].cost(ir, kernel, target, NULL, 1, &next) || own <= next;
+}
+
 static const Template *suggest_template(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
 {
     const char *names[TEMPLATES];
     const Template *rows[TEMPLATES];
-    int count = 0;
+    int count = 0, usual = -1;
     double cycles;
     for (int i = 0; i < TEMPLATES; i++) {
         if (!template_suits(i, kernel))
             continue;
         if (i < LOOPS && !templates[i].cost(ir, kernel, target, NULL, 1, &cycles))
             continue;
+        if (usual < 0 && template_is_best(ir, kernel, target, i))
+            usual = count;
         rows[count] = &templates[i];
         names[count++] = templates[i].name;
     }
-    return rows[suggest_choice(trial, "template", arena_copy(ir->arena, names, sizeof names), count, 0)];
+    return rows[suggest_choice(trial, "template", arena_copy(ir->arena, names, sizeof names), count, usual)];
 }
 
 const char *trial_template(const Trial *trial)
@@ -217,7 +228,7 @@ Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineIn
     if (options->level > 0 && options->tuning)
         scheduled = recorded(options->tuning, ir, kernel, target);
     for (int i = options->level > 0 ? 0 : LOOPS; i < TEMPLATES && !scheduled; i++)
-        if (template_suits(i, kernel))
+        if (template_suits(i, kernel) && template_is_best(ir, kernel, target, i))
             scheduled = templates[i].schedule(ir, kernel, target, NULL);
     return scheduled;
 }

@@ -510,9 +510,7 @@ static bool open(Tiled *t, Ir *ir, Node *kernel, const TargetMachineInfo *target
 Node *tiles_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)
 {
     Tiled tiled;
-    double otherwise;
-    if (!open(&tiled, ir, kernel, target, trial) ||
-        (!trial && contract_cost(ir, kernel, target, NULL, 1, &otherwise) && otherwise < cycles_of(&tiled, 1)))
+    if (!open(&tiled, ir, kernel, target, trial))
         return NULL;
     Block *const body = block_make(ir);
     Node *const units = emit_units(&tiled, body);

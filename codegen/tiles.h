@@ -13,8 +13,7 @@
 
 enum { TILES_SPACE = 1 }; /* grows when values that were recorded would mean something else */
 
-/* The kernel scheduled by this template, or NULL when it cannot do it, or without a trial when the cost model would not
- * take it. `trial` may be NULL. */
+/* The kernel scheduled by this template, or NULL when it cannot do it. `trial` may be NULL. */
 Node *tiles_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);
 /* What the schedule would take on `threads` cores, roughly, without making it; false where tiles_schedule gives NULL.
  */
