@@ -121,12 +121,18 @@ int template_space(const char *name)
     return 0;
 }
 
-/* May the cost model take the template? */
+/* May the cost model take the template? What is won on one thread and lost on all cores is weighed. */
 static bool template_is_best(Ir *ir, Node *kernel, const TargetMachineInfo *target, int number)
 {
-    double own, next;
-    return !templates[number].weighed || !templates[number].cost(ir, kernel, target, NULL, 1, &own) ||
-           !templates[number + 1].cost(ir, kernel, target, NULL, 1, &next) || own <= next;
+    const int threads[] = {1, (int)target->cores};
+    double ratio = 1, own, next;
+    for (int i = 0; i < 2 && templates[number].weighed; i++) {
+        if (!templates[number].cost(ir, kernel, target, NULL, threads[i], &own) ||
+            !templates[number + 1].cost(ir, kernel, target, NULL, threads[i], &next))
+            return true;
+        ratio *= own / next;
+    }
+    return ratio <= 1;
 }
 
 static const Template *suggest_template(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)

@@ -132,14 +132,14 @@ static bool plan(Tiled *t)
     return c->scratch <= SCRATCH_MAX;
 }
 
-/* Cycles, measured on the first machine that has tile registers against the vectors' tiles, weights cold (ratio of
- * times, as the model has it and as it was): 32x768x768 0.88 0.89, 64x768x3072 1.2 1.08, 196x256x1024 1.7 1.77,
- * 784x512x128 1.28 1.32, 3136x256x64 0.97 1.01. Loads from L2 make six products of a step take 1.4 times as long as
- * their instructions. */
-enum { DOT_CYCLES = 16, PRODUCTS = 6 };
+/* Cycles, measured on the first machine that has tile registers against the vectors' tiles, one thread, weights cold
+ * (ratio of times): 32x768x768 0.89, 64x768x3072 1.08, 196x256x1024 1.77, 784x512x128 1.32, 3136x256x64 1.01. On four
+ * threads 64x768x3072 is 0.9: what brings and splits B counts for more than alone. Loads from L2 make six products of a
+ * step take 1.4 times as long as their instructions. */
+enum { DOT_CYCLES = 16, PRODUCTS = 6, CHUNKS = 2 };
 #define LOADED        1.4
 #define A_CYCLES      1.2 /* to split an element */
-#define B_CYCLES      0.8
+#define B_CYCLES      1.3
 #define RESULT_CYCLES 0.4
 
 static double cycles_of(const Tiled *t, int threads)
@@ -147,17 +147,16 @@ static double cycles_of(const Tiled *t, int threads)
     const Contract *const c = &t->c;
     const int64_t halves = ceil_divide(c->guess_rows, TILE_ROWS), panels = ceil_divide(c->guess_columns, PANEL);
     const int64_t row_blocks = ceil_divide(halves, t->halves), column_blocks = ceil_divide(t->group_count, t->groups);
-    int64_t extent, batches = 1;
-    for (int i = 0; i < c->roles.batch_count; i++)
-        if (const_is_int(c->roles.batch[i]->inputs[0], &extent) && extent > 0)
-            batches *= extent;
+    const int64_t units = row_blocks * column_blocks;
     const double depth = (double)(t->steps * DEPTH);
     double cycles = LOADED * DOT_CYCLES * PRODUCTS * (double)(halves * panels * t->steps);
-    cycles += A_CYCLES * (double)(halves * TILE_ROWS) * depth * (c->read_a == READ_STRIDED ? 1 : 1.5);
     cycles += B_CYCLES * depth * (double)(panels * PANEL * row_blocks);
     cycles += RESULT_CYCLES * (double)(c->guess_rows * c->guess_columns);
-    const int64_t units = row_blocks * column_blocks * batches;
-    return cycles * (double)batches * (double)ceil_divide(units, threads) / (double)units;
+    /* Every chunk splits its rows. */
+    const int64_t chunks = threads == 1 ? 1 : units < CHUNKS * threads ? units : CHUNKS * threads;
+    const double splits = chunks > row_blocks ? (double)chunks / (double)row_blocks : 1;
+    cycles += splits * A_CYCLES * (double)(halves * TILE_ROWS) * depth * (c->read_a == READ_STRIDED ? 1 : 1.5);
+    return contract_thread_cycles(c, cycles, units, threads);
 }
 
 /* ---- products ---- */
