@@ -46,6 +46,8 @@ int64_t values_differ(Dtype dtype, const void *a, const void *b, uint64_t bytes,
  * types have to be equal. For kernels whose sums have another order than the plain stages' (a few thousand terms, each
  * rounded by 2^-24). */
 int64_t values_far(Dtype dtype, const void *a, const void *b, uint64_t bytes);
+/* Are there no infinities and NaN of f32? */
+bool values_finite(Dtype dtype, const void *data, uint64_t bytes);
 /* One element as text, in the arena. */
 const char *value_text(Arena *arena, Dtype dtype, const void *data, int64_t element);
 

@@ -468,6 +468,10 @@ static void prove_round(Case *this, const SymbolValue *symbols, int symbol_count
         trial.seed = this->options->seed + values;
         trial.scratch = guarded_open(((uint64_t)this->scheduled->payload.kernel->scratch + 63) / 64 * 64, true);
         this->special = values == VALUES_SPECIAL;
+        for (int i = 0; i < trial.root_count; i++)
+            this->special |=
+                !trial.roots[i].start && !values_finite(trial.roots[i].buffer->type.dtype, trial.roots[i].memory.data,
+                                                        trial.roots[i].memory.bytes);
         if (units > 0)
             prove(this, &trial, units, plain_units);
         else

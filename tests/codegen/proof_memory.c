@@ -134,6 +134,15 @@ int64_t values_far(Dtype dtype, const void *a, const void *b, uint64_t bytes)
     return -1;
 }
 
+bool values_finite(Dtype dtype, const void *data, uint64_t bytes)
+{
+    const float *const values = data;
+    for (uint64_t i = 0; dtype == DTYPE_F32 && i < bytes / sizeof *values; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
 const char *value_text(Arena *arena, Dtype dtype, const void *data, int64_t element)
 {
     const size_t size = dtype_info[dtype].bits < 8 ? 1 : (size_t)dtype_info[dtype].bits / 8;

@@ -12,14 +12,15 @@
 #include <string.h>
 
 enum { ROWS = 136, COLUMNS = 144, DEPTH_MAX = 3072 };
+enum { LARGE = 256, LARGE_DEPTH = 512 }; /* large enough to pay */
 
 typedef struct Product {
-    int depth;
+    int rows, columns, depth;
     MathMode math;
     const char *level;
     bool anyhow;  /* by tile registers whether that pays or not */
     double scale; /* of row i: scale^i */
-    float x[ROWS * DEPTH_MAX], w[DEPTH_MAX * COLUMNS], y[ROWS * COLUMNS];
+    float x[ROWS * DEPTH_MAX], w[DEPTH_MAX * COLUMNS], y[LARGE * LARGE];
     bool by_tiles;
 } Product;
 
@@ -32,11 +33,12 @@ static Graph *product_graph(Ir *ir, Product *product)
 {
     Node *const depth = index_const(ir, product->depth);
     const Name names[2] = {name_intern(ir->arena, "x"), name_intern(ir->arena, "y")};
-    Node *const x = input_make(ir, names[0], type_tensor(ir, DTYPE_F32, 2, (Node *[]){index_const(ir, ROWS), depth}));
+    Node *const x =
+        input_make(ir, names[0], type_tensor(ir, DTYPE_F32, 2, (Node *[]){index_const(ir, product->rows), depth}));
     Constant *const constant = NEW(ir->arena, Constant);
-    *constant = (Constant){.data = product->w, .bytes = sizeof(float) * (size_t)product->depth * COLUMNS};
-    Node *const w =
-        constant_make(ir, type_tensor(ir, DTYPE_F32, 2, (Node *[]){depth, index_const(ir, COLUMNS)}), constant);
+    *constant = (Constant){.data = product->w, .bytes = sizeof(float) * (size_t)(product->depth * product->columns)};
+    Node *const w = constant_make(
+        ir, type_tensor(ir, DTYPE_F32, 2, (Node *[]){depth, index_const(ir, product->columns)}), constant);
     Node *const y = tensor_make(ir, OP_MatMul, (Node *[]){x, w}, 2, 1, NULL, 0);
     Graph *const graph = NEW(ir->arena, Graph);
     *graph = (Graph){.name = names[0], .input_count = 1, .output_count = 1};
@@ -56,9 +58,9 @@ static void product_run(Product *product)
     ScheduleOptions options = {.level = 2, .math = product->math};
     uint64_t seed = (uint64_t)product->depth;
     compilation.target = target;
-    for (int i = 0; i < ROWS * product->depth; i++)
+    for (int i = 0; i < product->rows * product->depth; i++)
         product->x[i] = (float)(uniform(&seed) * pow(product->scale, i / product->depth));
-    for (int i = 0; i < product->depth * COLUMNS; i++)
+    for (int i = 0; i < product->depth * product->columns; i++)
         product->w[i] = uniform(&seed);
     compilation.graph = product_graph(ir, product);
     cr_assert(passes_run(&compilation, &(PassOptions){.fuel = -1, .verify = true}));
@@ -74,8 +76,8 @@ static void product_run(Product *product)
         product->by_tiles |= kernel_has_tiles(kernel);
         block_append(ir, module.body, kernel);
     }
-    const Memory in = {product->x, sizeof(float) * ROWS * (size_t)product->depth},
-                 out = {product->y, sizeof product->y};
+    const Memory in = {product->x, sizeof(float) * (size_t)(product->rows * product->depth)},
+                 out = {product->y, sizeof(float) * (size_t)(product->rows * product->columns)};
     int32_t error = 0;
     cr_assert_eq(interpret_module(ir, &module, &in, &out, NULL, 0, &(RunOptions){0}, &error), INTERPRET_OK);
     arena_close(arena);
@@ -85,15 +87,16 @@ static void product_run(Product *product)
 static double product_error(const Product *product)
 {
     double largest = 0;
-    for (int i = 0; i < ROWS; i++)
-        for (int j = 0; j < COLUMNS; j++) {
+    for (int i = 0; i < product->rows; i++)
+        for (int j = 0; j < product->columns; j++) {
             double sum = 0, size = 0;
             for (int k = 0; k < product->depth; k++) {
-                const double term = (double)product->x[i * product->depth + k] * (double)product->w[k * COLUMNS + j];
+                const double term =
+                    (double)product->x[i * product->depth + k] * (double)product->w[k * product->columns + j];
                 sum += term;
                 size += fabs(term);
             }
-            const double error = fabs(sum - (double)product->y[i * COLUMNS + j]) / size;
+            const double error = fabs(sum - (double)product->y[i * product->columns + j]) / size;
             largest = error > largest ? error : largest;
         }
     return largest;
@@ -110,7 +113,8 @@ Test(tiles, errors_are_those_that_are_documented)
     static const int depths[] = {64, 100, 768, DEPTH_MAX};
     static Product product;
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
-        product = (Product){.depth = depths[i], .math = MATH_DEFAULT, .scale = 1, .anyhow = true};
+        product = (Product){
+            .rows = ROWS, .columns = COLUMNS, .depth = depths[i], .math = MATH_DEFAULT, .scale = 1, .anyhow = true};
         product.level = "x86-64-v4-amx";
         product_run(&product);
         cr_assert(product.by_tiles, "%d", depths[i]);
@@ -132,8 +136,13 @@ Test(tiles, errors_do_not_depend_on_the_size_of_numbers)
     static const double scales[] = {0.6, 1.7};
     static Product product;
     for (int i = 0; i < 2; i++) {
-        product =
-            (Product){.depth = 256, .level = "x86-64-v4-amx", .math = MATH_DEFAULT, .scale = scales[i], .anyhow = true};
+        product = (Product){.rows = ROWS,
+                            .columns = COLUMNS,
+                            .depth = 256,
+                            .level = "x86-64-v4-amx",
+                            .math = MATH_DEFAULT,
+                            .scale = scales[i],
+                            .anyhow = true};
         product_run(&product);
         cr_assert(product.by_tiles);
         cr_expect_leq(product_error(&product), bound(256));
@@ -144,7 +153,8 @@ Test(tiles, exact_has_the_order_of_the_stages)
 {
     static Product product;
     for (MathMode math = MATH_EXACT; math <= MATH_DEFAULT; math++) {
-        product = (Product){.depth = 768, .level = "x86-64-v4-amx", .math = math, .scale = 1};
+        product = (Product){
+            .rows = LARGE, .columns = LARGE, .depth = LARGE_DEPTH, .level = "x86-64-v4-amx", .math = math, .scale = 1};
         product_run(&product);
         cr_assert_eq(product.by_tiles, math != MATH_EXACT);
     }
