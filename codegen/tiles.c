@@ -52,7 +52,10 @@ static bool match(Tiled *t)
     t->steps = t->taps * t->tap_steps;
     c->guess_depth = depth;
     c->guess_columns = columns;
-    c->guess_rows = contract_extent_guess(t->ir, c->roles.rows, 128);
+    /* Rows of which nothing is known may be few, as in streams, and then splitting B is most of the work. */
+    c->guess_rows = contract_extent_guess(t->ir, c->roles.rows, 0);
+    if (c->guess_rows < 1)
+        return false;
     t->group_count = ceil_divide(columns, WIDTH);
     return true;
 }
