@@ -217,7 +217,7 @@ static int64_t far_off(const RunnerRoot *root, const uint8_t *a, const uint8_t *
 {
     float largest = 0;
     for (uint64_t at = 0; at + sizeof(float) <= root->bytes; at += sizeof(float))
-        largest = fmaxf(largest, fabsf(float_at(b, at)));
+        largest = fabsf(float_at(b, at)) > largest ? fabsf(float_at(b, at)) : largest;
     for (uint64_t at = 0; at + sizeof(float) <= root->bytes; at += sizeof(float))
         if (memcmp(a + at, b + at, sizeof(float)) != 0 && !(is_nan(a + at) && is_nan(b + at)) &&
             !(fabsf(float_at(a, at) - float_at(b, at)) <= 1e-4F * largest))
