@@ -4,8 +4,11 @@
  *         for each block of k:
  *             split the rows of A into parts in scratch, and the chunk's first group of 32 columns of B
  *             for each group, each 32 rows, each 32 steps of k:
- *                 sums += A2 B0 + A1 B0 + A0 B0 + A0 B1 + A1 B1 + A0 B2       four registers of sums, two of A, two of
- * B between the products, split a share of the next group at the last step of k: Y = epilogue(sums)
+ *                 sums += A2 B0 + A1 B0 + A0 B0 + A0 B1 + A1 B1 + A0 B2
+ *                 between the products, a share of the next group is split
+ *                 after the last step of k: Y = epilogue(sums)
+ *
+ * Four registers hold sums, two A, two B.
  *
  * Parts stand in scratch as registers read them, for each pair of strips of 16 rows (columns) and 32 steps all three
  * parts of both. Word j of a row holds steps j and j + 16, so that words are made of two vectors without a permutation.
@@ -67,8 +70,8 @@ static int64_t even_blocks(int64_t count, int64_t most)
     return ceil_divide(count, ceil_divide(count, most));
 }
 
-/* A unit's parts of A take a third of L2, of at least LEAST_ROWS rows, for the group of B is split again for each block
- * of rows; a k too long for that goes in blocks, whose sums wait in another quarter. */
+/* A unit's parts of A take two fifths of L2, of at least LEAST_ROWS rows, for the group of B is split again for each
+ * block of rows; a k too long for that goes in blocks, whose sums wait in another quarter. */
 enum { LEAST_ROWS = 256, LEAST_COLUMNS = 256 };
 
 /* Cuts rows and columns into units by which the cores finish together: each unit splits its rows of A and its columns
