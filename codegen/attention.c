@@ -451,7 +451,7 @@ static void emit_product(Attention *a, Block *block, int s, Node *base, Node *ro
             BUG("a product that was planned cannot be emitted");
         tiled.a_parts = a->tiled.a_parts;
         tiled.b_parts = a->tiled.b_parts;
-        tiled.sums = a->tiled.sums;
+        tiled.c.sums = a->tiled.c.sums;
         tiles_rows_within(&tiled, block);
         return;
     }

@@ -4,7 +4,7 @@
 
 #include "ir/kernel.h"
 
-static void fetch(Contract *c, Block *block, Node *buffer, Node *offset, int level)
+void contract_emit_prefetch(Contract *c, Block *block, Node *buffer, Node *offset, int level)
 {
     Ir *const ir = c->ir;
     block_append(ir, block,
@@ -39,7 +39,7 @@ static Node *row_offset(Contract *c, const Corner *corner, int vector, Node *k)
 void contract_emit_fetch_row(Contract *c, Block *block, const Corner *corner, int vectors, Node *k, int level)
 {
     for (int v = 0; v < vectors; v++)
-        fetch(c, block, c->b_buffer, row_offset(c, corner, v, k), level);
+        contract_emit_prefetch(c, block, c->b_buffer, row_offset(c, corner, v, k), level);
 }
 
 void contract_emit_fetch(Contract *c, Block *block, const Corner *corner, int vectors, Node *k)
@@ -88,7 +88,7 @@ void contract_emit_ahead(Contract *c, Block *block, const Corner *corner, Node *
         start = index_add(ir, start, index_mul(ir, index_floordiv(ir, first, depth), beyond));
     }
     for (int i = 0; i < c->ahead; i++)
-        fetch(c, block, c->b_buffer, index_add(ir, start, index_const(ir, i * PANEL)), 2);
+        contract_emit_prefetch(c, block, c->b_buffer, index_add(ir, start, index_const(ir, i * PANEL)), 2);
 }
 
 /* ---- rows of A ---- */
@@ -104,8 +104,9 @@ static void fetch_rows(Contract *c, Block *block, const Corner *corner, Node *nu
     Node *const row = index_add(ir, corner->a_row, index_const(ir, c->tile.rows));
     Node *const start = index_add(ir, c->a_rest, index_mul(ir, row, c->a_pitch));
     for (int64_t i = 0; i * turns * rounds < lines; i++)
-        fetch(c, block, c->a_buffer,
-              index_add(ir, start, index_mul(ir, index_add(ir, line, index_const(ir, i)), index_const(ir, PANEL))), 2);
+        contract_emit_prefetch(
+            c, block, c->a_buffer,
+            index_add(ir, start, index_mul(ir, index_add(ir, line, index_const(ir, i)), index_const(ir, PANEL))), 2);
 }
 
 /* ---- results ---- */
@@ -159,7 +160,7 @@ static void fetch_beside(Contract *c, Block *block, const Corner *corner, const 
     Ir *const ir = c->ir;
     for (int i = 0; i < beside->count; i++) {
         Node *const offset = node_substitute(ir, beside->offsets[i], &c->roles.n, (Node *const *)&column, 1);
-        fetch(c, block, beside->buffers[i], contract_at_row(c, corner, offset, row), 2);
+        contract_emit_prefetch(c, block, beside->buffers[i], contract_at_row(c, corner, offset, row), 2);
     }
 }
 

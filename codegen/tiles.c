@@ -28,11 +28,8 @@ enum { SCRATCH_MAX = 8 << 20 };
 
 static Node *local(Tiled *t, const char *name, Dtype dtype, int64_t elements)
 {
-    Ir *const ir = t->ir;
-    const Buffer buffer = {.name = name_intern(ir->arena, name), .place = PLACE_LOCAL, .offset = t->c.scratch};
-    Node *const dim = index_const(ir, elements);
-    t->c.scratch += (elements * 4 + 127) / 64 * 64;
-    return buffer_make(ir, type_tensor(ir, dtype, 1, &dim), &buffer);
+    Node *const dim = index_const(t->ir, elements);
+    return local_make(t->ir, name, type_tensor(t->ir, dtype, 1, &dim), &t->c.scratch);
 }
 
 static bool match(Tiled *t)
@@ -132,7 +129,7 @@ static bool plan(Tiled *t)
     c->fetch_result = FETCH_BEFORE;
     t->a_parts = local(t, "a_parts", DTYPE_U32, ceil_divide(t->halves, PAIR) * t->block_steps * STEP_WORDS);
     t->b_parts = local(t, "b_parts", DTYPE_U32, 2 * t->block_steps * STEP_WORDS);
-    t->sums = local(t, "sums", DTYPE_F32, HEIGHT * WIDTH);
+    t->c.sums = local(t, "sums", DTYPE_F32, HEIGHT * WIDTH);
     if (t->block_steps < t->steps)
         t->partial = local(t, "partial", DTYPE_F32, t->group_count * t->halves * PAIR * TILE_ELEMENTS);
     return c->scratch <= SCRATCH_MAX;
@@ -178,14 +175,6 @@ static void tile_op(Ir *ir, Block *block, Op op, Node *buffer, Node *offset, int
         node_make(ir, &(Node){.op = op, .inputs = inputs, .input_count = buffer ? 2 : 0, .payload.integer = number}));
 }
 
-static void prefetch(Ir *ir, Block *block, Node *buffer, Node *offset, int level)
-{
-    Node *inputs[] = {buffer, offset};
-    block_append(
-        ir, block,
-        node_make(ir, &(Node){.op = OP_prefetch, .inputs = inputs, .input_count = 2, .payload.integer = level}));
-}
-
 /* A block of results: strips of 16 rows and panels of 16 columns, registers of which each has. */
 typedef struct Field {
     int halves, panels;
@@ -221,8 +210,8 @@ static void emit_near(Tiled *t, Block *block, const Field *field, Node *step, in
     Node *const next =
         tiles_parts_at(t, t->within ? field->turn : field->pair, index_add(ir, step, index_const(ir, 1)));
     for (int i = 0; i < LINES; i++)
-        prefetch(ir, block, t->within ? t->b_parts : t->a_parts,
-                 index_add(ir, next, index_const(ir, (product * LINES + i) * TILE_WORDS)), 1);
+        contract_emit_prefetch(&t->c, block, t->within ? t->b_parts : t->a_parts,
+                               index_add(ir, next, index_const(ir, (product * LINES + i) * TILE_WORDS)), 1);
 }
 
 /* Some rows of the group after the next come to L2 in each step. */
@@ -240,7 +229,8 @@ static void emit_far(Tiled *t, Block *block, const Field *field, Node *step)
     for (int p = 0; p < PAIR; p++)
         for (int64_t i = 0; i < rows; i++) {
             Node *const k = index_add(ir, tiles_flat(t, at, 0), index_add(ir, turn, index_const(ir, i)));
-            prefetch(ir, block, c->b_buffer, contract_panel_offset(c, index_add(ir, panel, index_const(ir, p)), k), 2);
+            contract_emit_prefetch(c, block, c->b_buffer,
+                                   contract_panel_offset(c, index_add(ir, panel, index_const(ir, p)), k), 2);
         }
 }
 
@@ -304,12 +294,11 @@ static void emit_results(Tiled *t, Block *block, const Field *field, Node *const
     const Corner corner = {
         .row = index_add(ir, t->row, first), .column = field->column, .from = zero, .to = t->c.depth};
     contract_emit_result_fetch(&t->c, block, &corner, (Tile){field->halves * TILE_ROWS, field->panels});
-    move_sums(t, block, OP_tile_store, field, t->sums, zero, TILE_ROWS * WIDTH, PANEL, WIDTH);
+    move_sums(t, block, OP_tile_store, field, t->c.sums, zero, TILE_ROWS * WIDTH, PANEL, WIDTH);
     Node *const row = axis_make(ir, "row", index_const(ir, field->halves * TILE_ROWS)), *const pair =
                                                                                             index_const(ir, PAIR);
     Node *const rows = index_min(ir, index_sub(ir, t->rows, first), row->inputs[0]);
     Node *const even = index_mul(ir, index_floordiv(ir, rows, pair), pair);
-    t->c.sums = t->sums;
     contract_emit_results_of_rows(&t->c, body_for(ir, block, row, zero, even, PAIR), &corner, row, PAIR, field->panels,
                                   masks);
     if (index_is(index_sub(ir, rows, even), 0))
@@ -472,7 +461,7 @@ void tiles_locals_within(Tiled *t, int64_t *scratch)
     t->c.scratch = *scratch;
     t->a_parts = local(t, "a_parts", DTYPE_U32, ceil_divide(t->halves, PAIR) * t->steps * STEP_WORDS);
     t->b_parts = local(t, "b_parts", DTYPE_U32, t->group_count * t->steps * STEP_WORDS);
-    t->sums = local(t, "sums", DTYPE_F32, HEIGHT * WIDTH);
+    t->c.sums = local(t, "sums", DTYPE_F32, HEIGHT * WIDTH);
     *scratch = t->c.scratch;
 }
 

@@ -9,22 +9,11 @@ static Node *word(Ir *ir, uint32_t bits)
     return splat_make(ir, const_int(ir, DTYPE_U32, bits), TILE_WORDS);
 }
 
-static Node *bits_of(Ir *ir, Node *value)
-{
-    return node_make(
-        ir, &(Node){.op = OP_bitcast, .type = type_vector(DTYPE_U32, TILE_WORDS), .inputs = &value, .input_count = 1});
-}
-
-static Node *float_of(Ir *ir, Node *bits)
-{
-    return node_make(
-        ir, &(Node){.op = OP_bitcast, .type = type_vector(DTYPE_F32, TILE_WORDS), .inputs = &bits, .input_count = 1});
-}
-
 /* Bits of the value rounded to eight significant ones: a bf16 in the upper half of each word. */
 static Node *upper(Ir *ir, Node *value)
 {
-    return scalar2(ir, OP_and, scalar2(ir, OP_add, bits_of(ir, value), word(ir, 0x8000)), word(ir, 0xffff0000));
+    return scalar2(ir, OP_and, scalar2(ir, OP_add, bitcast_make(ir, value, DTYPE_U32), word(ir, 0x8000)),
+                   word(ir, 0xffff0000));
 }
 
 /* Stores the parts of two vectors at `offset`: the first one's in the low halves of words. */
@@ -34,9 +23,9 @@ static void emit_split(Ir *ir, Block *block, Node *low, Node *high, Node *parts,
     for (int part = 0; part < PARTS; part++) {
         Node *halves[2];
         for (int i = 0; i < 2; i++) {
-            halves[i] =
-                part < PARTS - 1 ? upper(ir, values[i]) : bits_of(ir, values[i]); /* the rest has no more bits */
-            values[i] = scalar2(ir, OP_sub, values[i], float_of(ir, halves[i]));
+            halves[i] = part < PARTS - 1 ? upper(ir, values[i])
+                                         : bitcast_make(ir, values[i], DTYPE_U32); /* the rest has no more bits */
+            values[i] = scalar2(ir, OP_sub, values[i], bitcast_make(ir, halves[i], DTYPE_F32));
         }
         Node *const words =
             scalar2(ir, OP_or, scalar2(ir, OP_shr, halves[0], word(ir, 16)),

@@ -17,7 +17,7 @@ typedef struct Tiled {
     int64_t halves, groups;       /* TILE_ROWS rows, WIDTH columns of a unit */
     int64_t group_count;          /* of the matrix, the last may be narrower */
     Node *a_parts, *b_parts;      /* [pair of strips][step][part][strip][TILE_ELEMENTS] words; B: two groups in turn */
-    Node *sums, *partial;         /* a finished block; what blocks of k leave: [group][half][panel][TILE_ELEMENTS] */
+    Node *partial;                /* what blocks of k leave: [group][half][panel][TILE_ELEMENTS] */
     Node *row, *rows;             /* the unit's first row and how many it has */
     Node *first_step, *last_step; /* of the block of k */
     Node *first_group, *last_group; /* of the chunk in this block of rows */
