@@ -21,23 +21,27 @@
 
 /* ---- tiles ---- */
 
-static Node *vector_load(Contract *c, Node *buffer, Node *offset, Node *mask)
-{
-    Ir *const ir = c->ir;
-    const Type type = type_vector(buffer->type.dtype, PANEL);
-    Node *inputs[4] = {buffer, offset, mask, NULL};
-    if (mask)
-        inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), PANEL);
-    const bool written = is_local(buffer) || c->b_written;
-    return node_make(
-        ir, &(Node){.op = written ? OP_read : OP_load, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2});
-}
-
 static Node *ordered(Ir *ir, Block *block, Node *node)
 {
     if (op_kind(node->op) == KIND_ORDERED)
         block_append(ir, block, node);
     return node;
+}
+
+Node *contract_emit_load(Ir *ir, Block *block, Node *buffer, Node *offset, int lanes, Node *mask, bool written)
+{
+    const Type type = type_vector(buffer->type.dtype, lanes);
+    Node *inputs[4] = {buffer, offset, mask, NULL};
+    if (mask)
+        inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), lanes);
+    const Op op = written || is_local(buffer) ? OP_read : OP_load;
+    return ordered(ir, block,
+                   node_make(ir, &(Node){.op = op, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2}));
+}
+
+static Node *vector_load(Contract *c, Block *block, Node *buffer, Node *offset, Node *mask)
+{
+    return contract_emit_load(c->ir, block, buffer, offset, PANEL, mask, c->b_written);
 }
 
 /* a_offset: how far k moves A from its row. */
@@ -75,14 +79,13 @@ static Node *load_b(Contract *c, Block *block, const Corner *corner, int vector,
     if (c->read_b == READ_STRIDED) {
         Node *const column = index_add(ir, corner->column, index_const(ir, vector * PANEL));
         Node *const offset = index_add(ir, c->b_rest, index_add(ir, column, index_mul(ir, k, c->b_step)));
-        return ordered(ir, block, vector_load(c, c->b_buffer, offset, mask));
+        return vector_load(c, block, c->b_buffer, offset, mask);
     }
     Node *panel = corner->panel;
     if (c->read_b == READ_PANELS)
         panel = index_floordiv(ir, corner->column, index_const(ir, PANEL));
     Node *const buffer = c->read_b == READ_PANELS ? c->b_buffer : c->b_local;
-    Node *const value =
-        ordered(ir, block, vector_load(c, buffer, contract_panel_offset(c, index_add(ir, panel, ahead), k), NULL));
+    Node *const value = vector_load(c, block, buffer, contract_panel_offset(c, index_add(ir, panel, ahead), k), NULL);
     return cast_make(ir, value, DTYPE_F32);
 }
 
@@ -157,7 +160,7 @@ static void emit_partial(Contract *c, Block *block, const Corner *corner, Tile t
                                          index_add(ir, corner->unit_row, index_const(ir, r)));
             Node *const offset = index_mul(ir, line, index_const(ir, PANEL));
             if (!store) {
-                body_set(ir, block, var, ordered(ir, block, vector_load(c, c->partial, offset, NULL)));
+                body_set(ir, block, var, vector_load(c, block, c->partial, offset, NULL));
                 continue;
             }
             Node *const value = body_get(ir, block, var);
@@ -250,17 +253,12 @@ void contract_emit_group(Contract *c, Block *block, const Corner *corner, int ro
     }
 }
 
-/* All tiles of rows of the unit for one group of columns; the last tile of the matrix may be lower. */
-static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner *start, bool narrow)
+void contract_emit_row_tiles(Contract *c, Block *block, const Unit *unit, const Corner *start, Node *base,
+                             TileEmitter *emit, void *context)
 {
-    if (c->read_a == READ_WINDOW) {
-        contract_window_tiles(c, block, unit, start, narrow);
-        return;
-    }
     Ir *const ir = c->ir;
     Node *const height = index_const(ir, c->tile.rows), *const tile = axis_make(ir, "tile", NULL);
     Node *const whole = index_floordiv(ir, c->roles.rows, height);
-    Node *const base = c->read_a == READ_PACKED ? index_mul(ir, unit->first_tile, height) : index_const(ir, 0);
     int64_t rows;
     const bool known = const_is_int(c->roles.rows, &rows);
     Corner corner = *start;
@@ -271,11 +269,11 @@ static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner
     corner.unit_row = index_mul(ir, corner.tile, height);
     if (!known || rows % c->tile.rows)
         body = contract_emit_if(ir, body, scalar2(ir, OP_lt, tile, whole), &low);
-    contract_emit_group(c, body, &corner, c->tile.rows, narrow);
+    emit(context, body, &corner, c->tile.rows);
     if (!low)
         return;
     if (known) {
-        contract_emit_group(c, low, &corner, (int)(rows % c->tile.rows), narrow);
+        emit(context, low, &corner, (int)(rows % c->tile.rows));
         return;
     }
     /* Unknown rows are left: tiles of half, a quarter ... of the height, so that B is not read once per row. */
@@ -287,9 +285,33 @@ static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner
         corner.row = row;
         corner.a_row = index_sub(ir, row, base);
         corner.unit_row = index_sub(ir, row, index_mul(ir, unit->first_tile, height));
-        contract_emit_group(c, body_for(ir, low, row, from, to, part), &corner, part, narrow);
+        emit(context, body_for(ir, low, row, from, to, part), &corner, part);
         from = to;
     }
+}
+
+typedef struct GroupAt {
+    Contract *contract;
+    bool narrow;
+} GroupAt;
+
+static void emit_group_tile(void *context, Block *block, const Corner *corner, int rows)
+{
+    const GroupAt *const at = context;
+    contract_emit_group(at->contract, block, corner, rows, at->narrow);
+}
+
+static void emit_tiles(Contract *c, Block *block, const Unit *unit, const Corner *start, bool narrow)
+{
+    Ir *const ir = c->ir;
+    if (c->read_a == READ_WINDOW) {
+        contract_window_tiles(c, block, unit, start, narrow);
+        return;
+    }
+    Node *const packed = index_mul(ir, unit->first_tile, index_const(ir, c->tile.rows));
+    GroupAt at = {c, narrow};
+    contract_emit_row_tiles(c, block, unit, start, c->read_a == READ_PACKED ? packed : index_const(ir, 0),
+                            emit_group_tile, &at);
 }
 
 static Corner corner_at(Contract *c, const Unit *unit, Node *group, Node *column)

@@ -56,6 +56,15 @@ void contract_emit_results_from_memory(Contract *contract, Block *block, const C
 void contract_emit_masks(Contract *contract, const Corner *corner, int vectors, bool masked, Node **masks);
 /* Columns of one group for `rows` rows: whole vectors, or what is left of the matrix (`narrow`). */
 void contract_emit_group(Contract *contract, Block *block, const Corner *corner, int rows, bool narrow);
+/* All tiles of rows of the unit for one group of columns that begins at `start`; the last of the matrix may be lower,
+ * and where rows are unknown, those left over go in halves of the height. `base`: the row of the matrix that rows of A
+ * are counted from. */
+typedef void TileEmitter(void *context, Block *block, const Corner *corner, int rows);
+void contract_emit_row_tiles(Contract *contract, Block *block, const Unit *unit, const Corner *start, Node *base,
+                             TileEmitter *emit, void *context);
+/* `lanes` elements of a buffer from `offset` on, zeros where `mask` is not set. written: by the kernel; of locals that
+ * is known. */
+Node *contract_emit_load(Ir *ir, Block *block, Node *buffer, Node *offset, int lanes, Node *mask, bool written);
 /* The groups of columns of the unit; the last group of the matrix may be narrower and masked. */
 void contract_emit_groups(Contract *contract, Block *block, Unit unit);
 /* `node` at row `row` of the tile. */

@@ -19,28 +19,15 @@
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
-static Node *emit_ordered(Ir *ir, Block *block, Node *node)
-{
-    if (op_kind(node->op) == KIND_ORDERED)
-        block_append(ir, block, node);
-    return node;
-}
-
 static Node *load(Dots *d, Block *block, Node *buffer, Node *offset, int lanes)
 {
-    const bool written = is_local(buffer) || kernel_writes(d->c.kernel, buffer);
-    return emit_ordered(d->c.ir, block,
-                        node_make(d->c.ir, &(Node){.op = written ? OP_read : OP_load,
-                                                   .type = type_vector(buffer->type.dtype, lanes),
-                                                   .inputs = (Node *[]){buffer, offset},
-                                                   .input_count = 2}));
+    return contract_emit_load(d->c.ir, block, buffer, offset, lanes, NULL, kernel_writes(d->c.kernel, buffer));
 }
 
 static void store(Dots *d, Block *block, Node *buffer, Node *offset, Node *value)
 {
-    emit_ordered(
-        d->c.ir, block,
-        node_make(d->c.ir, &(Node){.op = OP_store, .inputs = (Node *[]){buffer, offset, value}, .input_count = 3}));
+    Node *inputs[] = {buffer, offset, value};
+    block_append(d->c.ir, block, node_make(d->c.ir, &(Node){.op = OP_store, .inputs = inputs, .input_count = 3}));
 }
 
 static Node *dot(Ir *ir, Node *sums, Node *a, Node *b)
@@ -202,42 +189,27 @@ static void emit_tile(Dots *d, Block *block, const Corner *corner, Tile tile, No
 
 /* ---- loops ---- */
 
-/* All tiles of rows of the unit for one group of columns; the last tile of the matrix may be lower. */
+typedef struct GroupAt {
+    Dots *dots;
+    int vectors;
+    Node *masks[VECTORS_MAX];
+} GroupAt;
+
+static void emit_group_tile(void *context, Block *block, const Corner *corner, int rows)
+{
+    GroupAt *const at = context;
+    emit_tile(at->dots, block, corner, (Tile){rows, at->vectors}, at->masks);
+}
+
 static void emit_tiles(Dots *d, Block *block, const Unit *unit, const Corner *start, int vectors, bool narrow)
 {
     Contract *const c = &d->c;
-    Ir *const ir = c->ir;
-    Node *const height = index_const(ir, c->tile.rows), *const tile = axis_make(ir, "tile", NULL);
-    Node *const whole = index_floordiv(ir, c->roles.rows, height), *masks[VECTORS_MAX] = {0};
-    int64_t rows;
-    const bool known = const_is_int(c->roles.rows, &rows);
-    contract_emit_masks(c, start, vectors, narrow, masks);
+    GroupAt at = {.dots = d, .vectors = vectors};
+    contract_emit_masks(c, start, vectors, narrow, at.masks);
     if (d->terms)
-        emit_terms(d, block, start, vectors, masks);
-    Corner corner = *start;
-    Block *body = body_for(ir, block, tile, unit->first_tile, unit->last_tile, 1), *low = NULL;
-    corner.row = index_mul(ir, tile, height);
-    corner.a_row = index_mul(ir, index_sub(ir, tile, unit->first_tile), height);
-    if (!known || rows % c->tile.rows)
-        body = contract_emit_if(ir, body, scalar2(ir, OP_lt, tile, whole), &low);
-    emit_tile(d, body, &corner, (Tile){c->tile.rows, vectors}, masks);
-    if (!low)
-        return;
-    if (known) {
-        emit_tile(d, low, &corner, (Tile){(int)(rows % c->tile.rows), vectors}, masks);
-        return;
-    }
-    /* Unknown rows are left: tiles of half, a quarter ... of the height. */
-    Node *from = corner.row;
-    for (int part = c->tile.rows > 1 ? c->tile.rows / 2 : 1; part > 0; part /= 2) {
-        Node *const row = axis_make(ir, "row", NULL), *const step = index_const(ir, part);
-        Node *const left = index_floordiv(ir, index_sub(ir, c->roles.rows, from), step);
-        Node *const to = part == 1 ? c->roles.rows : index_add(ir, from, index_mul(ir, left, step));
-        corner.row = row;
-        corner.a_row = index_sub(ir, row, index_mul(ir, unit->first_tile, height));
-        emit_tile(d, body_for(ir, low, row, from, to, part), &corner, (Tile){part, vectors}, masks);
-        from = to;
-    }
+        emit_terms(d, block, start, vectors, at.masks);
+    Node *const base = index_mul(c->ir, unit->first_tile, index_const(c->ir, c->tile.rows));
+    contract_emit_row_tiles(c, block, unit, start, base, emit_group_tile, &at);
 }
 
 /* The groups of columns of the unit; the last of the matrix may be narrower. */

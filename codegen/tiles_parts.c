@@ -38,17 +38,8 @@ static void emit_split(Ir *ir, Block *block, Node *low, Node *high, Node *parts,
 
 static Node *vector_at(Tiled *t, Block *block, Node *buffer, Node *offset, Node *mask)
 {
-    Ir *const ir = t->ir;
-    const Type type = type_vector(buffer->type.dtype, PANEL);
-    Node *inputs[4] = {buffer, offset, mask, NULL};
-    if (mask)
-        inputs[3] = splat_make(ir, const_int(ir, type.dtype, 0), PANEL);
     const bool written = kernel_writes(t->c.kernel, buffer);
-    Node *const node = node_make(
-        ir, &(Node){.op = written ? OP_read : OP_load, .type = type, .inputs = inputs, .input_count = mask ? 4 : 2});
-    if (written)
-        block_append(ir, block, node);
-    return cast_make(ir, node, DTYPE_F32);
+    return cast_make(t->ir, contract_emit_load(t->ir, block, buffer, offset, PANEL, mask, written), DTYPE_F32);
 }
 
 Step tiles_step(Tiled *t, Node *step)
