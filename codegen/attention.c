@@ -282,7 +282,8 @@ static bool plan_tiled(Attention *a, Tiled *tiled, int64_t rows)
 {
     Ir *const ir = a->ir;
     Node *const row = axis_make(ir, "row", index_const(ir, rows));
-    *tiled = (Tiled){.ir = ir, .c = {.ir = ir, .kernel = a->written ? a->written : a->kernel, .target = a->target}};
+    *tiled =
+        (Tiled){.p = {.ir = ir, .c = {.ir = ir, .kernel = a->written ? a->written : a->kernel, .target = a->target}}};
     Node *const base = axis_make(ir, "base", index_const(ir, a->queries - rows + 1));
     return a->target->tiles && tiles_plan_within(tiled, product_stage(a, 0, base, row), a->shared - 1);
 }
@@ -295,7 +296,7 @@ static void plan_scores(Attention *a, Trial *trial)
     Tiled tiled;
     if (!plan_tiled(a, &tiled, a->rows))
         return;
-    const bool large = tiled.c.guess_columns >= TILED_LEAST && a->block * a->rows >= TILED_LEAST;
+    const bool large = tiled.p.c.guess_columns >= TILED_LEAST && a->block * a->rows >= TILED_LEAST;
     if (suggest_choice(trial, "scores", names, 2, large) == 0)
         return;
     a->tiled = tiled;
@@ -445,13 +446,13 @@ static void emit_product(Attention *a, Block *block, int s, Node *base, Node *ro
         loops_emit_within(a->ir, a->written, block, stage, &schedule, a->shared - 1);
         return;
     }
-    if (s == 0 && a->tiled.b_parts) {
-        Tiled tiled = {.ir = a->ir, .c = {.ir = a->ir, .kernel = a->written, .target = a->target}};
+    if (s == 0 && a->tiled.p.b_parts) {
+        Tiled tiled = {.p = {.ir = a->ir, .c = {.ir = a->ir, .kernel = a->written, .target = a->target}}};
         if (!tiles_plan_within(&tiled, stage, a->shared - 1))
             BUG("a product that was planned cannot be emitted");
-        tiled.a_parts = a->tiled.a_parts;
-        tiled.b_parts = a->tiled.b_parts;
-        tiled.c.sums = a->tiled.c.sums;
+        tiled.p.a_parts = a->tiled.p.a_parts;
+        tiled.p.b_parts = a->tiled.p.b_parts;
+        tiled.p.c.sums = a->tiled.p.c.sums;
         tiles_rows_within(&tiled, block);
         return;
     }
@@ -529,8 +530,8 @@ Node *attention_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, 
     if (a.values)
         emit_panels(&a, block, a.stages->count - 1, a.values);
     Tiled tiled;
-    if (a.tiled.b_parts && plan_tiled(&a, &tiled, a.rows)) {
-        tiled.b_parts = a.tiled.b_parts;
+    if (a.tiled.p.b_parts && plan_tiled(&a, &tiled, a.rows)) {
+        tiled.p.b_parts = a.tiled.p.b_parts;
         tiles_columns_within(&tiled, block);
     }
     Node *const first = index_mul(ir, index_mod(ir, unit, index_const(ir, blocks)), index_const(ir, a.block));
@@ -545,7 +546,7 @@ Node *attention_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, 
                   index_mul(ir, whole, rows));
     const char *const text = arena_format(ir->arena, "attention rows=%lld bands=%lld queries=%s values=%s%s",
                                           (long long)a.rows, (long long)a.block, a.copied ? "packed" : "strided",
-                                          a.values ? "packed" : "strided", a.tiled.b_parts ? " scores=tiles" : "");
+                                          a.values ? "packed" : "strided", a.tiled.p.b_parts ? " scores=tiles" : "");
     return kernel_with_body(ir, kernel, body, units, text, a.scratch);
 }
 

@@ -39,6 +39,8 @@ void contract_emit_round_fetch(Contract *contract, Block *block, const Corner *c
 /* Lines that the tile's result is written to or made of come from behind L2 while the products run, where each would be
  * waited for at the end. */
 void contract_emit_result_fetch(Contract *contract, Block *block, const Corner *corner, Tile tile);
+/* Those of one row of the tile. */
+void contract_emit_row_fetch(Contract *contract, Block *block, const Corner *corner, Node *row, int vectors);
 /* The line at `offset` comes to a level of cache. */
 void contract_emit_prefetch(Contract *contract, Block *block, Node *buffer, Node *offset, int level);
 /* Fetches row k of B's panels into a level of cache. */

@@ -178,6 +178,13 @@ void contract_emit_result_fetch(Contract *c, Block *block, const Corner *corner,
                          index_add(ir, corner->column, index_const(ir, v * PANEL)));
 }
 
+void contract_emit_row_fetch(Contract *c, Block *block, const Corner *corner, Node *row, int vectors)
+{
+    const Beside beside = beside_of(c);
+    for (int v = 0; v < vectors; v++)
+        fetch_beside(c, block, corner, &beside, row, index_add(c->ir, corner->column, index_const(c->ir, v * PANEL)));
+}
+
 /* Some lines of the next tile's result. */
 static void fetch_next_result(Contract *c, Block *block, const Corner *corner, Node *number, int64_t rounds)
 {

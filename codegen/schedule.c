@@ -88,13 +88,14 @@ typedef struct Template {
     int space;
     Node *(*schedule)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);
     bool (*cost)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles);
-    bool weighed; /* gives way to the next row where that takes less time */
+    bool weighed; /* gives way to the next rows, up to one that is not, where they take less time */
 } Template;
 
 /* In order of preference; the last does everything. */
 static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
     {"attention", ATTENTION_SPACE, attention_schedule, attention_cost},
+    {"stream", STREAM_SPACE, stream_schedule, stream_cost, .weighed = true},
     {"tiles", TILES_SPACE, tiles_schedule, tiles_cost, .weighed = true},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
     {"dots", DOTS_SPACE, dots_schedule, dots_cost},
@@ -121,18 +122,27 @@ int template_space(const char *name)
     return 0;
 }
 
-/* May the cost model take the template? What is won on one thread and lost on all cores is weighed. */
-static bool template_is_best(Ir *ir, Node *kernel, const TargetMachineInfo *target, int number)
+/* What template `number` takes in what `other` takes: won on one thread and lost on all cores is weighed. */
+static double template_ratio(Ir *ir, Node *kernel, const TargetMachineInfo *target, int number, int other)
 {
     const int threads[] = {1, (int)target->cores};
     double ratio = 1, own, next;
-    for (int i = 0; i < 2 && templates[number].weighed; i++) {
+    for (int i = 0; i < 2; i++) {
         if (!templates[number].cost(ir, kernel, target, NULL, threads[i], &own) ||
-            !templates[number + 1].cost(ir, kernel, target, NULL, threads[i], &next))
-            return true;
+            !templates[other].cost(ir, kernel, target, NULL, threads[i], &next))
+            return 0;
         ratio *= own / next;
     }
-    return ratio <= 1;
+    return ratio;
+}
+
+/* May the cost model take the template? */
+static bool template_is_best(Ir *ir, Node *kernel, const TargetMachineInfo *target, int number)
+{
+    for (int other = number; templates[other].weighed; other++)
+        if (template_ratio(ir, kernel, target, number, other + 1) > 1)
+            return false;
+    return true;
 }
 
 static const Template *suggest_template(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial)

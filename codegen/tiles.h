@@ -1,5 +1,6 @@
-/* The tiles template: one stage around one contraction of f32, multiplied by tile registers (ir/tiles.h), for levels
- * that have them.
+/* The templates tiles and stream: one stage around one contraction of f32, multiplied by tile registers (ir/tiles.h),
+ * for levels that have them. tiles splits rows and columns into parts once; stream splits few rows, and columns while
+ * they are multiplied.
  *
  * Each f32 is the sum of three bf16, exactly; of the nine products of two such sums the six largest are added up. What
  * is left out is below 2^-23 of a product, less than rounding a sum once; docs/numerics.md has the bound. The order of
@@ -11,12 +12,15 @@
 #include "ir/ir.h"
 #include "targets/target.h"
 
-enum { TILES_SPACE = 1 }; /* grows when values that were recorded would mean something else */
+enum { TILES_SPACE = 2, STREAM_SPACE = 1 }; /* grows when values that were recorded would mean something else */
 
 /* The kernel scheduled by this template, or NULL when it cannot do it. `trial` may be NULL. */
 Node *tiles_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);
 /* What the schedule would take on `threads` cores, roughly, without making it; false where tiles_schedule gives NULL.
  */
 bool tiles_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles);
+
+Node *stream_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);
+bool stream_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles);
 
 #endif

@@ -16,60 +16,67 @@ static Node *upper(Ir *ir, Node *value)
                    word(ir, 0xffff0000));
 }
 
-/* Stores the parts of two vectors at `offset`: the first one's in the low halves of words. */
-static void emit_split(Ir *ir, Block *block, Node *low, Node *high, Node *parts, Node *offset)
+/* Stores the next part of two vectors: the first one's in the low halves of words. What is left after two parts has no
+ * more than eight bits, unless it is subnormal, so that the last part need not be rounded; rounded all the same where
+ * its low half is cut off, for LLVM makes a permutation of a plain cut, of three operations on one port. */
+void tiles_split_next(TileProduct *p, Block *block, Splitting *splitting)
 {
-    Node *values[] = {low, high};
-    for (int part = 0; part < PARTS; part++) {
-        Node *halves[2];
-        for (int i = 0; i < 2; i++) {
-            halves[i] = part < PARTS - 1 ? upper(ir, values[i])
-                                         : bitcast_make(ir, values[i], DTYPE_U32); /* the rest has no more bits */
-            values[i] = scalar2(ir, OP_sub, values[i], bitcast_make(ir, halves[i], DTYPE_F32));
-        }
-        Node *const words =
-            scalar2(ir, OP_or, scalar2(ir, OP_shr, halves[0], word(ir, 16)),
-                    part < PARTS - 1 ? halves[1] : scalar2(ir, OP_and, halves[1], word(ir, 0xffff0000)));
-        Node *const inputs[] = {parts, index_add(ir, offset, index_const(ir, part * PAIR * STRIP)), words};
-        block_append(ir, block,
-                     node_make(ir, &(Node){.op = OP_store, .inputs = (Node **)(uintptr_t)inputs, .input_count = 3}));
+    Ir *const ir = p->ir;
+    const int part = splitting->part++;
+    Node *halves[2];
+    for (int i = 0; i < 2; i++) {
+        Node *const value = splitting->values[i];
+        halves[i] = part == PARTS - 1 && i == 0 ? bitcast_make(ir, value, DTYPE_U32) : upper(ir, value);
+        splitting->values[i] = scalar2(ir, OP_sub, value, bitcast_make(ir, halves[i], DTYPE_F32));
     }
+    Node *const words = scalar2(ir, OP_or, scalar2(ir, OP_shr, halves[0], word(ir, 16)), halves[1]);
+    Node *const offset = index_add(ir, splitting->offset, index_const(ir, part * splitting->pitch));
+    Node *inputs[] = {splitting->parts, offset, words};
+    block_append(ir, block, node_make(ir, &(Node){.op = OP_store, .inputs = inputs, .input_count = 3}));
 }
 
-static Node *vector_at(Tiled *t, Block *block, Node *buffer, Node *offset, Node *mask)
+void tiles_split_all(TileProduct *p, Block *block, Splitting splitting)
 {
-    const bool written = kernel_writes(t->c.kernel, buffer);
-    return cast_make(t->ir, contract_emit_load(t->ir, block, buffer, offset, PANEL, mask, written), DTYPE_F32);
+    while (splitting.part < PARTS)
+        tiles_split_next(p, block, &splitting);
 }
 
-Step tiles_step(Tiled *t, Node *step)
+static Node *vector_at(TileProduct *p, Block *block, Node *buffer, Node *offset, Node *mask)
 {
-    Ir *const ir = t->ir;
-    Node *const steps = index_const(ir, t->tap_steps);
+    const bool written = kernel_writes(p->c.kernel, buffer);
+    return cast_make(p->ir, contract_emit_load(p->ir, block, buffer, offset, PANEL, mask, written), DTYPE_F32);
+}
+
+Step tiles_step(TileProduct *p, Node *step)
+{
+    Ir *const ir = p->ir;
+    Node *const steps = index_const(ir, p->tap_steps);
+    if (p->taps == 1)
+        return (Step){index_const(ir, 0), index_mul(ir, step, index_const(ir, DEPTH))};
     return (Step){index_floordiv(ir, step, steps), index_mul(ir, index_mod(ir, step, steps), index_const(ir, DEPTH))};
 }
 
-Node *tiles_flat(Tiled *t, Step step, int64_t beyond)
+Node *tiles_flat(TileProduct *p, Step step, int64_t beyond)
 {
-    Ir *const ir = t->ir;
-    return index_add(ir, index_mul(ir, step.tap, index_const(ir, t->channels)),
+    Ir *const ir = p->ir;
+    return index_add(ir, index_mul(ir, step.tap, index_const(ir, p->channels)),
                      index_add(ir, step.channel, index_const(ir, beyond)));
 }
 
 /* Sixteen steps of a row of A; those beyond the last channel are zeros. */
-static Node *a_vector(Tiled *t, Block *block, Node *row, Step step, int beyond)
+static Node *a_vector(TileProduct *p, Block *block, Node *row, Step step, int beyond)
 {
-    Ir *const ir = t->ir;
-    Contract *const c = &t->c;
+    Ir *const ir = p->ir;
+    Contract *const c = &p->c;
     Node *mask = NULL, *const first = index_add(ir, step.channel, index_const(ir, beyond));
-    if (t->channels % DEPTH) {
+    if (p->channels % DEPTH) {
         Node *const iota = node_make(ir, &(Node){.op = OP_iota, .type = type_vector(DTYPE_INDEX, PANEL)});
-        mask = scalar2(ir, OP_lt, index_add(ir, iota, first), splat_make(ir, index_const(ir, t->channels), PANEL));
+        mask = scalar2(ir, OP_lt, index_add(ir, iota, first), splat_make(ir, index_const(ir, p->channels), PANEL));
     }
     if (c->read_a == READ_STRIDED) {
         Node *const offset =
-            index_add(ir, index_add(ir, c->a_rest, index_mul(ir, row, c->a_pitch)), tiles_flat(t, step, beyond));
-        return vector_at(t, block, c->a_buffer, offset, mask);
+            index_add(ir, index_add(ir, c->a_rest, index_mul(ir, row, c->a_pitch)), tiles_flat(p, step, beyond));
+        return vector_at(p, block, c->a_buffer, offset, mask);
     }
     Node *const *const axes = c->roles.contract->axes;
     const int last = c->roles.contract->axis_count - 1;
@@ -90,67 +97,157 @@ static Node *a_vector(Tiled *t, Block *block, Node *row, Step step, int beyond)
     return mask ? scalar3(ir, OP_select, mask, value, splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL)) : value;
 }
 
-Node *tiles_parts_at(Tiled *t, Node *pair, Node *step)
-{
-    Ir *const ir = t->ir;
-    Node *const within = index_sub(ir, step, t->first_step);
-    return index_mul(ir, index_add(ir, index_mul(ir, pair, index_const(ir, t->block_steps)), within),
-                     index_const(ir, STEP_WORDS));
-}
-
-void tiles_split_rows(Tiled *t, Block *block)
-{
-    Ir *const ir = t->ir;
-    Node *const row = axis_make(ir, "row", NULL), *const step = axis_make(ir, "step", NULL);
-    Node *const strip = index_const(ir, TILE_ROWS), *const height = index_const(ir, HEIGHT);
-    Node *const rows = index_mul(ir, index_ceildiv(ir, t->rows, strip), strip);
-    Block *const outer = body_for(ir, block, row, index_const(ir, 0), rows, 1);
-    Block *const body = body_for(ir, outer, step, t->first_step, t->last_step, 1);
-    Node *const last = index_sub(ir, t->c.roles.rows, index_const(ir, 1));
-    Node *const from = index_min(ir, index_add(ir, t->row, row), last);
-    const Step at = tiles_step(t, step);
-    Node *const offset = index_add(ir, tiles_parts_at(t, index_floordiv(ir, row, height), step),
-                                   index_mul(ir, index_mod(ir, row, height), index_const(ir, TILE_WORDS)));
-    emit_split(ir, body, a_vector(t, body, from, at, 0), a_vector(t, body, from, at, TILE_WORDS), t->a_parts, offset);
-}
-
 /* Row `beyond` of a step of B's panel; rows beyond the last repeat it, for A has zeros there. */
-static Node *b_vector(Tiled *t, Block *block, Node *column, Step step, int beyond, Node *mask)
+static Node *b_vector(TileProduct *p, Block *block, Node *column, Step step, int beyond, Node *mask)
 {
-    Ir *const ir = t->ir;
-    Contract *const c = &t->c;
-    Node *k = tiles_flat(t, step, beyond);
-    if (t->channels % DEPTH)
+    Ir *const ir = p->ir;
+    Contract *const c = &p->c;
+    Node *k = tiles_flat(p, step, beyond);
+    if (p->channels % DEPTH)
         k = index_min(ir, k, index_sub(ir, c->depth, index_const(ir, 1)));
     if (c->read_b == READ_STRIDED)
-        return vector_at(t, block, c->b_buffer,
+        return vector_at(p, block, c->b_buffer,
                          index_add(ir, c->b_rest, index_add(ir, column, index_mul(ir, k, c->b_step))), mask);
     Node *const panel = index_floordiv(ir, column, index_const(ir, PANEL));
-    return vector_at(t, block, c->b_buffer, contract_panel_offset(c, panel, k), NULL);
+    return vector_at(p, block, c->b_buffer, contract_panel_offset(c, panel, k), NULL);
 }
 
-void tiles_split_vector(Tiled *t, Block *block, Node *column, Node *turn, Node *step, Node *number, Node *mask)
+Splitting tiles_split_a(TileProduct *p, Block *block, Node *row, Step step)
 {
-    Ir *const ir = t->ir;
-    Node *const strip = index_const(ir, TILE_ROWS);
-    Node *const panel = index_mul(ir, index_floordiv(ir, number, strip), index_const(ir, PANEL));
-    Step at = tiles_step(t, step);
-    at.channel = index_add(ir, at.channel, index_mod(ir, number, strip));
-    Node *const first = index_add(ir, column, panel);
-    Node *const offset =
-        index_add(ir, tiles_parts_at(t, turn, step), index_mul(ir, number, index_const(ir, TILE_WORDS)));
-    emit_split(ir, block, b_vector(t, block, first, at, 0, mask), b_vector(t, block, first, at, TILE_ROWS, mask),
-               t->b_parts, offset);
+    return (Splitting){.values = {a_vector(p, block, row, step, 0), a_vector(p, block, row, step, TILE_WORDS)},
+                       .parts = p->a_parts};
 }
 
-void tiles_split_columns(Tiled *t, Block *block, Node *column, Node *turn, Node *first, int panels, Node *const *masks)
+Splitting tiles_split_b(TileProduct *p, Block *block, Node *column, Step step, Node *number, Node *mask)
 {
-    Ir *const ir = t->ir;
-    for (int p = 0; p < panels; p++) {
-        Node *const step = axis_make(ir, "step", NULL), *const number = axis_make(ir, "number", NULL);
-        Block *const body = body_for(ir, block, step, t->first_step, t->last_step, 1);
-        Node *const begin = index_max(ir, first, index_const(ir, p * TILE_ROWS));
-        Block *const inner = body_for(ir, body, number, begin, index_const(ir, (p + 1) * TILE_ROWS), 1);
-        tiles_split_vector(t, inner, column, turn, step, number, masks[p]);
-    }
+    step.channel = index_add(p->ir, step.channel, number);
+    return (Splitting){
+        .values = {b_vector(p, block, column, step, 0, mask), b_vector(p, block, column, step, TILE_ROWS, mask)},
+        .parts = p->b_parts};
+}
+
+/* ---- what both templates decide and emit alike ---- */
+
+Node *tiles_local(TileProduct *p, const char *name, Dtype dtype, int64_t elements)
+{
+    Node *const dim = index_const(p->ir, elements);
+    return local_make(p->ir, name, type_tensor(p->ir, dtype, 1, &dim), &p->c.scratch);
+}
+
+bool tiles_match(TileProduct *p)
+{
+    Contract *const c = &p->c;
+    int64_t columns;
+    if (!c->target->tiles || !contract_match(p->ir, c->kernel, &c->roles))
+        return false;
+    contract_plan_reading(c);
+    if (c->read_b == READ_PACKED || !const_is_int(c->roles.columns, &columns) || columns < PANEL)
+        return false;
+    Node *const *const axes = c->roles.contract->axes;
+    const int last = c->roles.contract->axis_count - 1;
+    int64_t depth;
+    if (!const_is_int(axes[last]->inputs[0], &p->channels) || !const_is_int(c->depth, &depth) || p->channels < 1 ||
+        depth < 1)
+        return false;
+    p->taps = depth / p->channels;
+    p->tap_steps = ceil_divide(p->channels, DEPTH);
+    p->steps = p->taps * p->tap_steps;
+    c->guess_depth = depth;
+    c->guess_columns = columns;
+    /* Rows of which nothing is known may be few, as in streams, and then splitting B is most of the work. */
+    c->guess_rows = contract_extent_guess(p->ir, c->roles.rows, 0);
+    return c->guess_rows > 0;
+}
+
+int64_t tiles_even_blocks(int64_t count, int64_t most)
+{
+    most = most < 1 ? 1 : most > count ? count : most;
+    return ceil_divide(count, ceil_divide(count, most));
+}
+
+void tiles_op(TileProduct *p, Block *block, Op op, Node *buffer, Node *offset, int64_t number)
+{
+    Node *inputs[] = {buffer, offset};
+    block_append(
+        p->ir, block,
+        node_make(p->ir,
+                  &(Node){.op = op, .inputs = inputs, .input_count = buffer ? 2 : 0, .payload.integer = number}));
+}
+
+Block *tiles_units(TileProduct *p, Block *body, int64_t unit_rows, int64_t column_blocks, TilesUnits *units)
+{
+    Ir *const ir = p->ir;
+    Contract *const c = &p->c;
+    Node *const one = index_const(ir, 1), *const zero = index_const(ir, 0);
+    Node *const height = index_const(ir, unit_rows), *const row_blocks = index_ceildiv(ir, c->roles.rows, height);
+    Node *const columns = index_const(ir, column_blocks);
+    Node *batches = one;
+    for (int i = 0; i < c->roles.batch_count; i++)
+        batches = index_mul(ir, batches, c->roles.batch[i]->inputs[0]);
+    Node *const blocks = index_mul(ir, batches, row_blocks);
+    Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
+    Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
+    Node *const number = axis_make(ir, "block", blocks), *const before = index_mul(ir, number, columns);
+    Block *const block =
+        body_for(ir, body, number, index_floordiv(ir, begin, columns), index_ceildiv(ir, end, columns), 1);
+    p->row = index_mul(ir, index_mod(ir, number, row_blocks), height);
+    p->rows = index_min(ir, height, index_sub(ir, c->roles.rows, p->row));
+    units->count = index_mul(ir, blocks, columns);
+    units->first = index_max(ir, index_sub(ir, begin, before), zero);
+    units->last = index_sub(ir, end, before);
+    return contract_bind(ir, block, c->roles.batch, c->roles.batch_count, index_floordiv(ir, number, row_blocks));
+}
+
+Block *tiles_depth(TileProduct *p, Block *block)
+{
+    Ir *const ir = p->ir;
+    Node *const zero = index_const(ir, 0), *const steps = index_const(ir, p->steps);
+    p->first_step = zero;
+    p->last_step = steps;
+    if (!p->partial)
+        return block;
+    p->first_step = axis_make(ir, "from", NULL);
+    p->last_step = index_min(ir, index_add(ir, p->first_step, index_const(ir, p->block_steps)), steps);
+    return body_for(ir, block, p->first_step, zero, steps, p->block_steps);
+}
+
+Block *tiles_fresh(TileProduct *p, Block *block, Block **carried)
+{
+    *carried = NULL;
+    return p->partial
+               ? contract_emit_if(p->ir, block, scalar2(p->ir, OP_eq, p->first_step, index_const(p->ir, 0)), carried)
+               : block;
+}
+
+Block *tiles_last(TileProduct *p, Block *block, Block **rest)
+{
+    Block *last = block;
+    *rest = NULL;
+    if (p->partial)
+        *rest =
+            contract_emit_if(p->ir, block, scalar2(p->ir, OP_lt, p->last_step, index_const(p->ir, p->steps)), &last);
+    return last;
+}
+
+ResultRows tiles_result_rows(TileProduct *p, Node *step, int rows)
+{
+    Ir *const ir = p->ir;
+    const int64_t count = ceil_divide(rows, p->block_steps);
+    Node *const one = index_const(ir, 1), *const steps = index_const(ir, p->steps);
+    Node *const first = index_mul(ir, index_sub(ir, step, p->first_step), index_const(ir, count));
+    Node *const last = index_max(ir, index_sub(ir, index_add(ir, p->last_step, one), steps), index_const(ir, 0));
+    return (ResultRows){index_mul(ir, first, last), (int)count};
+}
+
+void tiles_results(TileProduct *p, Block *block, const Corner *corner, Node *rows, int at_once, int panels,
+                   Node *const *masks)
+{
+    Ir *const ir = p->ir;
+    Node *const row = axis_make(ir, "row", rows), *const odd = axis_make(ir, "odd", NULL);
+    Node *const height = index_const(ir, at_once), *const even =
+                                                       index_mul(ir, index_floordiv(ir, rows, height), height);
+    contract_emit_results_of_rows(&p->c, body_for(ir, block, row, index_const(ir, 0), even, at_once), corner, row,
+                                  at_once, panels, masks);
+    if (!index_is(index_sub(ir, rows, even), 0))
+        contract_emit_results_of_rows(&p->c, body_for(ir, block, odd, even, rows, 1), corner, odd, 1, panels, masks);
 }

@@ -1,48 +1,88 @@
-/* Inside of the tiles template: what tiles.c decides and multiplies, and tiles_parts.c splits. */
+/* Inside of the templates for tile registers: f32 split into three bf16, and what both do alike. tiles.c keeps the
+ * parts of a block of rows and of two groups of columns in L2, tiles_stream.c those of a few rows and steps in L1. */
 #ifndef LATHE_CODEGEN_TILES_PARTS_H
 #define LATHE_CODEGEN_TILES_PARTS_H
 
 #include "codegen/contract_emit.h"
 #include "ir/tiles.h"
 
-enum { PARTS = 3, DEPTH = 2 * TILE_WORDS, PAIR = 2, WIDTH = PAIR * PANEL, HEIGHT = PAIR * TILE_ROWS };
-enum { STRIP = TILE_ELEMENTS, STEP_WORDS = PARTS * PAIR * STRIP }; /* words of a strip of one part, of a step */
+enum { PARTS = 3, DEPTH = 2 * TILE_WORDS, STRIP = TILE_ELEMENTS }; /* STRIP: words of 16 rows or columns, one part */
+enum { PRODUCTS = 6, DOT_CYCLES = 16 };
 
-typedef struct Tiled {
+typedef struct TileProduct {
     Contract c; /* how operands are read, roles, epilogue */
     Ir *ir;
     int64_t channels, taps;       /* extent of the last reduced axis, product of the others */
     int64_t tap_steps;            /* of DEPTH for one tap */
     int64_t steps, block_steps;   /* of all of k, of one block */
-    int64_t halves, groups;       /* TILE_ROWS rows, WIDTH columns of a unit */
-    int64_t group_count;          /* of the matrix, the last may be narrower */
-    Node *a_parts, *b_parts;      /* [pair of strips][step][part][strip][TILE_ELEMENTS] words; B: two groups in turn */
-    Node *partial;                /* what blocks of k leave: [group][half][panel][TILE_ELEMENTS] */
+    Node *a_parts, *b_parts;      /* words as registers read them */
+    Node *partial;                /* what blocks of k leave; NULL: there is one block */
     Node *row, *rows;             /* the unit's first row and how many it has */
     Node *first_step, *last_step; /* of the block of k */
-    Node *first_group, *last_group; /* of the chunk in this block of rows */
-    bool within;                    /* another template's loops: parts of all columns stay */
-    int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */
-} Tiled;
+} TileProduct;
+
+/* False where the kernel is no product of f32 with known columns and depth, the target has no tiles, or nothing is
+ * known about the number of rows. */
+bool tiles_match(TileProduct *product);
+Node *tiles_local(TileProduct *product, const char *name, Dtype dtype, int64_t elements);
+/* Blocks of about equal size, none above `most`. */
+int64_t tiles_even_blocks(int64_t count, int64_t most);
+void tiles_op(TileProduct *product, Block *block, Op op, Node *buffer, Node *offset, int64_t number);
 
 /* Where step `step` of k is: its tap and its first channel. */
 typedef struct Step {
     Node *tap, *channel;
 } Step;
-Step tiles_step(Tiled *tiled, Node *step);
+Step tiles_step(TileProduct *product, Node *step);
 /* As a number of all of k. */
-Node *tiles_flat(Tiled *tiled, Step step, int64_t beyond);
-/* Where a pair of strips has the parts of a step. */
-Node *tiles_parts_at(Tiled *tiled, Node *pair, Node *step);
-/* The unit's rows; those beyond the last repeat it. */
-void tiles_split_rows(Tiled *tiled, Block *block);
-/* Word rows `number` of a step of a group (first all of one panel), to the half of b_parts that `turn` says. */
-void tiles_split_vector(Tiled *tiled, Block *block, Node *column, Node *turn, Node *step, Node *number, Node *mask);
-/* The vectors of all steps of a group from `first` on. */
-void tiles_split_columns(Tiled *tiled, Block *block, Node *column, Node *turn, Node *first, int panels,
-                         Node *const *masks);
+Node *tiles_flat(TileProduct *product, Step step, int64_t beyond);
 
-/* ---- a product of one stage within another template (tiles.c); tiled->ir and what c needs are set before ---- */
+/* Two vectors that become words of all three parts, one part at a time. Word j of a row holds steps j and j + 16 of 32,
+ * so that words are made of two vectors without a permutation. */
+typedef struct Splitting {
+    Node *values[2]; /* what is left of them */
+    Node *parts, *offset;
+    int64_t pitch; /* words from part to part */
+    int part;
+} Splitting;
+/* A row of A at a step; row `number` of the step of 16 columns of B. The caller sets offset and pitch. */
+Splitting tiles_split_a(TileProduct *product, Block *block, Node *row, Step step);
+Splitting tiles_split_b(TileProduct *product, Block *block, Node *column, Step step, Node *number, Node *mask);
+void tiles_split_next(TileProduct *product, Block *block, Splitting *splitting);
+void tiles_split_all(TileProduct *product, Block *block, Splitting splitting);
+
+/* Batch x blocks of rows x blocks of columns, columns fastest: a loop over the blocks of rows of the chunk, whose rows
+ * are set. Of each, the units from `first` to `last` are the chunk's, and go together. */
+typedef struct TilesUnits {
+    Node *count, *first, *last; /* last: may be beyond the last block of columns */
+} TilesUnits;
+Block *tiles_units(TileProduct *product, Block *body, int64_t unit_rows, int64_t column_blocks, TilesUnits *units);
+/* A loop over blocks of k where there are several. */
+Block *tiles_depth(TileProduct *product, Block *block);
+/* Where sums begin with 0, and where they are carried on (NULL: nowhere); where they are complete, and where not. */
+Block *tiles_fresh(TileProduct *product, Block *block, Block **carried);
+Block *tiles_last(TileProduct *product, Block *block, Block **rest);
+/* Rows of a field of `rows` whose results, and what they are made of, come to L2 during a step: `count` from `first`
+ * on, in the last block of k; before it always the same ones. */
+typedef struct ResultRows {
+    Node *first;
+    int count;
+} ResultRows;
+ResultRows tiles_result_rows(TileProduct *product, Node *step, int rows);
+/* The epilogue of `rows` rows whose sums are in c.sums, some at once so that what they wait for overlaps. */
+void tiles_results(TileProduct *product, Block *block, const Corner *corner, Node *rows, int at_once, int panels,
+                   Node *const *masks);
+
+/* ---- a product of one stage within another template (tiles.c); ir and what c needs are set before ---- */
+
+typedef struct Tiled {
+    TileProduct p;
+    int64_t halves, groups;         /* strips of 16 rows, groups of 32 columns of a unit */
+    int64_t group_count;            /* of the matrix, the last may be narrower */
+    Node *first_group, *last_group; /* of the chunk in this block of rows */
+    bool within;                    /* another template's loops: parts of all columns stay */
+    int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */
+} Tiled;
 
 /* False when it has no rows of known number, read as they stand, or no panels of columns. */
 bool tiles_plan_within(Tiled *tiled, Node *stage, int bound);

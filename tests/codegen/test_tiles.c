@@ -18,8 +18,8 @@ typedef struct Product {
     int rows, columns, depth;
     MathMode math;
     const char *level;
-    bool anyhow;  /* by tile registers whether that pays or not */
-    double scale; /* of row i: scale^i */
+    Node *(*by)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial); /* NULL: what pays */
+    double scale;                                                                     /* of row i: scale^i */
     float x[ROWS * DEPTH_MAX], w[DEPTH_MAX * COLUMNS], y[LARGE * LARGE];
     bool by_tiles;
 } Product;
@@ -70,8 +70,8 @@ static void product_run(Product *product)
     for (int i = 0; i < compilation.module->body->count; i++) {
         Node *const stages = compilation.module->body->nodes[i];
         Trial trial = trial_open(arena, NULL, 0);
-        Node *const kernel = product->anyhow ? tiles_schedule(ir, stages, target, &trial)
-                                             : kernel_schedule(&options, ir, stages, target);
+        Node *const kernel =
+            product->by ? product->by(ir, stages, target, &trial) : kernel_schedule(&options, ir, stages, target);
         cr_assert_not_null(kernel);
         product->by_tiles |= kernel_has_tiles(kernel);
         block_append(ir, module.body, kernel);
@@ -108,25 +108,39 @@ static double bound(int depth)
     return (3.0 * depth / 16 + 20) * 0x1p-24;
 }
 
+static double error_by_vectors(Product *product)
+{
+    product->level = "x86-64-v4";
+    product->by = NULL;
+    product_run(product);
+    cr_assert_not(product->by_tiles);
+    return product_error(product);
+}
+
+static const struct {
+    const char *name;
+    Node *(*schedule)(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);
+} templates[] = {{"tiles", tiles_schedule}, {"stream", stream_schedule}};
+enum { TEMPLATES = sizeof templates / sizeof *templates };
+
 Test(tiles, errors_are_those_that_are_documented)
 {
     static const int depths[] = {64, 100, 768, DEPTH_MAX};
     static Product product;
     for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
-        product = (Product){
-            .rows = ROWS, .columns = COLUMNS, .depth = depths[i], .math = MATH_DEFAULT, .scale = 1, .anyhow = true};
+        product = (Product){.rows = ROWS, .columns = COLUMNS, .depth = depths[i], .math = MATH_DEFAULT, .scale = 1};
+        const double vectors = error_by_vectors(&product);
         product.level = "x86-64-v4-amx";
-        product_run(&product);
-        cr_assert(product.by_tiles, "%d", depths[i]);
-        const double tiles = product_error(&product);
-        cr_expect_leq(tiles, bound(depths[i]));
-        product.level = "x86-64-v4";
-        product.anyhow = false;
-        product_run(&product);
-        cr_assert_not(product.by_tiles);
-        const double vectors = product_error(&product);
-        cr_log_info("%d steps: %.2e by tile registers, %.2e by vectors\n", depths[i], tiles, vectors);
-        cr_expect_leq(tiles, vectors, "%d steps: %g by tile registers, %g by vectors", depths[i], tiles, vectors);
+        for (int t = 0; t < TEMPLATES; t++) {
+            product.by = templates[t].schedule;
+            product_run(&product);
+            cr_assert(product.by_tiles, "%d", depths[i]);
+            const double tiles = product_error(&product);
+            cr_log_info("%d steps: %.2e by %s, %.2e by vectors\n", depths[i], tiles, templates[t].name, vectors);
+            cr_expect_leq(tiles, bound(depths[i]));
+            cr_expect_leq(tiles, vectors, "%d steps: %g by %s, %g by vectors", depths[i], tiles, templates[t].name,
+                          vectors);
+        }
     }
 }
 
@@ -135,14 +149,14 @@ Test(tiles, errors_do_not_depend_on_the_size_of_numbers)
 {
     static const double scales[] = {0.6, 1.7};
     static Product product;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 * TEMPLATES; i++) {
         product = (Product){.rows = ROWS,
                             .columns = COLUMNS,
                             .depth = 256,
                             .level = "x86-64-v4-amx",
                             .math = MATH_DEFAULT,
-                            .scale = scales[i],
-                            .anyhow = true};
+                            .scale = scales[i % 2],
+                            .by = templates[i / 2].schedule};
         product_run(&product);
         cr_assert(product.by_tiles);
         cr_expect_leq(product_error(&product), bound(256));
