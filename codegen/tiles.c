@@ -27,99 +27,60 @@ enum { STEP_WORDS = PARTS * PAIR * STRIP }; /* of a pair of strips at a step */
 
 /* ---- decisions ---- */
 
+/* Cycles, measured with weights that come from memory, on the first machine that has tile registers. Loads from L2 make
+ * six products of a step take 1.4 times as long as their instructions. */
+#define LOADED        1.4
+#define A_CYCLES      1.2 /* to split an element */
+#define B_CYCLES      0.6
+#define RESULT_CYCLES 0.3
+
+static double unit_cycles(const TileProduct *p, int64_t strips, int64_t groups)
+{
+    const double rows = (double)(strips * TILE_ROWS), columns = (double)(groups * WIDTH);
+    const double depth = (double)(p->steps * DEPTH);
+    double cycles = LOADED * DOT_CYCLES * PRODUCTS * (double)(strips * groups * PAIR * p->steps);
+    cycles += A_CYCLES * (p->c.read_a == READ_STRIDED ? 1 : 1.5) * rows * depth;
+    return cycles + B_CYCLES * columns * depth + RESULT_CYCLES * rows * columns;
+}
+
 /* A unit's parts of A take two fifths of L2, of at least LEAST_ROWS rows, for the group of B is split again for each
  * block of rows; a k too long for that goes in blocks, whose sums wait in another quarter. */
-enum { LEAST_ROWS = 256, LEAST_COLUMNS = 256 };
-
-/* Cuts rows and columns into units by which the cores finish together: each unit splits its rows of A and its columns
- * of B, which costs as much as four products of a step for each strip of 16. `least`: blocks of rows that L2 asks for.
- */
-static void share_units(Tiled *t, int64_t halves, int64_t least)
-{
-    const int64_t cores = t->p.c.target->cores;
-    int64_t best = INT64_MAX;
-    for (int64_t r = least; r <= least + cores && r <= halves; r++)
-        for (int64_t b = 1; b <= 2 * cores && b <= t->group_count; b++) {
-            const int64_t high = ceil_divide(ceil_divide(halves, r), PAIR) * PAIR,
-                          wide = ceil_divide(t->group_count, b);
-            const int64_t units = ceil_divide(halves, high) * ceil_divide(t->group_count, wide);
-            const int64_t one = high * wide * PAIR + 4 * (high + wide * PAIR);
-            const int64_t cost = (ceil_divide(units, cores) * cores * 2 + units) * one;
-            if (cost >= best)
-                continue;
-            best = cost;
-            t->halves = high < halves ? high : halves;
-            t->groups = wide;
-        }
-}
+enum { LEAST_ROWS = 256 };
 
 static void plan_units(Tiled *t)
 {
     Contract *const c = &t->p.c;
+    TilesShape *const shape = &t->shape;
     const int64_t l2 = c->target->l2, step_bytes = DEPTH * PARTS * 2, room = l2 * 2 / 5;
-    int64_t rows = room / (step_bytes * t->p.steps);
-    rows = rows < LEAST_ROWS ? LEAST_ROWS : rows;
-    const int64_t halves = ceil_divide(c->guess_rows, TILE_ROWS);
-    t->halves = tiles_even_blocks(halves, rows / TILE_ROWS);
-    const int64_t cores = c->target->cores;
-    /* Every chunk splits its rows of A: two for each core where columns are many. */
-    const bool wide = c->guess_columns >= 2 * cores * LEAST_COLUMNS;
-    const int64_t blocks = ceil_divide((wide ? 2 : 1) * cores, ceil_divide(halves, t->halves));
-    t->groups = tiles_even_blocks(t->group_count, t->group_count / blocks);
-    if (c->guess_rows > c->guess_columns)
-        share_units(t, halves, ceil_divide(halves, t->halves));
-    t->halves = suggest_int(c->trial, "halves", 1, halves, t->halves);
+    const int64_t fit = room / (step_bytes * t->p.steps), most = fit < LEAST_ROWS ? LEAST_ROWS : fit;
+    shape->strips = ceil_divide(c->guess_rows, TILE_ROWS);
+    shape->groups = ceil_divide(c->guess_columns, WIDTH);
+    tiles_share(&t->p, shape, ceil_divide(shape->strips * TILE_ROWS, most), PAIR, unit_cycles);
+    shape->unit_strips = suggest_int(c->trial, "halves", 1, shape->strips, shape->unit_strips);
     /* L2 holds the parts of A, of two groups of B, and three groups as they came. */
     const int64_t step_columns = 2 * WIDTH * DEPTH * PARTS * 2 + 3 * WIDTH * DEPTH * 4;
-    const int64_t deepest = l2 * 3 / 4 / (step_bytes * TILE_ROWS * t->halves + step_columns);
+    const int64_t deepest = l2 * 3 / 4 / (step_bytes * TILE_ROWS * shape->unit_strips + step_columns);
     t->p.block_steps = tiles_even_blocks(t->p.steps, deepest);
     t->p.block_steps = suggest_int(c->trial, "steps", 1, t->p.steps, t->p.block_steps);
-    t->groups = suggest_int(c->trial, "groups", 1, t->group_count, t->groups);
-    const int64_t pairs = ceil_divide(t->halves, PAIR);
-    t->share = c->read_b == READ_PANELS ? (int)ceil_divide(WIDTH, pairs) : 0;
+    shape->unit_groups = suggest_int(c->trial, "groups", 1, shape->groups, shape->unit_groups);
+    t->share = c->read_b == READ_PANELS ? (int)ceil_divide(WIDTH, ceil_divide(shape->unit_strips, PAIR)) : 0;
 }
 
 static bool plan(Tiled *t)
 {
     if (!tiles_match(&t->p))
         return false;
-    t->group_count = ceil_divide(t->p.c.guess_columns, WIDTH);
     plan_units(t);
     Contract *const c = &t->p.c;
     c->tile = (Tile){HEIGHT, PAIR};
-    t->p.a_parts =
-        tiles_local(&t->p, "a_parts", DTYPE_U32, ceil_divide(t->halves, PAIR) * t->p.block_steps * STEP_WORDS);
+    t->p.a_parts = tiles_local(&t->p, "a_parts", DTYPE_U32,
+                               ceil_divide(t->shape.unit_strips, PAIR) * t->p.block_steps * STEP_WORDS);
     t->p.b_parts = tiles_local(&t->p, "b_parts", DTYPE_U32, 2 * t->p.block_steps * STEP_WORDS);
     t->p.c.sums = tiles_local(&t->p, "sums", DTYPE_F32, HEIGHT * WIDTH);
     if (t->p.block_steps < t->p.steps)
-        t->p.partial = tiles_local(&t->p, "partial", DTYPE_F32, t->group_count * t->halves * PAIR * TILE_ELEMENTS);
+        t->p.partial =
+            tiles_local(&t->p, "partial", DTYPE_F32, t->shape.groups * t->shape.unit_strips * PAIR * TILE_ELEMENTS);
     return c->scratch <= SCRATCH_MAX;
-}
-
-/* Cycles, measured with weights that come from memory, on the first machine that has tile registers. Loads from L2 make
- * six products of a step take 1.4 times as long as their instructions. */
-enum { CHUNKS = 2 };
-#define LOADED        1.4
-#define A_CYCLES      1.2 /* to split an element */
-#define B_CYCLES      0.6
-#define RESULT_CYCLES 0.3
-
-static double cycles_of(const Tiled *t, int threads)
-{
-    const Contract *const c = &t->p.c;
-    const int64_t halves = ceil_divide(c->guess_rows, TILE_ROWS), panels = ceil_divide(c->guess_columns, PANEL);
-    const int64_t row_blocks = ceil_divide(halves, t->halves), column_blocks = ceil_divide(t->group_count, t->groups);
-    const int64_t units = row_blocks * column_blocks;
-    const double depth = (double)(t->p.steps * DEPTH);
-    double cycles = LOADED * DOT_CYCLES * PRODUCTS * (double)(halves * panels * t->p.steps);
-    const double b_bytes = depth * (double)(panels * PANEL) * 4;
-    cycles += B_CYCLES * b_bytes / 4 * (double)row_blocks;
-    cycles += RESULT_CYCLES * (double)(c->guess_rows * c->guess_columns);
-    /* Every chunk splits its rows. */
-    const int64_t chunks = threads == 1 ? 1 : units < CHUNKS * threads ? units : CHUNKS * threads;
-    const double splits = chunks > row_blocks ? (double)chunks / (double)row_blocks : 1;
-    cycles += splits * A_CYCLES * (double)(halves * TILE_ROWS) * depth * (c->read_a == READ_STRIDED ? 1 : 1.5);
-    return contract_thread_cycles(c, cycles, units, threads);
 }
 
 /* ---- products ---- */
@@ -193,7 +154,7 @@ static void load_parts(Tiled *t, Block *block, Node *parts, Node *pair, int stri
     for (int i = 0; i < strips; i++)
         tiles_op(&t->p, block, OP_tile_load, parts,
                  index_add(ir, parts_at(t, pair, step), index_const(ir, (part * PAIR + i) * STRIP)),
-                 first + i + TILES * TILE_WORDS);
+                 tile_move_number(first + i, TILE_WORDS));
 }
 
 /* What is done beside the products of a step, in shares after each of them: the field's share of the next group is
@@ -215,7 +176,7 @@ typedef struct Beside {
 static Beside plan_beside(Tiled *t, const Field *field, Node *step)
 {
     Ir *const ir = t->p.ir;
-    const int rows = t->share ? (int)ceil_divide(DEPTH, ceil_divide(t->halves, PAIR)) : 0;
+    const int rows = t->share ? (int)ceil_divide(DEPTH, ceil_divide(t->shape.unit_strips, PAIR)) : 0;
     Beside beside = {.field = field, .step = step, .dots = PRODUCTS * field->halves * field->panels};
     beside.near = parts_at(t, t->within ? field->turn : field->pair, index_add(ir, step, index_const(ir, 1)));
     if (t->within)
@@ -303,13 +264,13 @@ static void move_sums(Tiled *t, Block *block, Op op, const Field *field, Node *b
     for (int h = 0; h < field->halves; h++)
         for (int p = 0; p < field->panels; p++)
             tiles_op(&t->p, block, op, buffer, index_add(ir, offset, index_const(ir, h * half_pitch + p * panel_pitch)),
-                     SUMS + PAIR * h + p + TILES * pitch);
+                     tile_move_number(SUMS + PAIR * h + p, pitch));
 }
 
 static void move_partial(Tiled *t, Block *block, Op op, const Field *field)
 {
     Ir *const ir = t->p.ir;
-    Node *const strip = index_add(ir, index_mul(ir, field->group, index_const(ir, t->halves)),
+    Node *const strip = index_add(ir, index_mul(ir, field->group, index_const(ir, t->shape.unit_strips)),
                                   index_mul(ir, field->pair, index_const(ir, PAIR)));
     Node *const offset = index_mul(ir, strip, index_const(ir, PAIR * STRIP));
     move_sums(t, block, op, field, t->p.partial, offset, PAIR * STRIP, STRIP, TILE_WORDS);
@@ -353,7 +314,8 @@ static void emit_group(Tiled *t, Block *block, Field field, Node *const *masks)
     field.halves = PAIR;
     field.pair = axis_make(ir, "pair", NULL);
     emit_field(t, body_for(ir, block, field.pair, index_const(ir, 0), pairs, 1), &field, masks);
-    if (const_is_int(t->p.c.roles.rows, &rows) && ceil_divide(rows, TILE_ROWS) % PAIR == 0 && t->halves % PAIR == 0)
+    if (const_is_int(t->p.c.roles.rows, &rows) && ceil_divide(rows, TILE_ROWS) % PAIR == 0 &&
+        t->shape.unit_strips % PAIR == 0)
         return;
     field.halves = 1;
     field.pair = axis_make(ir, "pair", NULL);
@@ -408,11 +370,12 @@ static void emit_groups(Tiled *t, Block *block)
 static Node *emit_units(Tiled *t, Block *body)
 {
     Ir *const ir = t->p.ir;
-    Node *const groups = index_const(ir, t->groups);
+    Node *const groups = index_const(ir, t->shape.unit_groups);
     TilesUnits units;
-    Block *block = tiles_units(&t->p, body, t->halves * TILE_ROWS, ceil_divide(t->group_count, t->groups), &units);
+    Block *block = tiles_units(&t->p, body, t->shape.unit_strips * TILE_ROWS,
+                               ceil_divide(t->shape.groups, t->shape.unit_groups), &units);
     t->first_group = index_mul(ir, units.first, groups);
-    t->last_group = index_min(ir, index_mul(ir, units.last, groups), index_const(ir, t->group_count));
+    t->last_group = index_min(ir, index_mul(ir, units.last, groups), index_const(ir, t->shape.groups));
     block = tiles_depth(&t->p, block);
     split_rows(t, block);
     emit_groups(t, block);
@@ -433,12 +396,12 @@ bool tiles_plan_within(Tiled *t, Node *stage, int bound)
     t->p.channels = depth;
     t->p.taps = 1;
     t->p.tap_steps = t->p.steps = t->p.block_steps = ceil_divide(depth, DEPTH);
-    t->halves = ceil_divide(c->guess_rows, TILE_ROWS);
-    t->group_count = ceil_divide(c->guess_columns, WIDTH);
+    t->shape.unit_strips = ceil_divide(c->guess_rows, TILE_ROWS);
+    t->shape.groups = ceil_divide(c->guess_columns, WIDTH);
     t->p.row = t->p.first_step = t->first_group = index_const(t->p.ir, 0);
     t->p.rows = c->roles.rows;
     t->p.last_step = index_const(t->p.ir, t->p.steps);
-    t->last_group = index_const(t->p.ir, t->group_count);
+    t->last_group = index_const(t->p.ir, t->shape.groups);
     c->tile = (Tile){HEIGHT, PAIR};
     return true;
 }
@@ -446,8 +409,9 @@ bool tiles_plan_within(Tiled *t, Node *stage, int bound)
 void tiles_locals_within(Tiled *t, int64_t *scratch)
 {
     t->p.c.scratch = *scratch;
-    t->p.a_parts = tiles_local(&t->p, "a_parts", DTYPE_U32, ceil_divide(t->halves, PAIR) * t->p.steps * STEP_WORDS);
-    t->p.b_parts = tiles_local(&t->p, "b_parts", DTYPE_U32, t->group_count * t->p.steps * STEP_WORDS);
+    t->p.a_parts =
+        tiles_local(&t->p, "a_parts", DTYPE_U32, ceil_divide(t->shape.unit_strips, PAIR) * t->p.steps * STEP_WORDS);
+    t->p.b_parts = tiles_local(&t->p, "b_parts", DTYPE_U32, t->shape.groups * t->p.steps * STEP_WORDS);
     t->p.c.sums = tiles_local(&t->p, "sums", DTYPE_F32, HEIGHT * WIDTH);
     *scratch = t->p.c.scratch;
 }
@@ -498,9 +462,9 @@ Node *tiles_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tria
         return NULL;
     Block *const body = block_make(ir);
     Node *const units = emit_units(&tiled, body);
-    const char *const text =
-        arena_format(ir->arena, "tiles rows=%lld columns=%lld depth=%lld", (long long)(tiled.halves * TILE_ROWS),
-                     (long long)(tiled.groups * WIDTH), (long long)(tiled.p.block_steps * DEPTH));
+    const char *const text = arena_format(
+        ir->arena, "tiles rows=%lld columns=%lld depth=%lld", (long long)(tiled.shape.unit_strips * TILE_ROWS),
+        (long long)(tiled.shape.unit_groups * WIDTH), (long long)(tiled.p.block_steps * DEPTH));
     return kernel_with_body(ir, kernel, body, units, text, tiled.p.c.scratch);
 }
 
@@ -509,6 +473,6 @@ bool tiles_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *tr
     Tiled tiled;
     if (!open(&tiled, ir, kernel, target, trial))
         return false;
-    *cycles = cycles_of(&tiled, threads);
+    *cycles = tiles_cycles(&tiled.p, &tiled.shape, threads, unit_cycles);
     return true;
 }

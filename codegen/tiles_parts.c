@@ -4,6 +4,8 @@
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
+#include <math.h>
+
 static Node *word(Ir *ir, uint32_t bits)
 {
     return splat_make(ir, const_int(ir, DTYPE_U32, bits), TILE_WORDS);
@@ -157,6 +159,34 @@ bool tiles_match(TileProduct *p)
     /* Rows of which nothing is known may be few, as in streams, and then splitting B is most of the work. */
     c->guess_rows = contract_extent_guess(p->ir, c->roles.rows, 0);
     return c->guess_rows > 0;
+}
+
+void tiles_share(const TileProduct *p, TilesShape *shape, int64_t least, int64_t even, TilesCost *cost)
+{
+    const int64_t cores = p->c.target->cores, strips = shape->strips, groups = shape->groups;
+    double best = HUGE_VAL;
+    for (int64_t r = least; r <= least + 2 * cores && r <= strips; r++)
+        for (int64_t b = 1; b <= 2 * cores && b <= groups; b++) {
+            const int64_t aligned = ceil_divide(ceil_divide(strips, r), even) * even;
+            const int64_t high = aligned < strips ? aligned : strips, wide = ceil_divide(groups, b);
+            const int64_t units = ceil_divide(strips, high) * ceil_divide(groups, wide);
+            const double cycles = (double)(ceil_divide(units, cores) * cores * 2 + units) * cost(p, high, wide);
+            if (cycles >= best)
+                continue;
+            best = cycles;
+            shape->unit_strips = high;
+            shape->unit_groups = wide;
+        }
+}
+
+double tiles_cycles(const TileProduct *p, const TilesShape *shape, int threads, TilesCost *cost)
+{
+    const int64_t rows = ceil_divide(shape->strips, shape->unit_strips);
+    const int64_t columns = ceil_divide(shape->groups, shape->unit_groups);
+    const int64_t groups = threads == 1 ? shape->groups : shape->unit_groups;
+    const int64_t last = shape->strips - (rows - 1) * shape->unit_strips;
+    const double cycles = (double)(rows - 1) * cost(p, shape->unit_strips, groups) + cost(p, last, groups);
+    return contract_thread_cycles(&p->c, cycles * (double)(threads == 1 ? 1 : columns), rows * columns, threads);
 }
 
 int64_t tiles_even_blocks(int64_t count, int64_t most)

@@ -25,6 +25,18 @@ typedef struct TileProduct {
  * known about the number of rows. */
 bool tiles_match(TileProduct *product);
 Node *tiles_local(TileProduct *product, const char *name, Dtype dtype, int64_t elements);
+/* Units: strips of 16 rows, groups of columns, of the matrix and of one unit. */
+typedef struct TilesShape {
+    int64_t strips, groups;
+    int64_t unit_strips, unit_groups;
+} TilesShape;
+/* Cycles of a unit. */
+typedef double TilesCost(const TileProduct *product, int64_t strips, int64_t groups);
+/* Cuts rows and columns so that the cores finish together. `least`: blocks of rows that L2 asks for; `even`: strips of
+ * a unit are a multiple of it. */
+void tiles_share(const TileProduct *product, TilesShape *shape, int64_t least, int64_t even, TilesCost *cost);
+/* Cycles of all units on `threads` cores; one takes the units of a block of rows together. */
+double tiles_cycles(const TileProduct *product, const TilesShape *shape, int threads, TilesCost *cost);
 /* Blocks of about equal size, none above `most`. */
 int64_t tiles_even_blocks(int64_t count, int64_t most);
 void tiles_op(TileProduct *product, Block *block, Op op, Node *buffer, Node *offset, int64_t number);
@@ -77,8 +89,7 @@ void tiles_results(TileProduct *product, Block *block, const Corner *corner, Nod
 
 typedef struct Tiled {
     TileProduct p;
-    int64_t halves, groups;         /* strips of 16 rows, groups of 32 columns of a unit */
-    int64_t group_count;            /* of the matrix, the last may be narrower */
+    TilesShape shape;               /* groups: of 32 columns, the last may be narrower */
     Node *first_group, *last_group; /* of the chunk in this block of rows */
     bool within;                    /* another template's loops: parts of all columns stay */
     int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */

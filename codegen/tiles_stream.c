@@ -28,9 +28,8 @@ enum { STEPS_AHEAD = 8, PANELS_MOST = 64, UNIT_STRIPS_MOST = 32 };
 
 typedef struct Stream {
     TileProduct p;
-    int64_t strips, panels;         /* TILE_ROWS rows, PANEL columns of a unit */
+    TilesShape shape;               /* groups: panels of 16 columns, the last may be narrower */
     int64_t high;                   /* strips of a field, or one less */
-    int64_t panel_count;            /* of the matrix, the last may be narrower */
     int64_t group;                  /* panels that are multiplied by the same rows */
     Node *first_panel, *last_panel; /* of the group */
 } Stream;
@@ -60,9 +59,9 @@ static int64_t high_fields(const Stream *s, int64_t strips)
     return rest < 0 ? 0 : rest;
 }
 
-static double unit_cycles(const Stream *s, int64_t strips, int64_t panels)
+static double unit_cycles(const TileProduct *p, int64_t strips, int64_t panels)
 {
-    const TileProduct *const p = &s->p;
+    const Stream *const s = (const Stream *)p; /* whose first member it is */
     const int64_t fields = ceil_divide(strips, s->high), high = high_fields(s, strips);
     const double steps = (double)p->steps, columns = (double)panels, rows = (double)(strips * TILE_ROWS);
     const double field = (double)high * step_cycles(s->high) + (double)(fields - high) * step_cycles(s->high - 1);
@@ -75,41 +74,25 @@ static double unit_cycles(const Stream *s, int64_t strips, int64_t panels)
     return cycles + (double)(ceil_divide(p->steps, p->block_steps) - 1) * (double)strips * columns * PARTIAL_CYCLES;
 }
 
-/* Cuts rows and columns into units by which the cores finish together. `least`: blocks of rows that L2 asks for. */
-static void share_units(Stream *s, int64_t strips, int64_t least)
-{
-    const int64_t cores = s->p.c.target->cores;
-    double best = HUGE_VAL;
-    for (int64_t r = least; r <= least + 2 * cores && r <= strips; r++)
-        for (int64_t b = 1; b <= 2 * cores && b <= s->panel_count; b++) {
-            const int64_t high = ceil_divide(strips, r), wide = ceil_divide(s->panel_count, b);
-            const int64_t units = ceil_divide(strips, high) * ceil_divide(s->panel_count, wide);
-            const double cost = (double)(ceil_divide(units, cores) * cores * 2 + units) * unit_cycles(s, high, wide);
-            if (cost >= best)
-                continue;
-            best = cost;
-            s->strips = high;
-            s->panels = wide;
-        }
-}
-
 static void plan_units(Stream *s)
 {
     Contract *const c = &s->p.c;
     const int64_t strips = ceil_divide(c->guess_rows, TILE_ROWS);
+    s->shape.strips = strips;
+    s->shape.groups = ceil_divide(c->guess_columns, PANEL);
     /* L1 holds the parts of a field's rows for two steps beside the sums of blocks before, for three with few of them.
      */
     s->p.block_steps = tiles_even_blocks(s->p.steps, strips <= STRIPS_MOST ? 3 : 2);
     s->p.block_steps = suggest_int(c->trial, "steps", 1, s->p.steps, s->p.block_steps);
-    s->group = s->panel_count < PANELS_MOST ? s->panel_count : PANELS_MOST;
+    s->group = s->shape.groups < PANELS_MOST ? s->shape.groups : PANELS_MOST;
     int64_t most = UNIT_STRIPS_MOST;
     if (s->p.block_steps < s->p.steps)
         most = c->target->l2 / 4 / (s->group * STRIP * 4);
     s->high = tiles_even_blocks(strips, STRIPS_MOST);
-    share_units(s, strips, ceil_divide(strips, most < s->high ? s->high : most));
-    s->strips = suggest_int(c->trial, "strips", 1, strips, s->strips);
-    s->panels = suggest_int(c->trial, "panels", 1, s->panel_count, s->panels);
-    s->high = tiles_even_blocks(s->strips, STRIPS_MOST);
+    tiles_share(&s->p, &s->shape, ceil_divide(strips, most < s->high ? s->high : most), 1, unit_cycles);
+    s->shape.unit_strips = suggest_int(c->trial, "strips", 1, strips, s->shape.unit_strips);
+    s->shape.unit_groups = suggest_int(c->trial, "panels", 1, s->shape.groups, s->shape.unit_groups);
+    s->high = tiles_even_blocks(s->shape.unit_strips, STRIPS_MOST);
 }
 
 static bool plan(Stream *s)
@@ -117,34 +100,20 @@ static bool plan(Stream *s)
     TileProduct *const p = &s->p;
     if (!tiles_match(p))
         return false;
-    s->panel_count = ceil_divide(p->c.guess_columns, PANEL);
     plan_units(s);
     p->c.tile = (Tile){(int)(s->high * TILE_ROWS), 1};
     p->a_parts = tiles_local(p, "a_parts", DTYPE_U32, s->high * p->block_steps * STEP_WORDS);
     p->b_parts = tiles_local(p, "b_parts", DTYPE_U32, 2 * STEP_WORDS);
     p->c.sums = tiles_local(p, "sums", DTYPE_F32, s->high * STRIP);
     if (p->block_steps < p->steps)
-        p->partial = tiles_local(p, "partial", DTYPE_F32, ceil_divide(s->strips, s->high) * s->group * s->high * STRIP);
+        p->partial = tiles_local(p, "partial", DTYPE_F32,
+                                 ceil_divide(s->shape.unit_strips, s->high) * s->group * s->high * STRIP);
     return true;
-}
-
-static double cycles_of(const Stream *s, int threads)
-{
-    const Contract *const c = &s->p.c;
-    const int64_t strips = ceil_divide(c->guess_rows, TILE_ROWS);
-    const int64_t row_blocks = ceil_divide(strips, s->strips), column_blocks = ceil_divide(s->panel_count, s->panels);
-    /* A chunk takes the units of a block of rows together. */
-    const int64_t panels = threads == 1 ? s->panel_count : s->panels;
-    const double last = unit_cycles(s, strips - (row_blocks - 1) * s->strips, panels);
-    double cycles = (double)(row_blocks - 1) * unit_cycles(s, s->strips, panels) + last;
-    if (threads > 1)
-        cycles *= (double)column_blocks;
-    return contract_thread_cycles(c, cycles, row_blocks * column_blocks, threads);
 }
 
 /* ---- products ---- */
 
-enum { SUMS = 0, A_REGISTER = 4, B_REGISTERS = 5, PITCH = TILES * TILE_WORDS };
+enum { SUMS = 0, A_REGISTER = 4, B_REGISTERS = 5 };
 
 /* Strips of 16 rows by one panel of 16 columns. */
 typedef struct Field {
@@ -248,7 +217,7 @@ static void plan_lines(Stream *s, Beside *beside, const Field *field, Node *step
 {
     TileProduct *const p = &s->p;
     Ir *const ir = p->ir;
-    const int64_t fields = ceil_divide(s->strips, s->high);
+    const int64_t fields = ceil_divide(s->shape.unit_strips, s->high);
     Node *const steps = index_sub(ir, p->last_step, p->first_step), *const one = index_const(ir, 1);
     Node *panel = field->panel, *later = one, *row = index_const(ir, 0);
     if (p->c.read_b != READ_PANELS)
@@ -301,12 +270,12 @@ static void emit_step(Stream *s, Block *block, const Field *field, Node *step)
     for (int part = 0; part < PARTS; part++) {
         Node *const words =
             index_add(ir, index_mul(ir, slot, index_const(ir, STEP_WORDS)), index_const(ir, part * STRIP));
-        tiles_op(p, block, OP_tile_load, p->b_parts, words, B_REGISTERS + part + PITCH);
+        tiles_op(p, block, OP_tile_load, p->b_parts, words, tile_move_number(B_REGISTERS + part, TILE_WORDS));
     }
     for (int part = PARTS - 1; part >= 0; part--)
         for (int i = 0; i < field->strips; i++) {
             Node *const words = index_add(ir, rows, index_const(ir, (i * PARTS + part) * STRIP));
-            tiles_op(p, block, OP_tile_load, p->a_parts, words, A_REGISTER + PITCH);
+            tiles_op(p, block, OP_tile_load, p->a_parts, words, tile_move_number(A_REGISTER, TILE_WORDS));
             for (int other = 0; part + other < PARTS; other++) {
                 tiles_op(p, block, OP_tile_dot, NULL, NULL, tile_dot_number(SUMS + i, A_REGISTER, B_REGISTERS + other));
                 emit_beside(s, block, &beside);
@@ -322,7 +291,8 @@ static void move_partial(Stream *s, Block *block, Op op, const Field *field)
     Node *const place = index_add(ir, index_mul(ir, field->number, index_const(ir, s->group)), panel);
     Node *const words = index_mul(ir, place, index_const(ir, s->high * STRIP));
     for (int i = 0; i < field->strips; i++)
-        tiles_op(&s->p, block, op, s->p.partial, index_add(ir, words, index_const(ir, i * STRIP)), SUMS + i + PITCH);
+        tiles_op(&s->p, block, op, s->p.partial, index_add(ir, words, index_const(ir, i * STRIP)),
+                 tile_move_number(SUMS + i, TILE_WORDS));
 }
 
 static void emit_results(Stream *s, Block *block, const Field *field, Node *const *masks)
@@ -334,7 +304,8 @@ static void emit_results(Stream *s, Block *block, const Field *field, Node *cons
         .row = index_add(ir, p->row, first), .column = field->column, .from = index_const(ir, 0), .to = p->c.depth};
     contract_emit_result_fetch(&p->c, block, &corner, (Tile){field->strips * TILE_ROWS, 1});
     for (int i = 0; i < field->strips; i++)
-        tiles_op(p, block, OP_tile_store, p->c.sums, index_const(ir, i * STRIP), SUMS + i + PITCH);
+        tiles_op(p, block, OP_tile_store, p->c.sums, index_const(ir, i * STRIP),
+                 tile_move_number(SUMS + i, TILE_WORDS));
     Node *const rows = index_min(ir, index_sub(ir, p->rows, first), index_const(ir, field->strips * TILE_ROWS));
     tiles_results(p, block, &corner, rows, ABREAST, 1, masks);
 }
@@ -400,12 +371,13 @@ static Node *emit_units(Stream *s, Block *body)
 {
     TileProduct *const p = &s->p;
     Ir *const ir = p->ir;
-    Node *const panels = index_const(ir, s->panels), *const all = index_const(ir, s->panel_count);
+    Node *const panels = index_const(ir, s->shape.unit_groups), *const all = index_const(ir, s->shape.groups);
     TilesUnits units;
-    Block *block = tiles_units(p, body, s->strips * TILE_ROWS, ceil_divide(s->panel_count, s->panels), &units);
+    Block *block = tiles_units(p, body, s->shape.unit_strips * TILE_ROWS,
+                               ceil_divide(s->shape.groups, s->shape.unit_groups), &units);
     s->first_panel = index_mul(ir, units.first, panels);
     s->last_panel = index_min(ir, index_mul(ir, units.last, panels), all);
-    if (s->group < s->panel_count) {
+    if (s->group < s->shape.groups) {
         Node *const group = axis_make(ir, "group", NULL);
         block = body_for(ir, block, group, s->first_panel, s->last_panel, s->group);
         s->first_panel = group;
@@ -432,9 +404,9 @@ Node *stream_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tri
         return NULL;
     Block *const body = block_make(ir);
     Node *const units = emit_units(&stream, body);
-    const char *const text =
-        arena_format(ir->arena, "stream rows=%lld columns=%lld depth=%lld", (long long)(stream.strips * TILE_ROWS),
-                     (long long)(stream.panels * PANEL), (long long)(stream.p.block_steps * DEPTH));
+    const char *const text = arena_format(
+        ir->arena, "stream rows=%lld columns=%lld depth=%lld", (long long)(stream.shape.unit_strips * TILE_ROWS),
+        (long long)(stream.shape.unit_groups * PANEL), (long long)(stream.p.block_steps * DEPTH));
     return kernel_with_body(ir, kernel, body, units, text, stream.p.c.scratch);
 }
 
@@ -443,6 +415,6 @@ bool stream_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *t
     Stream stream;
     if (!open(&stream, ir, kernel, target, trial))
         return false;
-    *cycles = cycles_of(&stream, threads);
+    *cycles = tiles_cycles(&stream.p, &stream.shape, threads, unit_cycles);
     return true;
 }

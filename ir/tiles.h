@@ -16,6 +16,12 @@ static inline bool op_is_tile(Op op)
 /* Does its body use tile registers? */
 bool kernel_has_tiles(const Node *kernel);
 
+/* The number of a move of one register, to or from rows that are `pitch` words apart. */
+static inline int64_t tile_move_number(int number, int64_t pitch)
+{
+    return number + TILES * pitch;
+}
+
 /* The number of a tile_dot. */
 static inline int64_t tile_dot_number(int sums, int a, int b)
 {
