@@ -38,7 +38,7 @@ typedef struct Stream {
 
 /* Cycles, measured with weights that come from memory, on the first machine that has tile registers. Few sums wait for
  * each other; what splits a step of B shows beside few products. Rows that come from behind L2 come in short pieces. */
-#define LOADED           1.85
+#define LOADED           1.75
 #define CHAIN_CYCLES     350.0
 #define A_CYCLES         0.8 /* to split an element */
 #define A_FAR_CYCLES     1.6
