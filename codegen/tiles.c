@@ -225,8 +225,7 @@ static void emit_beside(Tiled *t, Block *block, Beside *beside)
     }
     const Corner corner = field_corner(t, field);
     for (int i = from * beside->results.count / dots; i < to * beside->results.count / dots; i++)
-        contract_emit_row_fetch(c, block, &corner, index_add(ir, beside->results.first, index_const(ir, i)),
-                                field->panels);
+        contract_emit_row_fetch(c, block, &corner, tiles_result_row(&t->p, &beside->results, i), field->panels);
 }
 
 static void multiply(Tiled *t, Block *block, const Field *field, Beside *beside)

@@ -266,7 +266,12 @@ ResultRows tiles_result_rows(TileProduct *p, Node *step, int rows)
     Node *const one = index_const(ir, 1), *const steps = index_const(ir, p->steps);
     Node *const first = index_mul(ir, index_sub(ir, step, p->first_step), index_const(ir, count));
     Node *const last = index_max(ir, index_sub(ir, index_add(ir, p->last_step, one), steps), index_const(ir, 0));
-    return (ResultRows){index_mul(ir, first, last), (int)count};
+    return (ResultRows){first, last, (int)count};
+}
+
+Node *tiles_result_row(TileProduct *p, const ResultRows *rows, int number)
+{
+    return index_mul(p->ir, index_add(p->ir, rows->first, index_const(p->ir, number)), rows->last_block);
 }
 
 void tiles_results(TileProduct *p, Block *block, const Corner *corner, Node *rows, int at_once, int panels,

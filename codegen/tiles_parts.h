@@ -74,13 +74,14 @@ Block *tiles_depth(TileProduct *product, Block *block);
 /* Where sums begin with 0, and where they are carried on (NULL: nowhere); where they are complete, and where not. */
 Block *tiles_fresh(TileProduct *product, Block *block, Block **carried);
 Block *tiles_last(TileProduct *product, Block *block, Block **rest);
-/* Rows of a field of `rows` whose results, and what they are made of, come to L2 during a step: `count` from `first`
- * on, in the last block of k; before it always the same ones. */
+/* Rows of a field whose results, and what they are made of, come to L2 during a step of the last block of k: `count` of
+ * them. Before that block it is always the field's first row. */
 typedef struct ResultRows {
-    Node *first;
+    Node *first, *last_block; /* 1 in the last block, else 0 */
     int count;
 } ResultRows;
 ResultRows tiles_result_rows(TileProduct *product, Node *step, int rows);
+Node *tiles_result_row(TileProduct *product, const ResultRows *rows, int number);
 /* The epilogue of `rows` rows whose sums are in c.sums, some at once so that what they wait for overlaps. */
 void tiles_results(TileProduct *product, Block *block, const Corner *corner, Node *rows, int at_once, int panels,
                    Node *const *masks);

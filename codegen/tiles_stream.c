@@ -24,7 +24,7 @@
 enum { STEP_WORDS = PARTS * STRIP, STRIPS_MOST = 4, ABREAST = 4 };
 /* Steps that lines of B come to L2 before they are split; panels that are multiplied by the same rows, and strips of a
  * unit, so that a block's sums and rows of B stay in L2. */
-enum { STEPS_AHEAD = 8, PANELS_MOST = 64, UNIT_STRIPS_MOST = 32 };
+enum { STEPS_AHEAD = 8, PANELS_MOST = 64, UNIT_STRIPS_MOST = 32, RESULT_BLOCKS = 8 };
 
 typedef struct Stream {
     TileProduct p;
@@ -128,6 +128,7 @@ typedef struct Beside {
     Node *panel, *step, *slot, *mask; /* to split */
     Node *line;                       /* offset of the first line of B that comes to L2; NULL: none */
     int lines;
+    ResultRows results;
     int dots, done;
 } Beside;
 
@@ -188,7 +189,15 @@ static void split_first(Stream *s, Block *block)
     tiles_split_all(&s->p, body, split_vector(s, body, s->first_panel, zero, s->p.first_step, number, mask));
 }
 
-static void emit_beside(Stream *s, Block *block, Beside *beside)
+static Corner field_corner(const Stream *s, const Field *field)
+{
+    Ir *const ir = s->p.ir;
+    Node *const first = index_mul(ir, field->first, index_const(ir, TILE_ROWS));
+    return (Corner){
+        .row = index_add(ir, s->p.row, first), .column = field->column, .from = index_const(ir, 0), .to = s->p.c.depth};
+}
+
+static void emit_beside(Stream *s, Block *block, const Field *field, Beside *beside)
 {
     enum { ALL = TILE_ROWS * PARTS };
     Ir *const ir = s->p.ir;
@@ -202,6 +211,9 @@ static void emit_beside(Stream *s, Block *block, Beside *beside)
     for (int i = from * beside->lines / dots; i < to * beside->lines / dots; i++)
         contract_emit_prefetch(&s->p.c, block, s->p.c.b_buffer, index_add(ir, beside->line, index_const(ir, i * PANEL)),
                                2);
+    const Corner corner = field_corner(s, field);
+    for (int i = from * beside->results.count / dots; i < to * beside->results.count / dots; i++)
+        contract_emit_row_fetch(&s->p.c, block, &corner, tiles_result_row(&s->p, &beside->results, i), 1);
 }
 
 /* 1 where a number is the last before the end or beyond, else 0. */
@@ -253,6 +265,8 @@ static Beside plan_beside(Stream *s, const Field *field, Node *step, Node *slot)
     beside.slot = index_sub(ir, one, slot);
     beside.mask = panel_mask(s, beside.panel);
     plan_lines(s, &beside, field, step);
+    if (p->steps <= RESULT_BLOCKS * p->block_steps) /* else it costs more before the last block than it gives there */
+        beside.results = tiles_result_rows(p, step, field->strips * TILE_ROWS);
     return beside;
 }
 
@@ -278,7 +292,7 @@ static void emit_step(Stream *s, Block *block, const Field *field, Node *step)
             tiles_op(p, block, OP_tile_load, p->a_parts, words, tile_move_number(A_REGISTER, TILE_WORDS));
             for (int other = 0; part + other < PARTS; other++) {
                 tiles_op(p, block, OP_tile_dot, NULL, NULL, tile_dot_number(SUMS + i, A_REGISTER, B_REGISTERS + other));
-                emit_beside(s, block, &beside);
+                emit_beside(s, block, field, &beside);
             }
         }
 }
@@ -300,9 +314,7 @@ static void emit_results(Stream *s, Block *block, const Field *field, Node *cons
     TileProduct *const p = &s->p;
     Ir *const ir = p->ir;
     Node *const first = index_mul(ir, field->first, index_const(ir, TILE_ROWS));
-    const Corner corner = {
-        .row = index_add(ir, p->row, first), .column = field->column, .from = index_const(ir, 0), .to = p->c.depth};
-    contract_emit_result_fetch(&p->c, block, &corner, (Tile){field->strips * TILE_ROWS, 1});
+    const Corner corner = field_corner(s, field);
     for (int i = 0; i < field->strips; i++)
         tiles_op(p, block, OP_tile_store, p->c.sums, index_const(ir, i * STRIP),
                  tile_move_number(SUMS + i, TILE_WORDS));
