@@ -144,21 +144,6 @@ static int kernel_number(Program *program, KeyTable *table, Node *kernel)
     return program->kernel_count - 1;
 }
 
-/* Does what follows from the kernel's text alone say that `level` runs it as the level below does? */
-static bool adds_only_dots(const Program *program, int level)
-{
-    const TargetMachineInfo *const below = program->levels[level + 1];
-    return below->dot_name && strcmp(program->levels[level]->name, below->dot_name) == 0;
-}
-
-/* Is the level below this one's base, or that with products of bytes? */
-static bool stands_on_base(const Program *program, int level)
-{
-    const TargetMachineInfo *const base = program->levels[level]->base;
-    const char *const below = program->levels[level + 1]->name;
-    return base && (strcmp(below, base->name) == 0 || (base->dot_name && strcmp(below, base->dot_name) == 0));
-}
-
 static bool same_text(const Program *program, Node *a, Node *b)
 {
     Arena *const scratch = arena_scratch(program->ir->arena);
@@ -171,19 +156,25 @@ static bool same_text(const Program *program, Node *a, Node *b)
     return same;
 }
 
-/* Does the level run the kernel as the one below does, with the same function? `scheduled`: for the level; NULL: not
- * yet. */
+static const TargetMachineInfo *last_base(const TargetMachineInfo *level)
+{
+    while (level->base)
+        level = level->base;
+    return level;
+}
+
+/* Does the level run the kernel as the one below does, with the same function? They are the same but for units that the
+ * kernel does not use, and tuning says the same of both. */
 static bool is_as_below(Program *program, const ProgramKernel *kernel, int level, Node *scheduled)
 {
     ByteRoles bytes;
-    if (level + 1 >= program->level_count)
+    if (level + 1 >= program->level_count || kernel_has_tiles(scheduled))
         return false;
-    const bool has_bytes = contract_match_bytes(program->ir, kernel->stages, &bytes);
-    if (adds_only_dots(program, level))
-        return !has_bytes;
-    return scheduled && stands_on_base(program, level) && !kernel_has_tiles(scheduled) &&
-           (!has_bytes || !program->levels[level + 1]->dot_name) &&
-           same_text(program, scheduled, kernel->scheduled[level + 1]); /* tuning may say otherwise of one level */
+    const TargetMachineInfo *const own = program->levels[level], *const below = program->levels[level + 1];
+    if (strcmp(last_base(own)->name, last_base(below)->name) != 0 ||
+        (!own->dot_name != !below->dot_name && contract_match_bytes(program->ir, kernel->stages, &bytes)))
+        return false;
+    return same_text(program, scheduled, kernel->scheduled[level + 1]);
 }
 
 bool program_shares(const Program *program, int kernel, int level)
@@ -196,19 +187,16 @@ static bool schedule_levels(Program *program, ProgramKernel *kernel, int number,
                             void *context)
 {
     for (int level = program->level_count - 1; level >= 0; level--) {
-        bool as_below = is_as_below(program, kernel, level, NULL);
-        Node *scheduled = as_below ? kernel->scheduled[level + 1]
-                                   : schedule(context, program->ir, kernel->stages, program->levels[level]);
+        Node *scheduled = schedule(context, program->ir, kernel->stages, program->levels[level]);
         if (!scheduled)
             return false;
         if (scheduled->input_count != kernel->stages->input_count ||
             memcmp(scheduled->inputs, kernel->stages->inputs, scheduled->input_count * sizeof *scheduled->inputs) != 0)
             BUG("the schedule \"%s\" of kernel %s changed its parameters", scheduled->payload.kernel->schedule,
                 kernel->name);
-        if (!as_below && is_as_below(program, kernel, level, scheduled)) {
-            as_below = true;
+        const bool as_below = is_as_below(program, kernel, level, scheduled);
+        if (as_below)
             scheduled = kernel->scheduled[level + 1];
-        }
         kernel->scheduled[level] = scheduled;
         kernel->symbol[level] =
             as_below ? kernel->symbol[level + 1] : arena_format(program->ir->arena, "lathe_k%d_%d", number, level);

@@ -235,8 +235,8 @@ Node *kernel_schedule(void *context, Ir *ir, Node *kernel, const TargetMachineIn
     Node *scheduled = NULL;
     if (target->gpu)
         return gpu_schedule(ir, kernel, target, options);
-    if (target->base && options->math == MATH_EXACT)
-        target = target->base; /* what it has over that rounds otherwise */
+    if (target->tiles && options->math == MATH_EXACT)
+        target = target->base; /* tile registers round otherwise */
     if (kernel_is_procedure(kernel))
         return kernel;
     if (target->family->system == SYSTEM_FREESTANDING)

@@ -62,6 +62,7 @@ const TargetMachineInfo *target_with_dots(Arena *arena, const TargetMachineInfo 
     level->features = arena_format(arena, "%s,%s", target->features, target->dot_features);
     level->cpu_mask |= target->dot_mask;
     level->dot_name = NULL;
+    level->base = target;
     return level;
 }
 

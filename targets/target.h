@@ -98,8 +98,8 @@ typedef struct TargetMachineInfo {
 #define WHOLE(name, least, most, what) int64_t name; /* what it is */
 #define REAL(name, least, most, what)  double name;
 #include "targets/machine.def"
-    /* The level that this one is but for a unit that only some kernels use; those that do not are compiled once, for that
-     * level. NULL: none. */
+    /* The level that this one is but for a unit that only some kernels use (tiles, instructions for dots); those that do
+     * not are compiled once for both. NULL: none. */
     const struct TargetMachineInfo *base;
     uint64_t cpu_mask;    /* TARGET_CPU_*; of the family's own */
     unsigned lacks;       /* TARGET_LACKS_* */
