@@ -88,7 +88,7 @@ Test(tiles, registers_move_rows)
     Node *const to = tensor(&bench, "to", DTYPE_F32, constant(&bench, TILE_ELEMENTS), PLACE_LOCAL);
     for (int i = 0; i < WORDS; i += 16)
         store(&bench, from, constant(&bench, i), load(&bench, x, constant(&bench, i), 16));
-    block_append(bench.ir, bench.body, tile_op(&bench, OP_tile_load, from, 0, 3 + TILES * PITCH));
+    block_append(bench.ir, bench.body, tile_op(&bench, OP_tile_load, from, 0, tile_move_number(3, PITCH)));
     block_append(bench.ir, bench.body, tile_op(&bench, OP_tile_zero, NULL, 0, 5));
     block_append(bench.ir, bench.body, tile_op(&bench, OP_tile_store, to, 0, 3 + TILES * TILE_WORDS));
     for (int i = 0; i < TILE_ELEMENTS; i += 16)
