@@ -11,10 +11,11 @@ static const struct {
     const char *library, *names;
 } rows[STAND_INS] = {
     {"libc.so.6",
-     "calloc clock_gettime close dlopen dlsym free getauxval getenv getpid madvise malloc memchr memcmp memcpy memmove "
+     "calloc clock_getres clock_gettime close dlopen dlsym free getauxval getenv getpid madvise malloc memchr memcmp "
+     "memcpy memmove "
      "memset "
      "nanosleep open posix_memalign pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_create "
-     "pthread_join pthread_sigmask read sched_getcpu sigfillset strchr strcmp strlen syscall"},
+     "pthread_join pthread_sigmask read sched_getcpu sched_yield sigfillset strchr strcmp strlen syscall"},
     {"libm.so.6", "fmod fmodf"},
 };
 

@@ -78,6 +78,18 @@ void limits_move(const unsigned char *taken);
 typedef _Atomic uint32_t Word;
 
 uint64_t clock_ns(void);
+
+/* When the scheduler's tick comes, as one thread has found out; all zeros at first. By clock_ns. */
+typedef struct Tick {
+    uint64_t period; /* from tick to tick */
+    uint64_t age;    /* of the coarse clock just after a tick: its steps are the ticks', but begin elsewhere */
+    uint64_t look;   /* nothing is done before */
+    uint64_t seen, since; /* when it last asked, and since when it has had its core, as far as that can be told */
+} Tick;
+
+/* Gives the core to whoever waits for it if the tick would take it soon. For moments when nobody waits for the caller: a thread that
+ * loses its core in the middle of a chunk keeps what depends on it waiting for a whole tick. Costs a look at the clock. */
+void tick_pass(Tick *tick);
 bool word_spin(Word *word, uint32_t expected, uint32_t nanoseconds); /* waits awake until it differs; false: it did not in time */
 void word_sleep(Word *word, uint32_t expected);   /* until somebody wakes the word, or at once when it is not `expected` */
 void word_wake(Word *word, int sleepers);
@@ -197,6 +209,7 @@ typedef struct Seat {
     Word cpu;       /* 1 + the number of the CPU that the walker was last seen on; 0: it sleeps, or there is none */
     int32_t error;  /* of the kernel that the walker runs */
     uint64_t moved; /* when a walker last left its CPU for another one, by clock_ns */
+    Tick tick;
 } Seat;
 
 struct lathe_context;

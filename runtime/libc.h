@@ -16,6 +16,7 @@ enum {
     LIBC_READ_ONLY = 0, /* O_RDONLY */
     LIBC_CLOSE_ON_EXEC = 02000000,
     LIBC_CLOCK_MONOTONIC = 1,
+    LIBC_CLOCK_MONOTONIC_COARSE = 6,
     LIBC_FUTEX_WAIT_PRIVATE = 128,
     LIBC_FUTEX_WAKE_PRIVATE = 129,
     LIBC_ADVICE_HUGE_PAGES = 14, /* MADV_HUGEPAGE */
@@ -74,11 +75,13 @@ int close(int file);
 long syscall(long number, ...);
 int getpid(void);
 int sched_getcpu(void);
+int sched_yield(void);
 
 void *dlopen(const char *path, int flags);
 void *dlsym(void *handle, const char *name);
 
 int clock_gettime(int clock, libc_time *now);
+int clock_getres(int clock, libc_time *step);
 int nanosleep(const libc_time *duration, libc_time *left);
 
 int sigfillset(libc_signals *signals);

@@ -113,6 +113,7 @@ static bool chunk_claim(const Walker *walker, const Step *step, uint32_t slice, 
     uint32_t now = atomic_load_explicit(word, memory_order_relaxed);
     if (word_reached(now, walker->base, CLAIMED))
         return false;
+    tick_pass(&walker->place->tick);
     if (!atomic_compare_exchange_strong_explicit(word, &now, walker->base + CLAIMED, memory_order_acquire, memory_order_relaxed))
         return false;
     chunk_run(walker, step, slice * step->per_slice + k);

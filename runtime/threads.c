@@ -13,6 +13,10 @@ enum {
     SLOT_SETS = SLOTS / 64,
     WORKER_STACK = 1 << 20,
     SETTLE_SLEEP_NS = 50000,
+    TICK_NEAR_NS = 300000, /* longer than most chunks take */
+    TICK_DRIFT_NS = 1000,  /* by which the clocks may part between two looks */
+    TICK_AWAY_NS = 1500000,
+    TICK_SLICE_NS = 2000000, /* who came later keeps its core beyond the tick */
 };
 
 typedef struct Slot {
@@ -44,11 +48,41 @@ struct Pool {
     Slot slots[SLOTS];
 };
 
+static uint64_t nanoseconds_of(libc_time time)
+{
+    return (uint64_t)time.seconds * 1000000000u + (uint64_t)time.nanoseconds;
+}
+
 uint64_t clock_ns(void)
 {
     libc_time now;
     clock_gettime(LIBC_CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.seconds * 1000000000u + (uint64_t)now.nanoseconds;
+    return nanoseconds_of(now);
+}
+
+/* The coarse clock makes its step in the tick, so the least age that it ever has is that just after one. */
+void tick_pass(Tick *tick)
+{
+    const uint64_t now = clock_ns(), least = tick->age + TICK_DRIFT_NS, away = now - tick->seen;
+    libc_time coarse = {0, 0};
+    tick->seen = now;
+    if (away > TICK_AWAY_NS)
+        tick->since = now;
+    if (now < tick->look)
+        return;
+    if (tick->period == 0 && clock_getres(LIBC_CLOCK_MONOTONIC_COARSE, &coarse) == 0)
+        tick->period = nanoseconds_of(coarse);
+    clock_gettime(LIBC_CLOCK_MONOTONIC_COARSE, &coarse);
+    const uint64_t age = now - nanoseconds_of(coarse);
+    tick->age = tick->age == 0 || age < least ? age : least;
+    const uint64_t next = nanoseconds_of(coarse) + tick->age + tick->period;
+    if (next > now + TICK_NEAR_NS) {
+        tick->look = next - TICK_NEAR_NS;
+        return;
+    }
+    tick->look = next > now ? next : now + TICK_NEAR_NS;
+    if (next - tick->since > TICK_SLICE_NS)
+        sched_yield();
 }
 
 void word_sleep(Word *word, uint32_t expected)

@@ -1,8 +1,8 @@
 # The runtime's object offers lathe_rt_* alone and needs nothing but these functions of libc; nothing in it is writable.
 cmake_minimum_required(VERSION 3.20)
-set(allowed _GLOBAL_OFFSET_TABLE_ calloc clock_gettime close free getauxval getenv getpid madvise malloc memchr memcmp memcpy memset nanosleep
+set(allowed _GLOBAL_OFFSET_TABLE_ calloc clock_getres clock_gettime close free getauxval getenv getpid madvise malloc memchr memcmp memcpy memset nanosleep
     open posix_memalign pthread_attr_destroy pthread_attr_init pthread_attr_setstacksize pthread_create pthread_join
-    pthread_sigmask read sched_getcpu sigfillset strchr strcmp strlen syscall)
+    pthread_sigmask read sched_getcpu sched_yield sigfillset strchr strcmp strlen syscall)
 if(OBJECT MATCHES "cuda") # models for GPUs find their driver
   list(APPEND allowed dlopen dlsym)
 endif()

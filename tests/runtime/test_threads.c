@@ -407,3 +407,21 @@ Test(threads, profiles_see_every_launch)
     lathe_rt_close(context);
     api->pool_close(pool);
 }
+
+/* A tick that was found is less than a period away, and is not looked for again before it is near. */
+Test(threads, the_next_tick_is_less_than_a_period_away)
+{
+    Tick tick = {0};
+    for (int i = 0; i < 20000; i++) {
+        tick_pass(&tick);
+        cr_assert_gt(tick.period, 0);
+        cr_assert_leq(tick.look, tick.seen + 2 * tick.period);
+        cr_assert_geq(tick.seen, tick.since);
+        cr_assert_lt(tick.age, UINT64_C(4) * tick.period);
+    }
+    const uint64_t look = tick.look, age = tick.age;
+    tick.look = UINT64_MAX;
+    tick_pass(&tick);
+    cr_assert_eq(tick.age, age);
+    cr_assert_gt(look, 0);
+}
