@@ -20,9 +20,7 @@
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
-#include <string.h>
-
-enum { SCRATCH_MAX = 8 << 20, PAIR = 2, WIDTH = PAIR * PANEL, HEIGHT = PAIR * TILE_ROWS };
+enum { PAIR = 2, WIDTH = PAIR * PANEL, HEIGHT = PAIR * TILE_ROWS };
 enum { STEP_WORDS = PARTS * PAIR * STRIP }; /* of a pair of strips at a step */
 
 /* ---- decisions ---- */
@@ -50,12 +48,12 @@ enum { LEAST_ROWS = 256 };
 static void plan_units(Tiled *t)
 {
     Contract *const c = &t->p.c;
-    TilesShape *const shape = &t->shape;
+    TilesShape *const shape = &t->p.shape;
     const int64_t l2 = c->target->l2, step_bytes = DEPTH * PARTS * 2, room = l2 * 2 / 5;
     const int64_t fit = room / (step_bytes * t->p.steps), most = fit < LEAST_ROWS ? LEAST_ROWS : fit;
     shape->strips = ceil_divide(c->guess_rows, TILE_ROWS);
     shape->groups = ceil_divide(c->guess_columns, WIDTH);
-    tiles_share(&t->p, shape, ceil_divide(shape->strips * TILE_ROWS, most), PAIR, unit_cycles);
+    tiles_share(&t->p, ceil_divide(shape->strips * TILE_ROWS, most), PAIR, unit_cycles);
     shape->unit_strips = suggest_int(c->trial, "halves", 1, shape->strips, shape->unit_strips);
     /* L2 holds the parts of A, of two groups of B, and three groups as they came. */
     const int64_t step_columns = 2 * WIDTH * DEPTH * PARTS * 2 + 3 * WIDTH * DEPTH * 4;
@@ -74,13 +72,13 @@ static bool plan(Tiled *t)
     Contract *const c = &t->p.c;
     c->tile = (Tile){HEIGHT, PAIR};
     t->p.a_parts = tiles_local(&t->p, "a_parts", DTYPE_U32,
-                               ceil_divide(t->shape.unit_strips, PAIR) * t->p.block_steps * STEP_WORDS);
+                               ceil_divide(t->p.shape.unit_strips, PAIR) * t->p.block_steps * STEP_WORDS);
     t->p.b_parts = tiles_local(&t->p, "b_parts", DTYPE_U32, 2 * t->p.block_steps * STEP_WORDS);
     t->p.c.sums = tiles_local(&t->p, "sums", DTYPE_F32, HEIGHT * WIDTH);
     if (t->p.block_steps < t->p.steps)
         t->p.partial =
-            tiles_local(&t->p, "partial", DTYPE_F32, t->shape.groups * t->shape.unit_strips * PAIR * TILE_ELEMENTS);
-    return c->scratch <= SCRATCH_MAX;
+            tiles_local(&t->p, "partial", DTYPE_F32, t->p.shape.groups * t->p.shape.unit_strips * PAIR * TILE_ELEMENTS);
+    return tiles_fit(&t->p);
 }
 
 /* ---- products ---- */
@@ -176,7 +174,7 @@ typedef struct Beside {
 static Beside plan_beside(Tiled *t, const Field *field, Node *step)
 {
     Ir *const ir = t->p.ir;
-    const int rows = t->share ? (int)ceil_divide(DEPTH, ceil_divide(t->shape.unit_strips, PAIR)) : 0;
+    const int rows = t->share ? (int)ceil_divide(DEPTH, ceil_divide(t->p.shape.unit_strips, PAIR)) : 0;
     Beside beside = {.field = field, .step = step, .dots = PRODUCTS * field->halves * field->panels};
     beside.near = parts_at(t, t->within ? field->turn : field->pair, index_add(ir, step, index_const(ir, 1)));
     if (t->within)
@@ -193,10 +191,8 @@ static Beside plan_beside(Tiled *t, const Field *field, Node *step)
 
 static Corner field_corner(const Tiled *t, const Field *field)
 {
-    Ir *const ir = t->p.ir;
-    Node *const first = index_mul(ir, field->pair, index_const(ir, HEIGHT));
-    return (Corner){
-        .row = index_add(ir, t->p.row, first), .column = field->column, .from = index_const(ir, 0), .to = t->p.c.depth};
+    Node *const first = index_mul(t->p.ir, field->pair, index_const(t->p.ir, HEIGHT));
+    return tiles_corner(&t->p, first, field->column);
 }
 
 static void emit_beside(Tiled *t, Block *block, Beside *beside)
@@ -269,7 +265,7 @@ static void move_sums(Tiled *t, Block *block, Op op, const Field *field, Node *b
 static void move_partial(Tiled *t, Block *block, Op op, const Field *field)
 {
     Ir *const ir = t->p.ir;
-    Node *const strip = index_add(ir, index_mul(ir, field->group, index_const(ir, t->shape.unit_strips)),
+    Node *const strip = index_add(ir, index_mul(ir, field->group, index_const(ir, t->p.shape.unit_strips)),
                                   index_mul(ir, field->pair, index_const(ir, PAIR)));
     Node *const offset = index_mul(ir, strip, index_const(ir, PAIR * STRIP));
     move_sums(t, block, op, field, t->p.partial, offset, PAIR * STRIP, STRIP, TILE_WORDS);
@@ -314,7 +310,7 @@ static void emit_group(Tiled *t, Block *block, Field field, Node *const *masks)
     field.pair = axis_make(ir, "pair", NULL);
     emit_field(t, body_for(ir, block, field.pair, index_const(ir, 0), pairs, 1), &field, masks);
     if (const_is_int(t->p.c.roles.rows, &rows) && ceil_divide(rows, TILE_ROWS) % PAIR == 0 &&
-        t->shape.unit_strips % PAIR == 0)
+        t->p.shape.unit_strips % PAIR == 0)
         return;
     field.halves = 1;
     field.pair = axis_make(ir, "pair", NULL);
@@ -369,12 +365,12 @@ static void emit_groups(Tiled *t, Block *block)
 static Node *emit_units(Tiled *t, Block *body)
 {
     Ir *const ir = t->p.ir;
-    Node *const groups = index_const(ir, t->shape.unit_groups);
+    Node *const groups = index_const(ir, t->p.shape.unit_groups);
     TilesUnits units;
-    Block *block = tiles_units(&t->p, body, t->shape.unit_strips * TILE_ROWS,
-                               ceil_divide(t->shape.groups, t->shape.unit_groups), &units);
+    Block *block = tiles_units(&t->p, body, t->p.shape.unit_strips * TILE_ROWS,
+                               ceil_divide(t->p.shape.groups, t->p.shape.unit_groups), &units);
     t->first_group = index_mul(ir, units.first, groups);
-    t->last_group = index_min(ir, index_mul(ir, units.last, groups), index_const(ir, t->shape.groups));
+    t->last_group = index_min(ir, index_mul(ir, units.last, groups), index_const(ir, t->p.shape.groups));
     block = tiles_depth(&t->p, block);
     split_rows(t, block);
     emit_groups(t, block);
@@ -395,12 +391,12 @@ bool tiles_plan_within(Tiled *t, Node *stage, int bound)
     t->p.channels = depth;
     t->p.taps = 1;
     t->p.tap_steps = t->p.steps = t->p.block_steps = ceil_divide(depth, DEPTH);
-    t->shape.unit_strips = ceil_divide(c->guess_rows, TILE_ROWS);
-    t->shape.groups = ceil_divide(c->guess_columns, WIDTH);
+    t->p.shape.unit_strips = ceil_divide(c->guess_rows, TILE_ROWS);
+    t->p.shape.groups = ceil_divide(c->guess_columns, WIDTH);
     t->p.row = t->p.first_step = t->first_group = index_const(t->p.ir, 0);
     t->p.rows = c->roles.rows;
     t->p.last_step = index_const(t->p.ir, t->p.steps);
-    t->last_group = index_const(t->p.ir, t->shape.groups);
+    t->last_group = index_const(t->p.ir, t->p.shape.groups);
     c->tile = (Tile){HEIGHT, PAIR};
     return true;
 }
@@ -409,8 +405,8 @@ void tiles_locals_within(Tiled *t, int64_t *scratch)
 {
     t->p.c.scratch = *scratch;
     t->p.a_parts =
-        tiles_local(&t->p, "a_parts", DTYPE_U32, ceil_divide(t->shape.unit_strips, PAIR) * t->p.steps * STEP_WORDS);
-    t->p.b_parts = tiles_local(&t->p, "b_parts", DTYPE_U32, t->shape.groups * t->p.steps * STEP_WORDS);
+        tiles_local(&t->p, "a_parts", DTYPE_U32, ceil_divide(t->p.shape.unit_strips, PAIR) * t->p.steps * STEP_WORDS);
+    t->p.b_parts = tiles_local(&t->p, "b_parts", DTYPE_U32, t->p.shape.groups * t->p.steps * STEP_WORDS);
     t->p.c.sums = tiles_local(&t->p, "sums", DTYPE_F32, HEIGHT * WIDTH);
     *scratch = t->p.c.scratch;
 }
@@ -461,10 +457,7 @@ Node *tiles_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tria
         return NULL;
     Block *const body = block_make(ir);
     Node *const units = emit_units(&tiled, body);
-    const char *const text = arena_format(
-        ir->arena, "tiles rows=%lld columns=%lld depth=%lld", (long long)(tiled.shape.unit_strips * TILE_ROWS),
-        (long long)(tiled.shape.unit_groups * WIDTH), (long long)(tiled.p.block_steps * DEPTH));
-    return kernel_with_body(ir, kernel, body, units, text, tiled.p.c.scratch);
+    return tiles_kernel(&tiled.p, "tiles", body, units, WIDTH);
 }
 
 bool tiles_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
@@ -472,6 +465,6 @@ bool tiles_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *tr
     Tiled tiled;
     if (!open(&tiled, ir, kernel, target, trial))
         return false;
-    *cycles = tiles_cycles(&tiled.p, &tiled.shape, threads, unit_cycles);
+    *cycles = tiles_cycles(&tiled.p, threads, unit_cycles);
     return true;
 }

@@ -161,8 +161,9 @@ bool tiles_match(TileProduct *p)
     return c->guess_rows > 0;
 }
 
-void tiles_share(const TileProduct *p, TilesShape *shape, int64_t least, int64_t even, TilesCost *cost)
+void tiles_share(TileProduct *p, int64_t least, int64_t even, TilesCost *cost)
 {
+    TilesShape *const shape = &p->shape;
     const int64_t cores = p->c.target->cores, strips = shape->strips, groups = shape->groups;
     double best = HUGE_VAL;
     for (int64_t r = least; r <= least + 2 * cores && r <= strips; r++)
@@ -179,14 +180,29 @@ void tiles_share(const TileProduct *p, TilesShape *shape, int64_t least, int64_t
         }
 }
 
-double tiles_cycles(const TileProduct *p, const TilesShape *shape, int threads, TilesCost *cost)
+double tiles_cycles(const TileProduct *p, int threads, TilesCost *cost)
 {
+    const TilesShape *const shape = &p->shape;
     const int64_t rows = ceil_divide(shape->strips, shape->unit_strips);
     const int64_t columns = ceil_divide(shape->groups, shape->unit_groups);
     const int64_t groups = threads == 1 ? shape->groups : shape->unit_groups;
     const int64_t last = shape->strips - (rows - 1) * shape->unit_strips;
     const double cycles = (double)(rows - 1) * cost(p, shape->unit_strips, groups) + cost(p, last, groups);
     return contract_thread_cycles(&p->c, cycles * (double)(threads == 1 ? 1 : columns), rows * columns, threads);
+}
+
+bool tiles_fit(const TileProduct *p)
+{
+    enum { SCRATCH_MAX = 8 << 20 };
+    return p->c.scratch <= SCRATCH_MAX;
+}
+
+Node *tiles_kernel(const TileProduct *p, const char *name, Block *body, Node *units, int width)
+{
+    const char *const text = arena_format(
+        p->ir->arena, "%s rows=%lld columns=%lld depth=%lld", name, (long long)(p->shape.unit_strips * TILE_ROWS),
+        (long long)(p->shape.unit_groups * width), (long long)(p->block_steps * DEPTH));
+    return kernel_with_body(p->ir, p->c.kernel, body, units, text, p->c.scratch);
 }
 
 int64_t tiles_even_blocks(int64_t count, int64_t most)
@@ -257,6 +273,12 @@ Block *tiles_last(TileProduct *p, Block *block, Block **rest)
         *rest =
             contract_emit_if(p->ir, block, scalar2(p->ir, OP_lt, p->last_step, index_const(p->ir, p->steps)), &last);
     return last;
+}
+
+Corner tiles_corner(const TileProduct *p, Node *first, Node *column)
+{
+    return (Corner){
+        .row = index_add(p->ir, p->row, first), .column = column, .from = index_const(p->ir, 0), .to = p->c.depth};
 }
 
 ResultRows tiles_result_rows(TileProduct *p, Node *step, int rows)

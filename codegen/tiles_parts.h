@@ -9,12 +9,20 @@
 enum { PARTS = 3, DEPTH = 2 * TILE_WORDS, STRIP = TILE_ELEMENTS }; /* STRIP: words of 16 rows or columns, one part */
 enum { PRODUCTS = 6, DOT_CYCLES = 16 };
 
+/* Strips of 16 rows and groups of columns (32 of tiles, 16 of stream; the last may be narrower), of the matrix and of a
+ * unit. */
+typedef struct TilesShape {
+    int64_t strips, groups;
+    int64_t unit_strips, unit_groups;
+} TilesShape;
+
 typedef struct TileProduct {
     Contract c; /* how operands are read, roles, epilogue */
     Ir *ir;
-    int64_t channels, taps;       /* extent of the last reduced axis, product of the others */
-    int64_t tap_steps;            /* of DEPTH for one tap */
-    int64_t steps, block_steps;   /* of all of k, of one block */
+    int64_t channels, taps;     /* extent of the last reduced axis, product of the others */
+    int64_t tap_steps;          /* of DEPTH for one tap */
+    int64_t steps, block_steps; /* of all of k, of one block */
+    TilesShape shape;
     Node *a_parts, *b_parts;      /* words as registers read them */
     Node *partial;                /* what blocks of k leave; NULL: there is one block */
     Node *row, *rows;             /* the unit's first row and how many it has */
@@ -25,18 +33,17 @@ typedef struct TileProduct {
  * known about the number of rows. */
 bool tiles_match(TileProduct *product);
 Node *tiles_local(TileProduct *product, const char *name, Dtype dtype, int64_t elements);
-/* Units: strips of 16 rows, groups of columns, of the matrix and of one unit. */
-typedef struct TilesShape {
-    int64_t strips, groups;
-    int64_t unit_strips, unit_groups;
-} TilesShape;
 /* Cycles of a unit. */
 typedef double TilesCost(const TileProduct *product, int64_t strips, int64_t groups);
 /* Cuts rows and columns so that the cores finish together. `least`: blocks of rows that L2 asks for; `even`: strips of
  * a unit are a multiple of it. */
-void tiles_share(const TileProduct *product, TilesShape *shape, int64_t least, int64_t even, TilesCost *cost);
+void tiles_share(TileProduct *product, int64_t least, int64_t even, TilesCost *cost);
 /* Cycles of all units on `threads` cores; one takes the units of a block of rows together. */
-double tiles_cycles(const TileProduct *product, const TilesShape *shape, int threads, TilesCost *cost);
+double tiles_cycles(const TileProduct *product, int threads, TilesCost *cost);
+/* No more scratch than a thread may take. */
+bool tiles_fit(const TileProduct *product);
+/* The scheduled kernel; `width`: columns of a group. */
+Node *tiles_kernel(const TileProduct *product, const char *name, Block *body, Node *units, int width);
 /* Blocks of about equal size, none above `most`. */
 int64_t tiles_even_blocks(int64_t count, int64_t most);
 void tiles_op(TileProduct *product, Block *block, Op op, Node *buffer, Node *offset, int64_t number);
@@ -74,6 +81,8 @@ Block *tiles_depth(TileProduct *product, Block *block);
 /* Where sums begin with 0, and where they are carried on (NULL: nowhere); where they are complete, and where not. */
 Block *tiles_fresh(TileProduct *product, Block *block, Block **carried);
 Block *tiles_last(TileProduct *product, Block *block, Block **rest);
+/* Where a field's results begin: at row `first` of the unit. */
+Corner tiles_corner(const TileProduct *product, Node *first, Node *column);
 /* Rows of a field whose results, and what they are made of, come to L2 during a step of the last block of k: `count` of
  * them. Before that block it is always the field's first row. */
 typedef struct ResultRows {
@@ -90,7 +99,6 @@ void tiles_results(TileProduct *product, Block *block, const Corner *corner, Nod
 
 typedef struct Tiled {
     TileProduct p;
-    TilesShape shape;               /* groups: of 32 columns, the last may be narrower */
     Node *first_group, *last_group; /* of the chunk in this block of rows */
     bool within;                    /* another template's loops: parts of all columns stay */
     int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */

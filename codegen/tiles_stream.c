@@ -19,8 +19,6 @@
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
-#include <math.h>
-
 enum { STEP_WORDS = PARTS * STRIP, STRIPS_MOST = 4, ABREAST = 4 };
 /* Steps that lines of B come to L2 before they are split; panels that are multiplied by the same rows, and strips of a
  * unit, so that a block's sums and rows of B stay in L2. */
@@ -28,7 +26,6 @@ enum { STEPS_AHEAD = 8, PANELS_MOST = 64, UNIT_STRIPS_MOST = 32, RESULT_BLOCKS =
 
 typedef struct Stream {
     TileProduct p;
-    TilesShape shape;               /* groups: panels of 16 columns, the last may be narrower */
     int64_t high;                   /* strips of a field, or one less */
     int64_t group;                  /* panels that are multiplied by the same rows */
     Node *first_panel, *last_panel; /* of the group */
@@ -78,21 +75,21 @@ static void plan_units(Stream *s)
 {
     Contract *const c = &s->p.c;
     const int64_t strips = ceil_divide(c->guess_rows, TILE_ROWS);
-    s->shape.strips = strips;
-    s->shape.groups = ceil_divide(c->guess_columns, PANEL);
+    s->p.shape.strips = strips;
+    s->p.shape.groups = ceil_divide(c->guess_columns, PANEL);
     /* L1 holds the parts of a field's rows for two steps beside the sums of blocks before, for three with few of them.
      */
     s->p.block_steps = tiles_even_blocks(s->p.steps, strips <= STRIPS_MOST ? 3 : 2);
     s->p.block_steps = suggest_int(c->trial, "steps", 1, s->p.steps, s->p.block_steps);
-    s->group = s->shape.groups < PANELS_MOST ? s->shape.groups : PANELS_MOST;
+    s->group = s->p.shape.groups < PANELS_MOST ? s->p.shape.groups : PANELS_MOST;
     int64_t most = UNIT_STRIPS_MOST;
     if (s->p.block_steps < s->p.steps)
         most = c->target->l2 / 4 / (s->group * STRIP * 4);
     s->high = tiles_even_blocks(strips, STRIPS_MOST);
-    tiles_share(&s->p, &s->shape, ceil_divide(strips, most < s->high ? s->high : most), 1, unit_cycles);
-    s->shape.unit_strips = suggest_int(c->trial, "strips", 1, strips, s->shape.unit_strips);
-    s->shape.unit_groups = suggest_int(c->trial, "panels", 1, s->shape.groups, s->shape.unit_groups);
-    s->high = tiles_even_blocks(s->shape.unit_strips, STRIPS_MOST);
+    tiles_share(&s->p, ceil_divide(strips, most < s->high ? s->high : most), 1, unit_cycles);
+    s->p.shape.unit_strips = suggest_int(c->trial, "strips", 1, strips, s->p.shape.unit_strips);
+    s->p.shape.unit_groups = suggest_int(c->trial, "panels", 1, s->p.shape.groups, s->p.shape.unit_groups);
+    s->high = tiles_even_blocks(s->p.shape.unit_strips, STRIPS_MOST);
 }
 
 static bool plan(Stream *s)
@@ -107,8 +104,8 @@ static bool plan(Stream *s)
     p->c.sums = tiles_local(p, "sums", DTYPE_F32, s->high * STRIP);
     if (p->block_steps < p->steps)
         p->partial = tiles_local(p, "partial", DTYPE_F32,
-                                 ceil_divide(s->shape.unit_strips, s->high) * s->group * s->high * STRIP);
-    return true;
+                                 ceil_divide(s->p.shape.unit_strips, s->high) * s->group * s->high * STRIP);
+    return tiles_fit(p);
 }
 
 /* ---- products ---- */
@@ -191,10 +188,8 @@ static void split_first(Stream *s, Block *block)
 
 static Corner field_corner(const Stream *s, const Field *field)
 {
-    Ir *const ir = s->p.ir;
-    Node *const first = index_mul(ir, field->first, index_const(ir, TILE_ROWS));
-    return (Corner){
-        .row = index_add(ir, s->p.row, first), .column = field->column, .from = index_const(ir, 0), .to = s->p.c.depth};
+    Node *const first = index_mul(s->p.ir, field->first, index_const(s->p.ir, TILE_ROWS));
+    return tiles_corner(&s->p, first, field->column);
 }
 
 static void emit_beside(Stream *s, Block *block, const Field *field, Beside *beside)
@@ -229,7 +224,7 @@ static void plan_lines(Stream *s, Beside *beside, const Field *field, Node *step
 {
     TileProduct *const p = &s->p;
     Ir *const ir = p->ir;
-    const int64_t fields = ceil_divide(s->shape.unit_strips, s->high);
+    const int64_t fields = ceil_divide(s->p.shape.unit_strips, s->high);
     Node *const steps = index_sub(ir, p->last_step, p->first_step), *const one = index_const(ir, 1);
     Node *panel = field->panel, *later = one, *row = index_const(ir, 0);
     if (p->c.read_b != READ_PANELS)
@@ -383,13 +378,13 @@ static Node *emit_units(Stream *s, Block *body)
 {
     TileProduct *const p = &s->p;
     Ir *const ir = p->ir;
-    Node *const panels = index_const(ir, s->shape.unit_groups), *const all = index_const(ir, s->shape.groups);
+    Node *const panels = index_const(ir, s->p.shape.unit_groups), *const all = index_const(ir, s->p.shape.groups);
     TilesUnits units;
-    Block *block = tiles_units(p, body, s->shape.unit_strips * TILE_ROWS,
-                               ceil_divide(s->shape.groups, s->shape.unit_groups), &units);
+    Block *block = tiles_units(p, body, s->p.shape.unit_strips * TILE_ROWS,
+                               ceil_divide(s->p.shape.groups, s->p.shape.unit_groups), &units);
     s->first_panel = index_mul(ir, units.first, panels);
     s->last_panel = index_min(ir, index_mul(ir, units.last, panels), all);
-    if (s->group < s->shape.groups) {
+    if (s->group < s->p.shape.groups) {
         Node *const group = axis_make(ir, "group", NULL);
         block = body_for(ir, block, group, s->first_panel, s->last_panel, s->group);
         s->first_panel = group;
@@ -416,10 +411,7 @@ Node *stream_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Tri
         return NULL;
     Block *const body = block_make(ir);
     Node *const units = emit_units(&stream, body);
-    const char *const text = arena_format(
-        ir->arena, "stream rows=%lld columns=%lld depth=%lld", (long long)(stream.shape.unit_strips * TILE_ROWS),
-        (long long)(stream.shape.unit_groups * PANEL), (long long)(stream.p.block_steps * DEPTH));
-    return kernel_with_body(ir, kernel, body, units, text, stream.p.c.scratch);
+    return tiles_kernel(&stream.p, "stream", body, units, PANEL);
 }
 
 bool stream_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial, int threads, double *cycles)
@@ -427,6 +419,6 @@ bool stream_cost(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *t
     Stream stream;
     if (!open(&stream, ir, kernel, target, trial))
         return false;
-    *cycles = tiles_cycles(&stream.p, &stream.shape, threads, unit_cycles);
+    *cycles = tiles_cycles(&stream.p, threads, unit_cycles);
     return true;
 }
