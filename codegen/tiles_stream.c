@@ -12,6 +12,9 @@
  * Four registers hold sums, one A, three B. Parts of B are those of two steps and never leave L1, and a short block of
  * k keeps those of A there: L2 is left to what streams from memory. B is split again for each field, between products
  * that leave time for it.
+ *
+ * A strip of one row takes as long as one of sixteen: a few rows beyond the last whole strip are multiplied by vectors
+ * of f32, with the rows of B that are in registers to be split.
  */
 #include "codegen/contract.h"
 #include "codegen/tiles.h"
@@ -19,16 +22,20 @@
 #include "ir/kernel.h"
 #include "ir/loops.h"
 
-enum { STEP_WORDS = PARTS * STRIP, STRIPS_MOST = 4, ABREAST = 4 };
+#include <math.h>
+
+enum { STEP_WORDS = PARTS * STRIP, STRIPS_MOST = 4, ABREAST = 4, STRAY_MOST = 4 };
 /* Steps that lines of B come to L2 before they are split; panels that are multiplied by the same rows, and strips of a
  * unit, so that a block's sums and rows of B stay in L2. */
-enum { STEPS_AHEAD = 8, PANELS_MOST = 64, UNIT_STRIPS_MOST = 32, RESULT_BLOCKS = 8 };
+enum { STEPS_AHEAD = 4, PANELS_MOST = 64, UNIT_STRIPS_MOST = 32, RESULT_BLOCKS = 8 };
 
 typedef struct Stream {
     TileProduct p;
     int64_t high;                   /* strips of a field, or one less */
     int64_t group;                  /* panels that are multiplied by the same rows */
     Node *first_panel, *last_panel; /* of the group */
+    int stray;                      /* rows beyond the last strip that vectors multiply */
+    Node *stray_a, *stray_sums;     /* [row][steps of k]; [panel of the group, and one more][row][PANEL] */
 } Stream;
 
 /* ---- decisions ---- */
@@ -41,6 +48,7 @@ typedef struct Stream {
 #define A_FAR_CYCLES     1.6
 #define RESULT_CYCLES    0.6
 #define PARTIAL_CYCLES   60.0 /* sums of a strip, to memory and back */
+#define STRAY_CYCLES     20.0 /* a row by vectors, for a step */
 #define BYTES_OF_A_CYCLE 5.5  /* from behind L2 */
 
 static double step_cycles(int64_t strips)
@@ -59,11 +67,13 @@ static int64_t high_fields(const Stream *s, int64_t strips)
 static double unit_cycles(const TileProduct *p, int64_t strips, int64_t panels)
 {
     const Stream *const s = (const Stream *)p; /* whose first member it is */
+    if (s->stray && strips < p->shape.strips)
+        return HUGE_VAL;
     const int64_t fields = ceil_divide(strips, s->high), high = high_fields(s, strips);
     const double steps = (double)p->steps, columns = (double)panels, rows = (double)(strips * TILE_ROWS);
     const double field = (double)high * step_cycles(s->high) + (double)(fields - high) * step_cycles(s->high - 1);
     const double fetch = DEPTH * PANEL * 4 / BYTES_OF_A_CYCLE;
-    double cycles = steps * columns * (field < fetch ? fetch : field);
+    double cycles = steps * columns * ((field < fetch ? fetch : field) + s->stray * STRAY_CYCLES);
     const bool near = p->c.guess_rows * p->c.guess_depth * 4 <= p->c.target->l2;
     cycles += (double)ceil_divide(panels, s->group) * steps * rows * DEPTH * (near ? A_CYCLES : A_FAR_CYCLES) *
               (p->c.read_a == READ_STRIDED ? 1 : 1.5);
@@ -71,15 +81,28 @@ static double unit_cycles(const TileProduct *p, int64_t strips, int64_t panels)
     return cycles + (double)(ceil_divide(p->steps, p->block_steps) - 1) * (double)strips * columns * PARTIAL_CYCLES;
 }
 
+/* Whether the rows are as many strips as one field has, and a few rows more. */
+static void plan_stray(Stream *s)
+{
+    int64_t rows;
+    Contract *const c = &s->p.c;
+    const bool known = const_is_int(c->roles.rows, &rows);
+    const int64_t strips = known ? rows / TILE_ROWS : 0, more = known ? rows % TILE_ROWS : 0;
+    if (strips < 1 || strips > STRIPS_MOST || more < 1 || more > STRAY_MOST)
+        return;
+    s->stray = suggest_int(c->trial, "stray", 0, 1, 1) ? (int)more : 0;
+}
+
 static void plan_units(Stream *s)
 {
     Contract *const c = &s->p.c;
-    const int64_t strips = ceil_divide(c->guess_rows, TILE_ROWS);
+    plan_stray(s);
+    const int64_t strips = ceil_divide(c->guess_rows - s->stray, TILE_ROWS);
     s->p.shape.strips = strips;
     s->p.shape.groups = ceil_divide(c->guess_columns, PANEL);
-    /* L1 holds the parts of a field's rows for two steps beside the sums of blocks before, for three with few of them.
-     */
-    s->p.block_steps = tiles_even_blocks(s->p.steps, strips <= STRIPS_MOST ? 3 : 2);
+    /* L1 holds the parts of a field's rows for two steps beside sums of blocks before and lines of B, for three where
+     * one field's products take longer than those lines. */
+    s->p.block_steps = tiles_even_blocks(s->p.steps, strips == STRIPS_MOST ? 3 : 2);
     s->p.block_steps = suggest_int(c->trial, "steps", 1, s->p.steps, s->p.block_steps);
     s->group = s->p.shape.groups < PANELS_MOST ? s->p.shape.groups : PANELS_MOST;
     int64_t most = UNIT_STRIPS_MOST;
@@ -87,7 +110,7 @@ static void plan_units(Stream *s)
         most = c->target->l2 / 4 / (s->group * STRIP * 4);
     s->high = tiles_even_blocks(strips, STRIPS_MOST);
     tiles_share(&s->p, ceil_divide(strips, most < s->high ? s->high : most), 1, unit_cycles);
-    s->p.shape.unit_strips = suggest_int(c->trial, "strips", 1, strips, s->p.shape.unit_strips);
+    s->p.shape.unit_strips = suggest_int(c->trial, "strips", s->stray ? strips : 1, strips, s->p.shape.unit_strips);
     s->p.shape.unit_groups = suggest_int(c->trial, "panels", 1, s->p.shape.groups, s->p.shape.unit_groups);
     s->high = tiles_even_blocks(s->p.shape.unit_strips, STRIPS_MOST);
 }
@@ -101,14 +124,16 @@ static bool plan(Stream *s)
     p->c.tile = (Tile){(int)(s->high * TILE_ROWS), 1};
     p->a_parts = tiles_local(p, "a_parts", DTYPE_U32, s->high * p->block_steps * STEP_WORDS);
     p->b_parts = tiles_local(p, "b_parts", DTYPE_U32, 2 * STEP_WORDS);
-    p->c.sums = tiles_local(p, "sums", DTYPE_F32, s->high * STRIP);
+    p->c.sums = tiles_local(p, "sums", DTYPE_F32, s->high * STRIP + s->stray * PANEL);
+    if (s->stray) {
+        s->stray_a = tiles_local(p, "stray_a", DTYPE_F32, s->stray * p->steps * DEPTH);
+        s->stray_sums = tiles_local(p, "stray_sums", DTYPE_F32, (s->group + 1) * s->stray * PANEL);
+    }
     if (p->block_steps < p->steps)
         p->partial = tiles_local(p, "partial", DTYPE_F32,
                                  ceil_divide(s->p.shape.unit_strips, s->high) * s->group * s->high * STRIP);
     return tiles_fit(p);
 }
-
-/* ---- products ---- */
 
 enum { SUMS = 0, A_REGISTER = 4, B_REGISTERS = 5 };
 
@@ -125,8 +150,10 @@ typedef struct Beside {
     Node *panel, *step, *slot, *mask; /* to split */
     Node *line;                       /* offset of the first line of B that comes to L2; NULL: none */
     int lines;
+    Node *near; /* that of those of a step that come to L1, which are split soon; NULL: none */
     ResultRows results;
     int dots, done;
+    Node *stray[STRAY_MOST][2]; /* sums of their products with what was split */
 } Beside;
 
 /* Where the parts of a field's rows for a step begin: [step][strip][part][TILE_ELEMENTS]. */
@@ -177,13 +204,101 @@ static Splitting split_vector(Stream *s, Block *block, Node *panel, Node *slot, 
     return splitting;
 }
 
+/* ---- rows beyond the last strip ---- */
+
+static Node *load(Stream *s, Block *block, Node *buffer, Node *offset, int lanes)
+{
+    return contract_emit_load(s->p.ir, block, buffer, offset, lanes, NULL, true);
+}
+
+static void store(Stream *s, Block *block, Node *buffer, Node *offset, Node *value)
+{
+    Node *inputs[] = {buffer, offset, value};
+    block_append(s->p.ir, block, node_make(s->p.ir, &(Node){.op = OP_store, .inputs = inputs, .input_count = 3}));
+}
+
+static Node *stray_sum(Stream *s, Node *panel, int row)
+{
+    Ir *const ir = s->p.ir;
+    Node *const within = index_sub(ir, panel, s->first_panel);
+    return index_add(ir, index_mul(ir, within, index_const(ir, s->stray * PANEL)), index_const(ir, row * PANEL));
+}
+
+static Node *stray_step(Stream *s, Node *step, int row)
+{
+    Ir *const ir = s->p.ir;
+    return index_add(ir, index_mul(ir, step, index_const(ir, DEPTH)), index_const(ir, row * s->p.steps * DEPTH));
+}
+
+/* Their rows of A, with zeros beyond the last channel as parts have. */
+static void copy_stray(Stream *s, Block *block)
+{
+    TileProduct *const p = &s->p;
+    Ir *const ir = p->ir;
+    if (s->stray == 0)
+        return;
+    Node *const step = axis_make(ir, "step", NULL);
+    Block *const body = body_for(ir, block, step, index_const(ir, 0), index_const(ir, p->steps), 1);
+    for (int row = 0; row < s->stray; row++) {
+        Node *const number = index_const(ir, p->shape.strips * TILE_ROWS + row);
+        const Splitting splitting = tiles_split_a(p, body, index_add(ir, p->row, number), tiles_step(p, step));
+        for (int i = 0; i < 2; i++)
+            store(s, body, s->stray_a, index_add(ir, stray_step(s, step, row), index_const(ir, i * TILE_WORDS)),
+                  splitting.values[i]);
+    }
+}
+
+static void clear_stray(Stream *s, Block *block)
+{
+    Ir *const ir = s->p.ir;
+    if (s->stray == 0)
+        return;
+    Node *const panel = axis_make(ir, "panel", NULL), *const end = index_add(ir, s->last_panel, index_const(ir, 1));
+    Block *const body = body_for(ir, block, panel, s->first_panel, end, 1);
+    for (int row = 0; row < s->stray; row++)
+        store(s, body, s->stray_sums, stray_sum(s, panel, row), splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL));
+}
+
+static void open_stray(Stream *s, Block *block, Node *panel, Node *sums[][2])
+{
+    for (int row = 0; row < s->stray; row++) {
+        sums[row][0] = load(s, block, s->stray_sums, stray_sum(s, panel, row), PANEL);
+        sums[row][1] = NULL;
+    }
+}
+
+/* Adds products with rows `number` and `number` + 16 of a step of B. */
+static void multiply_stray(Stream *s, Block *block, Node *step, Node *number, Node *const *values, Node *sums[][2])
+{
+    Ir *const ir = s->p.ir;
+    for (int row = 0; row < s->stray; row++)
+        for (int i = 0; i < 2; i++) {
+            Node *const k = index_add(ir, number, index_const(ir, i * TILE_WORDS));
+            Node *const a = load(s, block, s->stray_a, index_add(ir, stray_step(s, step, row), k), 1);
+            Node **const sum = &sums[row][i], *const all = splat_make(ir, a, PANEL);
+            *sum = *sum ? scalar3(ir, OP_fma, all, values[i], *sum) : scalar2(ir, OP_mul, all, values[i]);
+        }
+}
+
+static void close_stray(Stream *s, Block *block, Node *panel, Node *sums[][2])
+{
+    for (int row = 0; row < s->stray; row++)
+        store(s, block, s->stray_sums, stray_sum(s, panel, row), scalar2(s->p.ir, OP_add, sums[row][0], sums[row][1]));
+}
+
+/* ---- products ---- */
+
 static void split_first(Stream *s, Block *block)
 {
     Ir *const ir = s->p.ir;
     Node *const number = axis_make(ir, "number", NULL), *const zero = index_const(ir, 0);
     Block *const body = body_for(ir, block, number, zero, index_const(ir, TILE_ROWS), 1);
-    Node *const mask = panel_mask(s, s->first_panel);
-    tiles_split_all(&s->p, body, split_vector(s, body, s->first_panel, zero, s->p.first_step, number, mask));
+    Node *const mask = panel_mask(s, s->first_panel), *sums[STRAY_MOST][2];
+    const Splitting splitting = split_vector(s, body, s->first_panel, zero, s->p.first_step, number, mask);
+    open_stray(s, body, s->first_panel, sums);
+    multiply_stray(s, body, s->p.first_step, number, splitting.values, sums);
+    close_stray(s, body, s->first_panel, sums);
+    tiles_split_all(&s->p, body, splitting);
 }
 
 static Corner field_corner(const Stream *s, const Field *field)
@@ -198,14 +313,19 @@ static void emit_beside(Stream *s, Block *block, const Field *field, Beside *bes
     Ir *const ir = s->p.ir;
     const int from = beside->done++, to = beside->done, dots = beside->dots;
     for (int i = from * ALL / dots; i < to * ALL / dots; i++) {
-        if (i % PARTS == 0)
-            beside->splitting = split_vector(s, block, beside->panel, beside->slot, beside->step,
-                                             index_const(ir, i / PARTS), beside->mask);
+        if (i % PARTS == 0) {
+            Node *const number = index_const(ir, i / PARTS);
+            beside->splitting = split_vector(s, block, beside->panel, beside->slot, beside->step, number, beside->mask);
+            multiply_stray(s, block, beside->step, number, beside->splitting.values, beside->stray);
+        }
         tiles_split_next(&s->p, block, &beside->splitting);
     }
     for (int i = from * beside->lines / dots; i < to * beside->lines / dots; i++)
         contract_emit_prefetch(&s->p.c, block, s->p.c.b_buffer, index_add(ir, beside->line, index_const(ir, i * PANEL)),
                                2);
+    for (int i = from * DEPTH / dots; beside->near && i < to * DEPTH / dots; i++)
+        contract_emit_prefetch(&s->p.c, block, s->p.c.b_buffer, index_add(ir, beside->near, index_const(ir, i * PANEL)),
+                               1);
     const Corner corner = field_corner(s, field);
     for (int i = from * beside->results.count / dots; i < to * beside->results.count / dots; i++)
         contract_emit_row_fetch(&s->p.c, block, &corner, tiles_result_row(&s->p, &beside->results, i), 1);
@@ -235,6 +355,9 @@ static void plan_lines(Stream *s, Beside *beside, const Field *field, Node *step
         row = index_mul(ir, field->number, index_const(ir, beside->lines));
     } else {
         Node *const ahead = index_const(ir, ceil_divide(STEPS_AHEAD, p->block_steps));
+        Node *const next = index_min(ir, index_add(ir, panel, one), index_sub(ir, s->last_panel, one));
+        if (s->high < STRIPS_MOST)
+            beside->near = contract_panel_offset(&p->c, next, tiles_flat(p, tiles_step(p, step), 0));
         panel = index_add(ir, panel, ahead);
         later = is_last(ir, index_sub(ir, panel, one), s->last_panel);
         panel = index_sub(ir, panel, index_mul(ir, later, index_sub(ir, s->last_panel, s->first_panel)));
@@ -276,6 +399,8 @@ static void emit_step(Stream *s, Block *block, const Field *field, Node *step)
                                    index_sub(ir, step, p->first_step));
     Node *const slot = index_mod(ir, number, index_const(ir, 2)), *const rows = rows_at(s, step);
     Beside beside = plan_beside(s, field, step, slot);
+    Node *const panel = index_add(ir, field->panel, is_last(ir, step, p->last_step));
+    open_stray(s, block, panel, beside.stray); /* beyond the last panel, a sum that nobody reads */
     for (int part = 0; part < PARTS; part++) {
         Node *const words =
             index_add(ir, index_mul(ir, slot, index_const(ir, STEP_WORDS)), index_const(ir, part * STRIP));
@@ -290,6 +415,7 @@ static void emit_step(Stream *s, Block *block, const Field *field, Node *step)
                 emit_beside(s, block, field, &beside);
             }
         }
+    close_stray(s, block, panel, beside.stray);
 }
 
 /* All sums of the field, to or from memory: [field][panel][strip][TILE_ELEMENTS]. */
@@ -313,7 +439,11 @@ static void emit_results(Stream *s, Block *block, const Field *field, Node *cons
     for (int i = 0; i < field->strips; i++)
         tiles_op(p, block, OP_tile_store, p->c.sums, index_const(ir, i * STRIP),
                  tile_move_number(SUMS + i, TILE_WORDS));
-    Node *const rows = index_min(ir, index_sub(ir, p->rows, first), index_const(ir, field->strips * TILE_ROWS));
+    for (int row = 0; row < s->stray; row++)
+        store(s, block, p->c.sums, index_const(ir, field->strips * STRIP + row * PANEL),
+              load(s, block, s->stray_sums, stray_sum(s, field->panel, row), PANEL));
+    Node *const most = index_const(ir, field->strips * TILE_ROWS + s->stray);
+    Node *const rows = index_min(ir, index_sub(ir, p->rows, first), most);
     tiles_results(p, block, &corner, rows, ABREAST, 1, masks);
 }
 
@@ -361,7 +491,8 @@ static void emit_fields(Stream *s, Block *block)
     Ir *const ir = s->p.ir;
     Node *const high = index_const(ir, s->high), *const low = index_const(ir, s->high - 1),
                 *const zero = index_const(ir, 0);
-    Node *const strips = index_ceildiv(ir, s->p.rows, index_const(ir, TILE_ROWS));
+    Node *const stray = index_const(ir, s->stray);
+    Node *const strips = index_ceildiv(ir, index_sub(ir, s->p.rows, stray), index_const(ir, TILE_ROWS));
     Node *const fields = index_ceildiv(ir, strips, high);
     Node *const whole = index_max(ir, index_sub(ir, strips, index_mul(ir, fields, low)), zero);
     Field field = {.strips = (int)s->high, .number = axis_make(ir, "field", NULL)};
@@ -380,16 +511,18 @@ static Node *emit_units(Stream *s, Block *body)
     Ir *const ir = p->ir;
     Node *const panels = index_const(ir, s->p.shape.unit_groups), *const all = index_const(ir, s->p.shape.groups);
     TilesUnits units;
-    Block *block = tiles_units(p, body, s->p.shape.unit_strips * TILE_ROWS,
+    Block *block = tiles_units(p, body, s->p.shape.unit_strips * TILE_ROWS + s->stray,
                                ceil_divide(s->p.shape.groups, s->p.shape.unit_groups), &units);
     s->first_panel = index_mul(ir, units.first, panels);
     s->last_panel = index_min(ir, index_mul(ir, units.last, panels), all);
+    copy_stray(s, block);
     if (s->group < s->p.shape.groups) {
         Node *const group = axis_make(ir, "group", NULL);
         block = body_for(ir, block, group, s->first_panel, s->last_panel, s->group);
         s->first_panel = group;
         s->last_panel = index_min(ir, index_add(ir, group, index_const(ir, s->group)), s->last_panel);
     }
+    clear_stray(s, block);
     block = tiles_depth(p, block);
     split_first(s, block);
     emit_fields(s, block);
