@@ -7,6 +7,7 @@
  *                 sums += A2 B0 + A1 B0 + A0 B0 + A0 B1 + A1 B1 + A0 B2
  *                 between the products, a share of the next group is split
  *                 after the last step of k: Y = epilogue(sums)
+ *             of each group: a few rows beyond the last whole strip, by vectors while its columns are split
  *
  * Four registers hold sums, two A, two B.
  *
@@ -22,6 +23,7 @@
 
 enum { PAIR = 2, WIDTH = PAIR * PANEL, HEIGHT = PAIR * TILE_ROWS };
 enum { STEP_WORDS = PARTS * PAIR * STRIP }; /* of a pair of strips at a step */
+enum { SLOT_PANELS = PAIR + 1 };            /* of stray rows' sums */
 
 /* ---- decisions ---- */
 
@@ -31,6 +33,7 @@ enum { STEP_WORDS = PARTS * PAIR * STRIP }; /* of a pair of strips at a step */
 #define A_CYCLES      1.2 /* to split an element */
 #define B_CYCLES      0.6
 #define RESULT_CYCLES 0.3
+#define STRAY_CYCLES  0.02 /* of a row by vectors, a column and a step */
 
 static double unit_cycles(const TileProduct *p, int64_t strips, int64_t groups)
 {
@@ -38,6 +41,8 @@ static double unit_cycles(const TileProduct *p, int64_t strips, int64_t groups)
     const double depth = (double)(p->steps * DEPTH);
     double cycles = LOADED * DOT_CYCLES * PRODUCTS * (double)(strips * groups * PAIR * p->steps);
     cycles += A_CYCLES * (p->c.read_a == READ_STRIDED ? 1 : 1.5) * rows * depth;
+    if (p->stray) /* in the last of several units */
+        cycles += STRAY_CYCLES * p->stray * columns * depth * (double)strips / (double)p->shape.strips;
     return cycles + B_CYCLES * columns * depth + RESULT_CYCLES * rows * columns;
 }
 
@@ -51,7 +56,8 @@ static void plan_units(Tiled *t)
     TilesShape *const shape = &t->p.shape;
     const int64_t l2 = c->target->l2, step_bytes = DEPTH * PARTS * 2, room = l2 * 2 / 5;
     const int64_t fit = room / (step_bytes * t->p.steps), most = fit < LEAST_ROWS ? LEAST_ROWS : fit;
-    shape->strips = ceil_divide(c->guess_rows, TILE_ROWS);
+    tiles_plan_stray(&t->p, 2, INT64_MAX);
+    shape->strips = ceil_divide(c->guess_rows - t->p.stray, TILE_ROWS);
     shape->groups = ceil_divide(c->guess_columns, WIDTH);
     tiles_share(&t->p, ceil_divide(shape->strips * TILE_ROWS, most), PAIR, unit_cycles);
     shape->unit_strips = suggest_int(c->trial, "halves", 1, shape->strips, shape->unit_strips);
@@ -78,6 +84,9 @@ static bool plan(Tiled *t)
     if (t->p.block_steps < t->p.steps)
         t->p.partial =
             tiles_local(&t->p, "partial", DTYPE_F32, t->p.shape.groups * t->p.shape.unit_strips * PAIR * TILE_ELEMENTS);
+    const int64_t slots = t->p.partial ? t->p.shape.groups + 1 : 2;
+    if (t->p.stray)
+        t->stray_sums = tiles_local(&t->p, "stray_sums", DTYPE_F32, slots * SLOT_PANELS * t->p.stray * PANEL);
     return tiles_fit(&t->p);
 }
 
@@ -111,6 +120,93 @@ static void split_rows(Tiled *t, Block *block)
     tiles_split_all(&t->p, body, splitting);
 }
 
+/* A block of results: strips of 16 rows and panels of 16 columns, registers of which each has. */
+typedef struct Field {
+    int halves, panels;
+    Node *pair, *group; /* numbers within the unit's rows, within all groups */
+    Node *column, *turn;
+    Node *slot;             /* of stray rows' sums */
+    Node *next, *next_slot; /* the column of the group to split meanwhile; NULL: none */
+} Field;
+/* ---- rows beyond the last strip ---- */
+
+/* Their sums with a group: [panel][row][PANEL], and a panel that nobody reads. Groups take slots in turn, or, where
+ * blocks of k follow each other, have one each. */
+static Node *stray_slot(Tiled *t, Node *group, Node *turn)
+{
+    Ir *const ir = t->p.ir;
+    Node *const number = t->p.partial ? group : turn;
+    return index_mul(ir, number, index_const(ir, SLOT_PANELS * t->p.stray * PANEL));
+}
+
+static Node *stray_sum(Tiled *t, Node *slot, Node *panel, int row)
+{
+    Ir *const ir = t->p.ir;
+    Node *const first = index_mul(ir, panel, index_const(ir, t->p.stray * PANEL));
+    return index_add(ir, slot, index_add(ir, first, index_const(ir, row * PANEL)));
+}
+
+static void clear_stray(Tiled *t, Block *block, Node *slot)
+{
+    Ir *const ir = t->p.ir;
+    Node *const zero = splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL);
+    for (int i = 0; i < SLOT_PANELS * t->p.stray; i++)
+        tiles_store(&t->p, block, t->stray_sums, index_add(ir, slot, index_const(ir, i * PANEL)), zero);
+}
+
+static void clear_all_stray(Tiled *t, Block *block)
+{
+    Ir *const ir = t->p.ir;
+    if (!t->p.stray || !t->p.partial)
+        return;
+    Node *const group = axis_make(ir, "group", NULL), *const slots = index_const(ir, t->p.shape.groups + 1);
+    Block *const body = body_for(ir, block, group, index_const(ir, 0), slots, 1);
+    clear_stray(t, body, stray_slot(t, group, group));
+}
+
+/* Adds products with what is split as vector `number` of a step. */
+static void multiply_stray(Tiled *t, Block *block, Node *slot, Node *step, Node *number, Node *const *values)
+{
+    TileProduct *const p = &t->p;
+    Ir *const ir = p->ir;
+    Node *const strip = index_const(ir, TILE_ROWS), *const within = index_mod(ir, number, strip);
+    Node *const panel = index_floordiv(ir, number, strip);
+    for (int row = 0; row < p->stray; row++) {
+        Node *const at = stray_sum(t, slot, panel, row);
+        Node *sum = tiles_load(p, block, t->stray_sums, at, PANEL);
+        for (int i = 0; i < 2; i++) {
+            Node *const k = index_add(ir, within, index_const(ir, i * TILE_WORDS));
+            Node *const a = tiles_load(p, block, p->stray_a, tiles_stray_at(p, step, row, k), 1);
+            sum = scalar3(ir, OP_fma, splat_make(ir, a, PANEL), values[i], sum);
+        }
+        tiles_store(p, block, t->stray_sums, at, sum);
+    }
+}
+
+/* In the last block of rows and the last of k. */
+static void emit_stray(Tiled *t, Block *block, Node *slot, Node *column, int panels, Node *const *masks)
+{
+    TileProduct *const p = &t->p;
+    Ir *const ir = p->ir;
+    Block *rest;
+    Node *const whole = index_sub(ir, p->c.roles.rows, index_const(ir, p->stray));
+    Node *const after = index_add(ir, p->row, index_const(ir, p->shape.unit_strips * TILE_ROWS));
+    if (p->stray == 0)
+        return;
+    if (p->shape.unit_strips < p->shape.strips)
+        block = contract_emit_if(ir, block, scalar2(ir, OP_ge, after, whole), NULL);
+    block = tiles_last(p, block, &rest);
+    for (int i = 0; i < p->stray * panels; i++) {
+        const int row = i / panels, panel = i % panels;
+        tiles_store(p, block, p->c.sums, index_const(ir, row * WIDTH + panel * PANEL),
+                    tiles_load(p, block, t->stray_sums, stray_sum(t, slot, index_const(ir, panel), row), PANEL));
+    }
+    const Corner corner = {.row = whole, .column = column, .from = index_const(ir, 0), .to = p->c.depth};
+    tiles_results(p, block, &corner, index_const(ir, p->stray), PAIR, panels, masks);
+}
+
+/* ---- columns ---- */
+
 /* Word row `number` of a step of a group (first all of one panel), to the half of b_parts that `turn` says. */
 static Splitting split_vector(Tiled *t, Block *block, Node *column, Node *turn, Node *step, Node *number, Node *mask)
 {
@@ -125,25 +221,20 @@ static Splitting split_vector(Tiled *t, Block *block, Node *column, Node *turn, 
 }
 
 /* The vectors of all steps of a group from `first` on. */
-static void split_columns(Tiled *t, Block *block, Node *column, Node *turn, Node *first, int panels, Node *const *masks)
+static void split_columns(Tiled *t, Block *block, const Field *field, Node *first, Node *const *masks)
 {
     Ir *const ir = t->p.ir;
-    for (int i = 0; i < panels; i++) {
+    for (int i = 0; i < field->panels; i++) {
         Node *const step = axis_make(ir, "step", NULL), *const number = axis_make(ir, "number", NULL);
         Block *const body = body_for(ir, block, step, t->p.first_step, t->p.last_step, 1);
         Node *const begin = index_max(ir, first, index_const(ir, i * TILE_ROWS));
         Block *const inner = body_for(ir, body, number, begin, index_const(ir, (i + 1) * TILE_ROWS), 1);
-        tiles_split_all(&t->p, inner, split_vector(t, inner, column, turn, step, number, masks[i]));
+        const Splitting splitting = split_vector(t, inner, field->column, field->turn, step, number, masks[i]);
+        multiply_stray(t, inner, field->slot, step, number, splitting.values);
+        tiles_split_all(&t->p, inner, splitting);
     }
 }
 
-/* A block of results: strips of 16 rows and panels of 16 columns, registers of which each has. */
-typedef struct Field {
-    int halves, panels;
-    Node *pair, *group; /* numbers within the unit's rows, within all groups */
-    Node *column, *turn;
-    Node *next; /* the column of the group to split meanwhile; NULL: none */
-} Field;
 enum { SUMS = 0, A_FIRST = 4, B_FIRST = 6 };
 
 static void load_parts(Tiled *t, Block *block, Node *parts, Node *pair, int strips, Node *step, int part, int first)
@@ -205,9 +296,11 @@ static void emit_beside(Tiled *t, Block *block, Beside *beside)
         if (i % PARTS == 0) {
             Node *const number =
                 index_add(ir, index_mul(ir, field->pair, index_const(ir, t->share)), index_const(ir, i / PARTS));
-            Node *const turn = index_sub(ir, index_const(ir, 1), field->turn);
+            Node *const turn = index_sub(ir, index_const(ir, 1), field->turn), *const most = index_const(ir, WIDTH);
             beside->splitting = split_vector(t, block, field->next, turn, beside->step,
                                              index_min(ir, number, index_const(ir, WIDTH - 1)), NULL);
+            multiply_stray(t, block, field->next_slot, beside->step, index_min(ir, number, most),
+                           beside->splitting.values);
         }
         tiles_split_next(&t->p, block, &beside->splitting);
     }
@@ -309,7 +402,7 @@ static void emit_group(Tiled *t, Block *block, Field field, Node *const *masks)
     field.halves = PAIR;
     field.pair = axis_make(ir, "pair", NULL);
     emit_field(t, body_for(ir, block, field.pair, index_const(ir, 0), pairs, 1), &field, masks);
-    if (const_is_int(t->p.c.roles.rows, &rows) && ceil_divide(rows, TILE_ROWS) % PAIR == 0 &&
+    if (const_is_int(t->p.c.roles.rows, &rows) && ceil_divide(rows - t->p.stray, TILE_ROWS) % PAIR == 0 &&
         t->p.shape.unit_strips % PAIR == 0)
         return;
     field.halves = 1;
@@ -322,22 +415,31 @@ static void emit_group(Tiled *t, Block *block, Field field, Node *const *masks)
 static void emit_whole_groups(Tiled *t, Block *block, Node *last)
 {
     Ir *const ir = t->p.ir;
-    Node *const width = index_const(ir, WIDTH), *const zero = index_const(ir, 0);
+    Node *const width = index_const(ir, WIDTH), *const zero = index_const(ir, 0), *const one = index_const(ir, 1);
     Node *const none[PAIR] = {0};
     Node *const group = axis_make(ir, "group", NULL), *const within = index_sub(ir, group, t->first_group);
     Block *const body = body_for(ir, block, group, t->first_group, last, 1);
     Field field = {.panels = PAIR, .group = group, .column = index_mul(ir, group, width)};
     field.turn = index_mod(ir, within, index_const(ir, 2));
+    field.slot = stray_slot(t, group, field.turn);
     Block *again;
     Block *const first = contract_emit_if(ir, body, scalar2(ir, OP_eq, within, zero), &again);
-    split_columns(t, first, field.column, field.turn, zero, PAIR, none);
+    if (!t->p.partial)
+        clear_stray(t, first, field.slot);
+    split_columns(t, first, &field, zero, none);
     Node *const pairs = index_ceildiv(ir, t->p.rows, index_const(ir, HEIGHT));
-    split_columns(t, again, field.column, field.turn, index_mul(ir, pairs, index_const(ir, t->share)), PAIR, none);
-    if (t->share)
-        field.next = index_mul(
-            ir, index_min(ir, index_add(ir, group, index_const(ir, 1)), index_sub(ir, last, index_const(ir, 1))),
-            width);
+    if (!t->p.partial && !t->share)
+        clear_stray(t, again, field.slot);
+    split_columns(t, again, &field, index_mul(ir, pairs, index_const(ir, t->share)), none);
+    if (t->share) {
+        Node *const next = index_add(ir, group, one);
+        field.next = index_mul(ir, index_min(ir, next, index_sub(ir, last, one)), width);
+        field.next_slot = stray_slot(t, next, index_sub(ir, one, field.turn));
+        if (!t->p.partial)
+            clear_stray(t, body, field.next_slot);
+    }
     emit_group(t, body, field, none);
+    emit_stray(t, body, field.slot, field.column, PAIR, none);
 }
 
 static void emit_groups(Tiled *t, Block *block)
@@ -352,12 +454,20 @@ static void emit_groups(Tiled *t, Block *block)
     Node *const narrow = axis_make(ir, "narrow", NULL); /* runs once, in the units that hold the last group */
     Block *const body = body_for(ir, block, narrow, index_max(ir, t->first_group, end), t->last_group, 1);
     const Field field = {
-        .panels = (int)ceil_divide(rest, PANEL), .group = end, .column = index_const(ir, whole * WIDTH), .turn = zero};
+        .panels = (int)ceil_divide(rest, PANEL),
+        .group = end,
+        .column = index_const(ir, whole * WIDTH),
+        .turn = zero,
+        .slot = stray_slot(t, index_const(ir, whole + 1), zero), /* the last whole group is split again as its next */
+    };
     const Corner corner = {.column = field.column};
     Node *masks[PAIR] = {0};
     contract_emit_masks(&t->p.c, &corner, field.panels, rest % PANEL != 0, masks);
-    split_columns(t, body, field.column, zero, zero, field.panels, masks);
+    if (!t->p.partial)
+        clear_stray(t, body, field.slot);
+    split_columns(t, body, &field, zero, masks);
     emit_group(t, body, field, masks);
+    emit_stray(t, body, field.slot, field.column, field.panels, masks);
 }
 
 /* ---- units ---- */
@@ -371,6 +481,8 @@ static Node *emit_units(Tiled *t, Block *body)
                                ceil_divide(t->p.shape.groups, t->p.shape.unit_groups), &units);
     t->first_group = index_mul(ir, units.first, groups);
     t->last_group = index_min(ir, index_mul(ir, units.last, groups), index_const(ir, t->p.shape.groups));
+    tiles_copy_stray(&t->p, block);
+    clear_all_stray(t, block);
     block = tiles_depth(&t->p, block);
     split_rows(t, block);
     emit_groups(t, block);
@@ -417,10 +529,11 @@ void tiles_columns_within(Tiled *t, Block *block)
     Node *const none[PAIR] = {0}, *const zero = index_const(ir, 0), *const group = axis_make(ir, "group", NULL);
     const int64_t panels = ceil_divide(t->p.c.guess_columns, PANEL);
     Node *const whole = index_const(ir, panels / PAIR);
-    split_columns(t, body_for(ir, block, group, zero, whole, 1), index_mul(ir, group, index_const(ir, WIDTH)), group,
-                  zero, PAIR, none);
+    Field field = {.panels = PAIR, .column = index_mul(ir, group, index_const(ir, WIDTH)), .turn = group};
+    split_columns(t, body_for(ir, block, group, zero, whole, 1), &field, zero, none);
+    field = (Field){.panels = 1, .column = index_mul(ir, whole, index_const(ir, WIDTH)), .turn = whole};
     if (panels % PAIR)
-        split_columns(t, block, index_mul(ir, whole, index_const(ir, WIDTH)), whole, zero, 1, none);
+        split_columns(t, block, &field, zero, none);
 }
 
 void tiles_rows_within(Tiled *t, Block *block)

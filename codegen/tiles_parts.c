@@ -6,6 +6,17 @@
 
 #include <math.h>
 
+Node *tiles_load(TileProduct *p, Block *block, Node *buffer, Node *offset, int lanes)
+{
+    return contract_emit_load(p->ir, block, buffer, offset, lanes, NULL, true);
+}
+
+void tiles_store(TileProduct *p, Block *block, Node *buffer, Node *offset, Node *value)
+{
+    Node *inputs[] = {buffer, offset, value};
+    block_append(p->ir, block, node_make(p->ir, &(Node){.op = OP_store, .inputs = inputs, .input_count = 3}));
+}
+
 static Node *word(Ir *ir, uint32_t bits)
 {
     return splat_make(ir, const_int(ir, DTYPE_U32, bits), TILE_WORDS);
@@ -33,8 +44,7 @@ void tiles_split_next(TileProduct *p, Block *block, Splitting *splitting)
     }
     Node *const words = scalar2(ir, OP_or, scalar2(ir, OP_shr, halves[0], word(ir, 16)), halves[1]);
     Node *const offset = index_add(ir, splitting->offset, index_const(ir, part * splitting->pitch));
-    Node *inputs[] = {splitting->parts, offset, words};
-    block_append(ir, block, node_make(ir, &(Node){.op = OP_store, .inputs = inputs, .input_count = 3}));
+    tiles_store(p, block, splitting->parts, offset, words);
 }
 
 void tiles_split_all(TileProduct *p, Block *block, Splitting splitting)
@@ -161,6 +171,42 @@ bool tiles_match(TileProduct *p)
     return c->guess_rows > 0;
 }
 
+void tiles_plan_stray(TileProduct *p, int64_t least, int64_t most)
+{
+    int64_t rows;
+    if (!const_is_int(p->c.roles.rows, &rows))
+        return;
+    const int64_t strips = rows / TILE_ROWS, more = rows % TILE_ROWS;
+    if (strips < least || strips > most || more < 1 || more > STRAY_MOST)
+        return;
+    p->stray = suggest_int(p->c.trial, "stray", 0, 1, 1) ? (int)more : 0;
+    if (p->stray)
+        p->stray_a = tiles_local(p, "stray_a", DTYPE_F32, more * p->steps * DEPTH);
+}
+
+Node *tiles_stray_at(const TileProduct *p, Node *step, int row, Node *beyond)
+{
+    Ir *const ir = p->ir;
+    Node *const at = index_add(ir, index_mul(ir, step, index_const(ir, DEPTH)), beyond);
+    return index_add(ir, index_const(ir, row * p->steps * DEPTH), at);
+}
+
+void tiles_copy_stray(TileProduct *p, Block *block)
+{
+    Ir *const ir = p->ir;
+    if (p->stray == 0)
+        return;
+    Node *const step = axis_make(ir, "step", NULL), *const steps = index_const(ir, p->steps);
+    Block *const body = body_for(ir, block, step, index_const(ir, 0), steps, 1);
+    for (int row = 0; row < p->stray; row++) {
+        Node *const number = index_sub(ir, p->c.roles.rows, index_const(ir, p->stray - row));
+        const Splitting splitting = tiles_split_a(p, body, number, tiles_step(p, step));
+        for (int i = 0; i < 2; i++)
+            tiles_store(p, body, p->stray_a, tiles_stray_at(p, step, row, index_const(ir, i * TILE_WORDS)),
+                        splitting.values[i]);
+    }
+}
+
 void tiles_share(TileProduct *p, int64_t least, int64_t even, TilesCost *cost)
 {
     TilesShape *const shape = &p->shape;
@@ -225,7 +271,8 @@ Block *tiles_units(TileProduct *p, Block *body, int64_t unit_rows, int64_t colum
     Ir *const ir = p->ir;
     Contract *const c = &p->c;
     Node *const one = index_const(ir, 1), *const zero = index_const(ir, 0);
-    Node *const height = index_const(ir, unit_rows), *const row_blocks = index_ceildiv(ir, c->roles.rows, height);
+    Node *const rows = index_sub(ir, c->roles.rows, index_const(ir, p->stray));
+    Node *const height = index_const(ir, unit_rows), *const row_blocks = index_ceildiv(ir, rows, height);
     Node *const columns = index_const(ir, column_blocks);
     Node *batches = one;
     for (int i = 0; i < c->roles.batch_count; i++)
@@ -237,7 +284,7 @@ Block *tiles_units(TileProduct *p, Block *body, int64_t unit_rows, int64_t colum
     Block *const block =
         body_for(ir, body, number, index_floordiv(ir, begin, columns), index_ceildiv(ir, end, columns), 1);
     p->row = index_mul(ir, index_mod(ir, number, row_blocks), height);
-    p->rows = index_min(ir, height, index_sub(ir, c->roles.rows, p->row));
+    p->rows = index_min(ir, height, index_sub(ir, rows, p->row));
     units->count = index_mul(ir, blocks, columns);
     units->first = index_max(ir, index_sub(ir, begin, before), zero);
     units->last = index_sub(ir, end, before);

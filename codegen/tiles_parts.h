@@ -7,7 +7,7 @@
 #include "ir/tiles.h"
 
 enum { PARTS = 3, DEPTH = 2 * TILE_WORDS, STRIP = TILE_ELEMENTS }; /* STRIP: words of 16 rows or columns, one part */
-enum { PRODUCTS = 6, DOT_CYCLES = 16 };
+enum { PRODUCTS = 6, DOT_CYCLES = 16, STRAY_MOST = 6 };
 
 /* Strips of 16 rows and groups of columns (32 of tiles, 16 of stream; the last may be narrower), of the matrix and of a
  * unit. */
@@ -23,9 +23,11 @@ typedef struct TileProduct {
     int64_t tap_steps;          /* of DEPTH for one tap */
     int64_t steps, block_steps; /* of all of k, of one block */
     TilesShape shape;
+    int stray;                    /* rows beyond the last strip, so few that vectors of f32 multiply them */
+    Node *stray_a;                /* [row][steps of DEPTH], zeros beyond the last channel */
     Node *a_parts, *b_parts;      /* words as registers read them */
     Node *partial;                /* what blocks of k leave; NULL: there is one block */
-    Node *row, *rows;             /* the unit's first row and how many it has */
+    Node *row, *rows;             /* the unit's first row and how many it has, without stray ones */
     Node *first_step, *last_step; /* of the block of k */
 } TileProduct;
 
@@ -33,6 +35,15 @@ typedef struct TileProduct {
  * known about the number of rows. */
 bool tiles_match(TileProduct *product);
 Node *tiles_local(TileProduct *product, const char *name, Dtype dtype, int64_t elements);
+/* A strip of one row takes as long as one of sixteen. Where there are `least` to `most` whole strips and a few rows
+ * more, these are stray. */
+void tiles_plan_stray(TileProduct *product, int64_t least, int64_t most);
+/* To be called once their rows are known; where a row of them has channel `beyond` of a step. */
+void tiles_copy_stray(TileProduct *product, Block *block);
+Node *tiles_stray_at(const TileProduct *product, Node *step, int row, Node *beyond);
+/* Of scratch, which the kernel writes. */
+Node *tiles_load(TileProduct *product, Block *block, Node *buffer, Node *offset, int lanes);
+void tiles_store(TileProduct *product, Block *block, Node *buffer, Node *offset, Node *value);
 /* Cycles of a unit. */
 typedef double TilesCost(const TileProduct *product, int64_t strips, int64_t groups);
 /* Cuts rows and columns so that the cores finish together. `least`: blocks of rows that L2 asks for; `even`: strips of
@@ -101,6 +112,7 @@ typedef struct Tiled {
     TileProduct p;
     Node *first_group, *last_group; /* of the chunk in this block of rows */
     bool within;                    /* another template's loops: parts of all columns stay */
+    Node *stray_sums;               /* [slot][panel][row][PANEL] */
     int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */
 } Tiled;
 

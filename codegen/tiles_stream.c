@@ -24,7 +24,7 @@
 
 #include <math.h>
 
-enum { STEP_WORDS = PARTS * STRIP, STRIPS_MOST = 4, ABREAST = 4, STRAY_MOST = 4 };
+enum { STEP_WORDS = PARTS * STRIP, STRIPS_MOST = 4, ABREAST = 4 };
 /* Steps that lines of B come to L2 before they are split; panels that are multiplied by the same rows, and strips of a
  * unit, so that a block's sums and rows of B stay in L2. */
 enum { STEPS_AHEAD = 4, PANELS_MOST = 64, UNIT_STRIPS_MOST = 32, RESULT_BLOCKS = 8 };
@@ -34,8 +34,7 @@ typedef struct Stream {
     int64_t high;                   /* strips of a field, or one less */
     int64_t group;                  /* panels that are multiplied by the same rows */
     Node *first_panel, *last_panel; /* of the group */
-    int stray;                      /* rows beyond the last strip that vectors multiply */
-    Node *stray_a, *stray_sums;     /* [row][steps of k]; [panel of the group, and one more][row][PANEL] */
+    Node *stray_sums;               /* [panel of the group, and one more][row][PANEL] */
 } Stream;
 
 /* ---- decisions ---- */
@@ -67,13 +66,13 @@ static int64_t high_fields(const Stream *s, int64_t strips)
 static double unit_cycles(const TileProduct *p, int64_t strips, int64_t panels)
 {
     const Stream *const s = (const Stream *)p; /* whose first member it is */
-    if (s->stray && strips < p->shape.strips)
+    if (s->p.stray && strips < p->shape.strips)
         return HUGE_VAL;
     const int64_t fields = ceil_divide(strips, s->high), high = high_fields(s, strips);
     const double steps = (double)p->steps, columns = (double)panels, rows = (double)(strips * TILE_ROWS);
     const double field = (double)high * step_cycles(s->high) + (double)(fields - high) * step_cycles(s->high - 1);
     const double fetch = DEPTH * PANEL * 4 / BYTES_OF_A_CYCLE;
-    double cycles = steps * columns * ((field < fetch ? fetch : field) + s->stray * STRAY_CYCLES);
+    double cycles = steps * columns * ((field < fetch ? fetch : field) + s->p.stray * STRAY_CYCLES);
     const bool near = p->c.guess_rows * p->c.guess_depth * 4 <= p->c.target->l2;
     cycles += (double)ceil_divide(panels, s->group) * steps * rows * DEPTH * (near ? A_CYCLES : A_FAR_CYCLES) *
               (p->c.read_a == READ_STRIDED ? 1 : 1.5);
@@ -81,23 +80,11 @@ static double unit_cycles(const TileProduct *p, int64_t strips, int64_t panels)
     return cycles + (double)(ceil_divide(p->steps, p->block_steps) - 1) * (double)strips * columns * PARTIAL_CYCLES;
 }
 
-/* Whether the rows are as many strips as one field has, and a few rows more. */
-static void plan_stray(Stream *s)
-{
-    int64_t rows;
-    Contract *const c = &s->p.c;
-    const bool known = const_is_int(c->roles.rows, &rows);
-    const int64_t strips = known ? rows / TILE_ROWS : 0, more = known ? rows % TILE_ROWS : 0;
-    if (strips < 1 || strips > STRIPS_MOST || more < 1 || more > STRAY_MOST)
-        return;
-    s->stray = suggest_int(c->trial, "stray", 0, 1, 1) ? (int)more : 0;
-}
-
 static void plan_units(Stream *s)
 {
     Contract *const c = &s->p.c;
-    plan_stray(s);
-    const int64_t strips = ceil_divide(c->guess_rows - s->stray, TILE_ROWS);
+    tiles_plan_stray(&s->p, 1, STRIPS_MOST);
+    const int64_t strips = ceil_divide(c->guess_rows - s->p.stray, TILE_ROWS);
     s->p.shape.strips = strips;
     s->p.shape.groups = ceil_divide(c->guess_columns, PANEL);
     /* L1 holds the parts of a field's rows for two steps beside sums of blocks before and lines of B, for three where
@@ -110,7 +97,7 @@ static void plan_units(Stream *s)
         most = c->target->l2 / 4 / (s->group * STRIP * 4);
     s->high = tiles_even_blocks(strips, STRIPS_MOST);
     tiles_share(&s->p, ceil_divide(strips, most < s->high ? s->high : most), 1, unit_cycles);
-    s->p.shape.unit_strips = suggest_int(c->trial, "strips", s->stray ? strips : 1, strips, s->p.shape.unit_strips);
+    s->p.shape.unit_strips = suggest_int(c->trial, "strips", s->p.stray ? strips : 1, strips, s->p.shape.unit_strips);
     s->p.shape.unit_groups = suggest_int(c->trial, "panels", 1, s->p.shape.groups, s->p.shape.unit_groups);
     s->high = tiles_even_blocks(s->p.shape.unit_strips, STRIPS_MOST);
 }
@@ -124,10 +111,9 @@ static bool plan(Stream *s)
     p->c.tile = (Tile){(int)(s->high * TILE_ROWS), 1};
     p->a_parts = tiles_local(p, "a_parts", DTYPE_U32, s->high * p->block_steps * STEP_WORDS);
     p->b_parts = tiles_local(p, "b_parts", DTYPE_U32, 2 * STEP_WORDS);
-    p->c.sums = tiles_local(p, "sums", DTYPE_F32, s->high * STRIP + s->stray * PANEL);
-    if (s->stray) {
-        s->stray_a = tiles_local(p, "stray_a", DTYPE_F32, s->stray * p->steps * DEPTH);
-        s->stray_sums = tiles_local(p, "stray_sums", DTYPE_F32, (s->group + 1) * s->stray * PANEL);
+    p->c.sums = tiles_local(p, "sums", DTYPE_F32, s->high * STRIP + s->p.stray * PANEL);
+    if (s->p.stray) {
+        s->stray_sums = tiles_local(p, "stray_sums", DTYPE_F32, (s->group + 1) * s->p.stray * PANEL);
     }
     if (p->block_steps < p->steps)
         p->partial = tiles_local(p, "partial", DTYPE_F32,
@@ -206,63 +192,29 @@ static Splitting split_vector(Stream *s, Block *block, Node *panel, Node *slot, 
 
 /* ---- rows beyond the last strip ---- */
 
-static Node *load(Stream *s, Block *block, Node *buffer, Node *offset, int lanes)
-{
-    return contract_emit_load(s->p.ir, block, buffer, offset, lanes, NULL, true);
-}
-
-static void store(Stream *s, Block *block, Node *buffer, Node *offset, Node *value)
-{
-    Node *inputs[] = {buffer, offset, value};
-    block_append(s->p.ir, block, node_make(s->p.ir, &(Node){.op = OP_store, .inputs = inputs, .input_count = 3}));
-}
-
 static Node *stray_sum(Stream *s, Node *panel, int row)
 {
     Ir *const ir = s->p.ir;
     Node *const within = index_sub(ir, panel, s->first_panel);
-    return index_add(ir, index_mul(ir, within, index_const(ir, s->stray * PANEL)), index_const(ir, row * PANEL));
-}
-
-static Node *stray_step(Stream *s, Node *step, int row)
-{
-    Ir *const ir = s->p.ir;
-    return index_add(ir, index_mul(ir, step, index_const(ir, DEPTH)), index_const(ir, row * s->p.steps * DEPTH));
-}
-
-/* Their rows of A, with zeros beyond the last channel as parts have. */
-static void copy_stray(Stream *s, Block *block)
-{
-    TileProduct *const p = &s->p;
-    Ir *const ir = p->ir;
-    if (s->stray == 0)
-        return;
-    Node *const step = axis_make(ir, "step", NULL);
-    Block *const body = body_for(ir, block, step, index_const(ir, 0), index_const(ir, p->steps), 1);
-    for (int row = 0; row < s->stray; row++) {
-        Node *const number = index_const(ir, p->shape.strips * TILE_ROWS + row);
-        const Splitting splitting = tiles_split_a(p, body, index_add(ir, p->row, number), tiles_step(p, step));
-        for (int i = 0; i < 2; i++)
-            store(s, body, s->stray_a, index_add(ir, stray_step(s, step, row), index_const(ir, i * TILE_WORDS)),
-                  splitting.values[i]);
-    }
+    return index_add(ir, index_mul(ir, within, index_const(ir, s->p.stray * PANEL)), index_const(ir, row * PANEL));
 }
 
 static void clear_stray(Stream *s, Block *block)
 {
     Ir *const ir = s->p.ir;
-    if (s->stray == 0)
+    if (s->p.stray == 0)
         return;
     Node *const panel = axis_make(ir, "panel", NULL), *const end = index_add(ir, s->last_panel, index_const(ir, 1));
     Block *const body = body_for(ir, block, panel, s->first_panel, end, 1);
-    for (int row = 0; row < s->stray; row++)
-        store(s, body, s->stray_sums, stray_sum(s, panel, row), splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL));
+    for (int row = 0; row < s->p.stray; row++)
+        tiles_store(&s->p, body, s->stray_sums, stray_sum(s, panel, row),
+                    splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL));
 }
 
 static void open_stray(Stream *s, Block *block, Node *panel, Node *sums[][2])
 {
-    for (int row = 0; row < s->stray; row++) {
-        sums[row][0] = load(s, block, s->stray_sums, stray_sum(s, panel, row), PANEL);
+    for (int row = 0; row < s->p.stray; row++) {
+        sums[row][0] = tiles_load(&s->p, block, s->stray_sums, stray_sum(s, panel, row), PANEL);
         sums[row][1] = NULL;
     }
 }
@@ -271,10 +223,10 @@ static void open_stray(Stream *s, Block *block, Node *panel, Node *sums[][2])
 static void multiply_stray(Stream *s, Block *block, Node *step, Node *number, Node *const *values, Node *sums[][2])
 {
     Ir *const ir = s->p.ir;
-    for (int row = 0; row < s->stray; row++)
+    for (int row = 0; row < s->p.stray; row++)
         for (int i = 0; i < 2; i++) {
             Node *const k = index_add(ir, number, index_const(ir, i * TILE_WORDS));
-            Node *const a = load(s, block, s->stray_a, index_add(ir, stray_step(s, step, row), k), 1);
+            Node *const a = tiles_load(&s->p, block, s->p.stray_a, tiles_stray_at(&s->p, step, row, k), 1);
             Node **const sum = &sums[row][i], *const all = splat_make(ir, a, PANEL);
             *sum = *sum ? scalar3(ir, OP_fma, all, values[i], *sum) : scalar2(ir, OP_mul, all, values[i]);
         }
@@ -282,8 +234,9 @@ static void multiply_stray(Stream *s, Block *block, Node *step, Node *number, No
 
 static void close_stray(Stream *s, Block *block, Node *panel, Node *sums[][2])
 {
-    for (int row = 0; row < s->stray; row++)
-        store(s, block, s->stray_sums, stray_sum(s, panel, row), scalar2(s->p.ir, OP_add, sums[row][0], sums[row][1]));
+    for (int row = 0; row < s->p.stray; row++)
+        tiles_store(&s->p, block, s->stray_sums, stray_sum(s, panel, row),
+                    scalar2(s->p.ir, OP_add, sums[row][0], sums[row][1]));
 }
 
 /* ---- products ---- */
@@ -439,12 +392,11 @@ static void emit_results(Stream *s, Block *block, const Field *field, Node *cons
     for (int i = 0; i < field->strips; i++)
         tiles_op(p, block, OP_tile_store, p->c.sums, index_const(ir, i * STRIP),
                  tile_move_number(SUMS + i, TILE_WORDS));
-    for (int row = 0; row < s->stray; row++)
-        store(s, block, p->c.sums, index_const(ir, field->strips * STRIP + row * PANEL),
-              load(s, block, s->stray_sums, stray_sum(s, field->panel, row), PANEL));
-    Node *const most = index_const(ir, field->strips * TILE_ROWS + s->stray);
-    Node *const rows = index_min(ir, index_sub(ir, p->rows, first), most);
-    tiles_results(p, block, &corner, rows, ABREAST, 1, masks);
+    for (int row = 0; row < s->p.stray; row++)
+        tiles_store(&s->p, block, p->c.sums, index_const(ir, field->strips * STRIP + row * PANEL),
+                    tiles_load(&s->p, block, s->stray_sums, stray_sum(s, field->panel, row), PANEL));
+    Node *const rows = index_min(ir, index_sub(ir, p->rows, first), index_const(ir, field->strips * TILE_ROWS));
+    tiles_results(p, block, &corner, index_add(ir, rows, index_const(ir, p->stray)), ABREAST, 1, masks);
 }
 
 static void emit_field(Stream *s, Block *block, const Field *field, Node *const *masks)
@@ -491,8 +443,7 @@ static void emit_fields(Stream *s, Block *block)
     Ir *const ir = s->p.ir;
     Node *const high = index_const(ir, s->high), *const low = index_const(ir, s->high - 1),
                 *const zero = index_const(ir, 0);
-    Node *const stray = index_const(ir, s->stray);
-    Node *const strips = index_ceildiv(ir, index_sub(ir, s->p.rows, stray), index_const(ir, TILE_ROWS));
+    Node *const strips = index_ceildiv(ir, s->p.rows, index_const(ir, TILE_ROWS));
     Node *const fields = index_ceildiv(ir, strips, high);
     Node *const whole = index_max(ir, index_sub(ir, strips, index_mul(ir, fields, low)), zero);
     Field field = {.strips = (int)s->high, .number = axis_make(ir, "field", NULL)};
@@ -511,11 +462,11 @@ static Node *emit_units(Stream *s, Block *body)
     Ir *const ir = p->ir;
     Node *const panels = index_const(ir, s->p.shape.unit_groups), *const all = index_const(ir, s->p.shape.groups);
     TilesUnits units;
-    Block *block = tiles_units(p, body, s->p.shape.unit_strips * TILE_ROWS + s->stray,
+    Block *block = tiles_units(p, body, s->p.shape.unit_strips * TILE_ROWS,
                                ceil_divide(s->p.shape.groups, s->p.shape.unit_groups), &units);
     s->first_panel = index_mul(ir, units.first, panels);
     s->last_panel = index_min(ir, index_mul(ir, units.last, panels), all);
-    copy_stray(s, block);
+    tiles_copy_stray(p, block);
     if (s->group < s->p.shape.groups) {
         Node *const group = axis_make(ir, "group", NULL);
         block = body_for(ir, block, group, s->first_panel, s->last_panel, s->group);
