@@ -61,9 +61,11 @@ static void plan_units(Tiled *t)
     shape->groups = ceil_divide(c->guess_columns, WIDTH);
     tiles_share(&t->p, ceil_divide(shape->strips * TILE_ROWS, most), PAIR, unit_cycles);
     shape->unit_strips = suggest_int(c->trial, "halves", 1, shape->strips, shape->unit_strips);
+    if (shape->most_strips < shape->unit_strips)
+        shape->most_strips = shape->unit_strips;
     /* L2 holds the parts of A, of two groups of B, and three groups as they came. */
     const int64_t step_columns = 2 * WIDTH * DEPTH * PARTS * 2 + 3 * WIDTH * DEPTH * 4;
-    const int64_t deepest = l2 * 3 / 4 / (step_bytes * TILE_ROWS * shape->unit_strips + step_columns);
+    const int64_t deepest = l2 * 3 / 4 / (step_bytes * TILE_ROWS * shape->most_strips + step_columns);
     t->p.block_steps = tiles_even_blocks(t->p.steps, deepest);
     t->p.block_steps = suggest_int(c->trial, "steps", 1, t->p.steps, t->p.block_steps);
     shape->unit_groups = suggest_int(c->trial, "groups", 1, shape->groups, shape->unit_groups);
@@ -78,12 +80,12 @@ static bool plan(Tiled *t)
     Contract *const c = &t->p.c;
     c->tile = (Tile){HEIGHT, PAIR};
     t->p.a_parts = tiles_local(&t->p, "a_parts", DTYPE_U32,
-                               ceil_divide(t->p.shape.unit_strips, PAIR) * t->p.block_steps * STEP_WORDS);
+                               ceil_divide(t->p.shape.most_strips, PAIR) * t->p.block_steps * STEP_WORDS);
     t->p.b_parts = tiles_local(&t->p, "b_parts", DTYPE_U32, 2 * t->p.block_steps * STEP_WORDS);
     t->p.c.sums = tiles_local(&t->p, "sums", DTYPE_F32, HEIGHT * WIDTH);
     if (t->p.block_steps < t->p.steps)
         t->p.partial =
-            tiles_local(&t->p, "partial", DTYPE_F32, t->p.shape.groups * t->p.shape.unit_strips * PAIR * TILE_ELEMENTS);
+            tiles_local(&t->p, "partial", DTYPE_F32, t->p.shape.groups * t->p.shape.most_strips * PAIR * TILE_ELEMENTS);
     const int64_t slots = t->p.partial ? t->p.shape.groups + 1 : 2;
     if (t->p.stray)
         t->stray_sums = tiles_local(&t->p, "stray_sums", DTYPE_F32, slots * SLOT_PANELS * t->p.stray * PANEL);
@@ -190,7 +192,7 @@ static void emit_stray(Tiled *t, Block *block, Node *slot, Node *column, int pan
     Ir *const ir = p->ir;
     Block *rest;
     Node *const whole = index_sub(ir, p->c.roles.rows, index_const(ir, p->stray));
-    Node *const after = index_add(ir, p->row, index_const(ir, p->shape.unit_strips * TILE_ROWS));
+    Node *const after = index_add(ir, p->row, p->rows);
     if (p->stray == 0)
         return;
     if (p->shape.unit_strips < p->shape.strips)
@@ -358,7 +360,7 @@ static void move_sums(Tiled *t, Block *block, Op op, const Field *field, Node *b
 static void move_partial(Tiled *t, Block *block, Op op, const Field *field)
 {
     Ir *const ir = t->p.ir;
-    Node *const strip = index_add(ir, index_mul(ir, field->group, index_const(ir, t->p.shape.unit_strips)),
+    Node *const strip = index_add(ir, index_mul(ir, field->group, index_const(ir, t->p.shape.most_strips)),
                                   index_mul(ir, field->pair, index_const(ir, PAIR)));
     Node *const offset = index_mul(ir, strip, index_const(ir, PAIR * STRIP));
     move_sums(t, block, op, field, t->p.partial, offset, PAIR * STRIP, STRIP, TILE_WORDS);

@@ -211,19 +211,25 @@ void tiles_share(TileProduct *p, int64_t least, int64_t even, TilesCost *cost)
 {
     TilesShape *const shape = &p->shape;
     const int64_t cores = p->c.target->cores, strips = shape->strips, groups = shape->groups;
+    int64_t rows;
+    const bool whole = least == 1 && p->c.roles.batch_count == 0 && const_is_int(p->c.roles.rows, &rows);
     double best = HUGE_VAL;
     for (int64_t r = least; r <= least + 2 * cores && r <= strips; r++)
         for (int64_t b = 1; b <= 2 * cores && b <= groups; b++) {
             const int64_t aligned = ceil_divide(ceil_divide(strips, r), even) * even;
             const int64_t high = aligned < strips ? aligned : strips, wide = ceil_divide(groups, b);
             const int64_t units = ceil_divide(strips, high) * ceil_divide(groups, wide);
-            const double cycles = (double)(ceil_divide(units, cores) * cores * 2 + units) * cost(p, high, wide);
+            const double all = (double)(ceil_divide(units, cores) * cores) * cost(p, high, wide);
+            const double one =
+                whole ? cost(p, strips, groups) : (double)ceil_divide(strips, high) * cost(p, high, groups);
+            const double cycles = 2 * all + one;
             if (cycles >= best)
                 continue;
             best = cycles;
             shape->unit_strips = high;
             shape->unit_groups = wide;
         }
+    shape->most_strips = whole ? strips : 0;
 }
 
 double tiles_cycles(const TileProduct *p, int threads, TilesCost *cost)
@@ -233,6 +239,8 @@ double tiles_cycles(const TileProduct *p, int threads, TilesCost *cost)
     const int64_t columns = ceil_divide(shape->groups, shape->unit_groups);
     const int64_t groups = threads == 1 ? shape->groups : shape->unit_groups;
     const int64_t last = shape->strips - (rows - 1) * shape->unit_strips;
+    if (threads == 1 && shape->most_strips == shape->strips)
+        return cost(p, shape->strips, groups);
     const double cycles = (double)(rows - 1) * cost(p, shape->unit_strips, groups) + cost(p, last, groups);
     return contract_thread_cycles(&p->c, cycles * (double)(threads == 1 ? 1 : columns), rows * columns, threads);
 }
@@ -281,11 +289,17 @@ Block *tiles_units(TileProduct *p, Block *body, int64_t unit_rows, int64_t colum
     Node *const begin = node_make(ir, &(Node){.op = OP_begin, .type = type_scalar(DTYPE_INDEX)});
     Node *const end = node_make(ir, &(Node){.op = OP_end, .type = type_scalar(DTYPE_INDEX)});
     Node *const number = axis_make(ir, "block", blocks), *const before = index_mul(ir, number, columns);
-    Block *const block =
-        body_for(ir, body, number, index_floordiv(ir, begin, columns), index_ceildiv(ir, end, columns), 1);
-    p->row = index_mul(ir, index_mod(ir, number, row_blocks), height);
-    p->rows = index_min(ir, height, index_sub(ir, rows, p->row));
     units->count = index_mul(ir, blocks, columns);
+    Node *last = index_ceildiv(ir, end, columns), *most = height;
+    if (p->shape.most_strips > p->shape.unit_strips) { /* a chunk of all units is one block */
+        Node *const others = index_sub(ir, units->count, index_sub(ir, end, begin));
+        Node *const all = index_max(ir, index_sub(ir, one, others), zero);
+        last = index_sub(ir, last, index_mul(ir, all, index_sub(ir, row_blocks, one)));
+        most = index_max(ir, height, index_mul(ir, all, rows));
+    }
+    Block *const block = body_for(ir, body, number, index_floordiv(ir, begin, columns), last, 1);
+    p->row = index_mul(ir, index_mod(ir, number, row_blocks), height);
+    p->rows = index_min(ir, most, index_sub(ir, rows, p->row));
     units->first = index_max(ir, index_sub(ir, begin, before), zero);
     units->last = index_sub(ir, end, before);
     return contract_bind(ir, block, c->roles.batch, c->roles.batch_count, index_floordiv(ir, number, row_blocks));

@@ -14,6 +14,7 @@ enum { PRODUCTS = 6, DOT_CYCLES = 16, STRAY_MOST = 6 };
 typedef struct TilesShape {
     int64_t strips, groups;
     int64_t unit_strips, unit_groups;
+    int64_t most_strips; /* of a block of rows: all, where a chunk of all units is one block, or the unit's */
 } TilesShape;
 
 typedef struct TileProduct {
@@ -46,8 +47,8 @@ Node *tiles_load(TileProduct *product, Block *block, Node *buffer, Node *offset,
 void tiles_store(TileProduct *product, Block *block, Node *buffer, Node *offset, Node *value);
 /* Cycles of a unit. */
 typedef double TilesCost(const TileProduct *product, int64_t strips, int64_t groups);
-/* Cuts rows and columns so that the cores finish together. `least`: blocks of rows that L2 asks for; `even`: strips of
- * a unit are a multiple of it. */
+/* Cuts rows and columns so that the cores finish together. `least`: blocks of rows that L2 asks for; where that is 1,
+ * a chunk of all units is one block of rows. `even`: strips of a unit are a multiple of it. */
 void tiles_share(TileProduct *product, int64_t least, int64_t even, TilesCost *cost);
 /* Cycles of all units on `threads` cores; one takes the units of a block of rows together. */
 double tiles_cycles(const TileProduct *product, int threads, TilesCost *cost);

@@ -99,6 +99,7 @@ static void plan_units(Stream *s)
     tiles_share(&s->p, ceil_divide(strips, most < s->high ? s->high : most), 1, unit_cycles);
     s->p.shape.unit_strips = suggest_int(c->trial, "strips", s->p.stray ? strips : 1, strips, s->p.shape.unit_strips);
     s->p.shape.unit_groups = suggest_int(c->trial, "panels", 1, s->p.shape.groups, s->p.shape.unit_groups);
+    s->p.shape.most_strips = s->p.shape.unit_strips;
     s->high = tiles_even_blocks(s->p.shape.unit_strips, STRIPS_MOST);
 }
 
