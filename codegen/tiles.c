@@ -30,9 +30,9 @@ enum { SLOT_PANELS = PAIR + 1 };            /* of stray rows' sums */
 /* Cycles, measured with weights that come from memory, on the first machine that has tile registers. Loads from L2 make
  * six products of a step take 1.4 times as long as their instructions. */
 #define LOADED        1.4
-#define A_CYCLES      1.2 /* to split an element */
-#define B_CYCLES      0.6
-#define RESULT_CYCLES 0.3
+#define A_CYCLES      1.1 /* to split an element */
+#define B_CYCLES      0.75
+#define RESULT_CYCLES 0.4
 #define STRAY_CYCLES  0.02 /* of a row by vectors, a column and a step */
 
 static double unit_cycles(const TileProduct *p, int64_t strips, int64_t groups)
@@ -49,6 +49,18 @@ static double unit_cycles(const TileProduct *p, int64_t strips, int64_t groups)
 /* A unit's parts of A take two fifths of L2, of at least LEAST_ROWS rows, for the group of B is split again for each
  * block of rows; a k too long for that goes in blocks, whose sums wait in another quarter. */
 enum { LEAST_ROWS = 256 };
+
+/* Sums of stray rows go through a panel's steps in order, however rows are cut: what the last block of rows leaves to
+ * be split apart are whole panels. */
+static int plan_share(const Tiled *t)
+{
+    const TilesShape *const shape = &t->p.shape;
+    const int64_t last = ceil_divide((shape->strips - 1) % shape->unit_strips + 1, PAIR);
+    int64_t share = ceil_divide(WIDTH, ceil_divide(shape->unit_strips, PAIR));
+    while (t->p.stray && last * share < WIDTH && last * share % TILE_ROWS)
+        share++;
+    return (int)share;
+}
 
 static void plan_units(Tiled *t)
 {
@@ -69,7 +81,8 @@ static void plan_units(Tiled *t)
     t->p.block_steps = tiles_even_blocks(t->p.steps, deepest);
     t->p.block_steps = suggest_int(c->trial, "steps", 1, t->p.steps, t->p.block_steps);
     shape->unit_groups = suggest_int(c->trial, "groups", 1, shape->groups, shape->unit_groups);
-    t->share = c->read_b == READ_PANELS ? (int)ceil_divide(WIDTH, ceil_divide(shape->unit_strips, PAIR)) : 0;
+    if (c->read_b == READ_PANELS)
+        t->share = plan_share(t);
 }
 
 static bool plan(Tiled *t)
@@ -174,14 +187,8 @@ static void multiply_stray(Tiled *t, Block *block, Node *slot, Node *step, Node 
     Node *const strip = index_const(ir, TILE_ROWS), *const within = index_mod(ir, number, strip);
     Node *const panel = index_floordiv(ir, number, strip);
     for (int row = 0; row < p->stray; row++) {
-        Node *const at = stray_sum(t, slot, panel, row);
-        Node *sum = tiles_load(p, block, t->stray_sums, at, PANEL);
-        for (int i = 0; i < 2; i++) {
-            Node *const k = index_add(ir, within, index_const(ir, i * TILE_WORDS));
-            Node *const a = tiles_load(p, block, p->stray_a, tiles_stray_at(p, step, row, k), 1);
-            sum = scalar3(ir, OP_fma, splat_make(ir, a, PANEL), values[i], sum);
-        }
-        tiles_store(p, block, t->stray_sums, at, sum);
+        Node *const at = stray_sum(t, slot, panel, row), *const sum = tiles_load(p, block, t->stray_sums, at, PANEL);
+        tiles_store(p, block, t->stray_sums, at, tiles_stray_products(p, block, step, row, within, values, sum));
     }
 }
 

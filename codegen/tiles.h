@@ -12,7 +12,7 @@
 #include "ir/ir.h"
 #include "targets/target.h"
 
-enum { TILES_SPACE = 2, STREAM_SPACE = 1 }; /* grows when values that were recorded would mean something else */
+enum { TILES_SPACE = 3, STREAM_SPACE = 2 }; /* grows when values that were recorded would mean something else */
 
 /* The kernel scheduled by this template, or NULL when it cannot do it. `trial` may be NULL. */
 Node *tiles_schedule(Ir *ir, Node *kernel, const TargetMachineInfo *target, Trial *trial);

@@ -184,7 +184,7 @@ void tiles_plan_stray(TileProduct *p, int64_t least, int64_t most)
         p->stray_a = tiles_local(p, "stray_a", DTYPE_F32, more * p->steps * DEPTH);
 }
 
-Node *tiles_stray_at(const TileProduct *p, Node *step, int row, Node *beyond)
+static Node *stray_at(const TileProduct *p, Node *step, int row, Node *beyond)
 {
     Ir *const ir = p->ir;
     Node *const at = index_add(ir, index_mul(ir, step, index_const(ir, DEPTH)), beyond);
@@ -202,9 +202,21 @@ void tiles_copy_stray(TileProduct *p, Block *block)
         Node *const number = index_sub(ir, p->c.roles.rows, index_const(ir, p->stray - row));
         const Splitting splitting = tiles_split_a(p, body, number, tiles_step(p, step));
         for (int i = 0; i < 2; i++)
-            tiles_store(p, body, p->stray_a, tiles_stray_at(p, step, row, index_const(ir, i * TILE_WORDS)),
+            tiles_store(p, body, p->stray_a, stray_at(p, step, row, index_const(ir, i * TILE_WORDS)),
                         splitting.values[i]);
     }
+}
+
+Node *tiles_stray_products(TileProduct *p, Block *block, Node *step, int row, Node *number, Node *const *values,
+                           Node *sum)
+{
+    Ir *const ir = p->ir;
+    for (int i = 0; i < 2; i++) {
+        Node *const beyond = index_add(ir, number, index_const(ir, i * TILE_WORDS));
+        Node *const a = tiles_load(p, block, p->stray_a, stray_at(p, step, row, beyond), 1);
+        sum = scalar3(ir, OP_fma, splat_make(ir, a, PANEL), values[i], sum);
+    }
+    return sum;
 }
 
 void tiles_share(TileProduct *p, int64_t least, int64_t even, TilesCost *cost)

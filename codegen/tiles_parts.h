@@ -39,9 +39,11 @@ Node *tiles_local(TileProduct *product, const char *name, Dtype dtype, int64_t e
 /* A strip of one row takes as long as one of sixteen. Where there are `least` to `most` whole strips and a few rows
  * more, these are stray. */
 void tiles_plan_stray(TileProduct *product, int64_t least, int64_t most);
-/* To be called once their rows are known; where a row of them has channel `beyond` of a step. */
 void tiles_copy_stray(TileProduct *product, Block *block);
-Node *tiles_stray_at(const TileProduct *product, Node *step, int row, Node *beyond);
+/* `sum` and a stray row's products with rows `number` and `number` + 16 of a step of B, before these are split. To be
+ * asked for in the order of steps and numbers, whoever splits them, so that bits do not depend on how units are cut. */
+Node *tiles_stray_products(TileProduct *product, Block *block, Node *step, int row, Node *number, Node *const *values,
+                           Node *sum);
 /* Of scratch, which the kernel writes. */
 Node *tiles_load(TileProduct *product, Block *block, Node *buffer, Node *offset, int lanes);
 void tiles_store(TileProduct *product, Block *block, Node *buffer, Node *offset, Node *value);

@@ -41,14 +41,14 @@ typedef struct Stream {
 
 /* Cycles, measured with weights that come from memory, on the first machine that has tile registers. Few sums wait for
  * each other; what splits a step of B shows beside few products. Rows that come from behind L2 come in short pieces. */
-#define LOADED           1.75
-#define CHAIN_CYCLES     350.0
-#define A_CYCLES         0.8 /* to split an element */
-#define A_FAR_CYCLES     1.6
-#define RESULT_CYCLES    0.6
+#define LOADED           1.55
+#define CHAIN_CYCLES     280.0
+#define A_CYCLES         0.7 /* to split an element */
+#define A_FAR_CYCLES     1.3
+#define RESULT_CYCLES    1.2
 #define PARTIAL_CYCLES   60.0 /* sums of a strip, to memory and back */
 #define STRAY_CYCLES     20.0 /* a row by vectors, for a step */
-#define BYTES_OF_A_CYCLE 5.5  /* from behind L2 */
+#define BYTES_OF_A_CYCLE 4.4  /* from behind L2 */
 
 static double step_cycles(int64_t strips)
 {
@@ -140,7 +140,7 @@ typedef struct Beside {
     Node *near; /* that of those of a step that come to L1, which are split soon; NULL: none */
     ResultRows results;
     int dots, done;
-    Node *stray[STRAY_MOST][2]; /* sums of their products with what was split */
+    Node *stray[STRAY_MOST]; /* their sums with what was split */
 } Beside;
 
 /* Where the parts of a field's rows for a step begin: [step][strip][part][TILE_ELEMENTS]. */
@@ -212,32 +212,23 @@ static void clear_stray(Stream *s, Block *block)
                     splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL));
 }
 
-static void open_stray(Stream *s, Block *block, Node *panel, Node *sums[][2])
+static void open_stray(Stream *s, Block *block, Node *panel, Node **sums)
 {
-    for (int row = 0; row < s->p.stray; row++) {
-        sums[row][0] = tiles_load(&s->p, block, s->stray_sums, stray_sum(s, panel, row), PANEL);
-        sums[row][1] = NULL;
-    }
+    for (int row = 0; row < s->p.stray; row++)
+        sums[row] = tiles_load(&s->p, block, s->stray_sums, stray_sum(s, panel, row), PANEL);
 }
 
 /* Adds products with rows `number` and `number` + 16 of a step of B. */
-static void multiply_stray(Stream *s, Block *block, Node *step, Node *number, Node *const *values, Node *sums[][2])
+static void multiply_stray(Stream *s, Block *block, Node *step, Node *number, Node *const *values, Node **sums)
 {
-    Ir *const ir = s->p.ir;
     for (int row = 0; row < s->p.stray; row++)
-        for (int i = 0; i < 2; i++) {
-            Node *const k = index_add(ir, number, index_const(ir, i * TILE_WORDS));
-            Node *const a = tiles_load(&s->p, block, s->p.stray_a, tiles_stray_at(&s->p, step, row, k), 1);
-            Node **const sum = &sums[row][i], *const all = splat_make(ir, a, PANEL);
-            *sum = *sum ? scalar3(ir, OP_fma, all, values[i], *sum) : scalar2(ir, OP_mul, all, values[i]);
-        }
+        sums[row] = tiles_stray_products(&s->p, block, step, row, number, values, sums[row]);
 }
 
-static void close_stray(Stream *s, Block *block, Node *panel, Node *sums[][2])
+static void close_stray(Stream *s, Block *block, Node *panel, Node *const *sums)
 {
     for (int row = 0; row < s->p.stray; row++)
-        tiles_store(&s->p, block, s->stray_sums, stray_sum(s, panel, row),
-                    scalar2(s->p.ir, OP_add, sums[row][0], sums[row][1]));
+        tiles_store(&s->p, block, s->stray_sums, stray_sum(s, panel, row), sums[row]);
 }
 
 /* ---- products ---- */
@@ -247,7 +238,7 @@ static void split_first(Stream *s, Block *block)
     Ir *const ir = s->p.ir;
     Node *const number = axis_make(ir, "number", NULL), *const zero = index_const(ir, 0);
     Block *const body = body_for(ir, block, number, zero, index_const(ir, TILE_ROWS), 1);
-    Node *const mask = panel_mask(s, s->first_panel), *sums[STRAY_MOST][2];
+    Node *const mask = panel_mask(s, s->first_panel), *sums[STRAY_MOST];
     const Splitting splitting = split_vector(s, body, s->first_panel, zero, s->p.first_step, number, mask);
     open_stray(s, body, s->first_panel, sums);
     multiply_stray(s, body, s->p.first_step, number, splitting.values, sums);

@@ -410,6 +410,14 @@ static void prove_blocks(Case *this, Experiment *trial, int64_t units, int64_t p
     outcome_close(trial, &reference);
 }
 
+/* All units at once have the bits that they have in pieces: how a launch is cut among threads changes nothing. */
+static void prove_whole(Case *this, Experiment *trial, int64_t units, const Outcome *in_pieces)
+{
+    const Piece whole[PIECES] = {{0, units}};
+    this->failed |=
+        !machine(trial, &this->code, whole) || !same(trial, in_pieces, "machine code in pieces and at once");
+}
+
 static void prove(Case *this, Experiment *trial, int64_t units, int64_t plain_units)
 {
     Piece all[PIECES], plain[PIECES];
@@ -422,6 +430,7 @@ static void prove(Case *this, Experiment *trial, int64_t units, int64_t plain_un
             return;
         }
         reference = experiment_take(trial);
+        prove_whole(this, trial, units, &reference);
         prove_body(this, trial, units, &reference, all);
     } else {
         const int32_t result = interpret(trial, this->scheduled, all, this->options->work);
