@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ROWS = 136, COLUMNS = 144, DEPTH_MAX = 3072 };
@@ -22,6 +23,7 @@ typedef struct Product {
     double scale;                                                                     /* of row i: scale^i */
     float x[ROWS * DEPTH_MAX], w[DEPTH_MAX * COLUMNS], y[LARGE * LARGE];
     bool by_tiles;
+    char schedule[80]; /* of the kernel that has them */
 } Product;
 
 static float uniform(uint64_t *state)
@@ -74,6 +76,8 @@ static void product_run(Product *product)
             product->by ? product->by(ir, stages, target, &trial) : kernel_schedule(&options, ir, stages, target);
         cr_assert_not_null(kernel);
         product->by_tiles |= kernel_has_tiles(kernel);
+        if (kernel_has_tiles(kernel))
+            snprintf(product->schedule, sizeof product->schedule, "%s", kernel->payload.kernel->schedule);
         block_append(ir, module.body, kernel);
     }
     const Memory in = {product->x, sizeof(float) * (size_t)(product->rows * product->depth)},
@@ -141,6 +145,32 @@ Test(tiles, errors_are_those_that_are_documented)
             cr_expect_leq(tiles, vectors, "%d steps: %g by %s, %g by vectors", depths[i], tiles, templates[t].name,
                           vectors);
         }
+    }
+}
+
+/* A few rows beyond the last strip of sixteen are left to vectors, in the order of k. */
+Test(tiles, stray_rows_are_no_worse_than_rows_of_vectors)
+{
+    static const struct {
+        int rows;
+        const char *unit; /* of `stream`, in whole strips */
+    } sizes[] = {{49, "rows=48"}, {52, "rows=48"}, {ROWS - 5, NULL}};
+    static Product product;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes * TEMPLATES; i++) {
+        const char *const unit = sizes[i / TEMPLATES].unit;
+        product = (Product){.rows = sizes[i / TEMPLATES].rows,
+                            .columns = COLUMNS,
+                            .depth = DEPTH_MAX,
+                            .math = MATH_DEFAULT,
+                            .scale = 1};
+        const double vectors = error_by_vectors(&product);
+        product.level = "x86-64-v4-amx";
+        product.by = templates[i % TEMPLATES].schedule;
+        product_run(&product);
+        cr_assert(product.by_tiles);
+        cr_expect_leq(product_error(&product), vectors, "%d rows by %s", product.rows, product.schedule);
+        if (unit && product.by == stream_schedule)
+            cr_expect_not_null(strstr(product.schedule, unit), "%s", product.schedule);
     }
 }
 
