@@ -23,7 +23,7 @@
 
 enum { PAIR = 2, WIDTH = PAIR * PANEL, HEIGHT = PAIR * TILE_ROWS };
 enum { STEP_WORDS = PARTS * PAIR * STRIP }; /* of a pair of strips at a step */
-enum { SLOT_PANELS = PAIR + 1 };            /* of stray rows' sums */
+enum { GROUP_PLACES = PAIR + 1 };           /* of stray rows' sums */
 
 /* ---- decisions ---- */
 
@@ -85,6 +85,12 @@ static void plan_units(Tiled *t)
         t->share = plan_share(t);
 }
 
+/* Groups that have places for sums of stray rows: two in turn, or all and what is split behind the last. */
+static int64_t stray_groups(const Tiled *t)
+{
+    return t->p.partial ? t->p.shape.groups + 1 : PAIR;
+}
+
 static bool plan(Tiled *t)
 {
     if (!tiles_match(&t->p))
@@ -99,9 +105,7 @@ static bool plan(Tiled *t)
     if (t->p.block_steps < t->p.steps)
         t->p.partial =
             tiles_local(&t->p, "partial", DTYPE_F32, t->p.shape.groups * t->p.shape.most_strips * PAIR * TILE_ELEMENTS);
-    const int64_t slots = t->p.partial ? t->p.shape.groups + 1 : 2;
-    if (t->p.stray)
-        t->stray_sums = tiles_local(&t->p, "stray_sums", DTYPE_F32, slots * SLOT_PANELS * t->p.stray * PANEL);
+    tiles_stray_locals(&t->p, stray_groups(t) * GROUP_PLACES);
     return tiles_fit(&t->p);
 }
 
@@ -140,78 +144,62 @@ typedef struct Field {
     int halves, panels;
     Node *pair, *group; /* numbers within the unit's rows, within all groups */
     Node *column, *turn;
-    Node *slot;             /* of stray rows' sums */
-    Node *next, *next_slot; /* the column of the group to split meanwhile; NULL: none */
+    Node *places;             /* of stray rows' sums */
+    Node *next, *next_places; /* the column of the group to split meanwhile; NULL: none */
 } Field;
+
 /* ---- rows beyond the last strip ---- */
 
-/* Their sums with a group: [panel][row][PANEL], and a panel that nobody reads. Groups take slots in turn, or, where
- * blocks of k follow each other, have one each. */
-static Node *stray_slot(Tiled *t, Node *group, Node *turn)
+/* Places of their sums with a group: one for each panel and one that nobody reads. Groups take them in turn, or, where
+ * blocks of k follow each other, have their own. */
+static Node *stray_places(const Tiled *t, Node *group, Node *turn)
 {
-    Ir *const ir = t->p.ir;
-    Node *const number = t->p.partial ? group : turn;
-    return index_mul(ir, number, index_const(ir, SLOT_PANELS * t->p.stray * PANEL));
+    return index_mul(t->p.ir, t->p.partial ? group : turn, index_const(t->p.ir, GROUP_PLACES));
 }
 
-static Node *stray_sum(Tiled *t, Node *slot, Node *panel, int row)
+static void clear_stray(Tiled *t, Block *block, Node *places)
 {
-    Ir *const ir = t->p.ir;
-    Node *const first = index_mul(ir, panel, index_const(ir, t->p.stray * PANEL));
-    return index_add(ir, slot, index_add(ir, first, index_const(ir, row * PANEL)));
-}
-
-static void clear_stray(Tiled *t, Block *block, Node *slot)
-{
-    Ir *const ir = t->p.ir;
-    Node *const zero = splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL);
-    for (int i = 0; i < SLOT_PANELS * t->p.stray; i++)
-        tiles_store(&t->p, block, t->stray_sums, index_add(ir, slot, index_const(ir, i * PANEL)), zero);
+    if (!t->p.partial)
+        tiles_clear_stray(&t->p, block, places, index_add(t->p.ir, places, index_const(t->p.ir, GROUP_PLACES)));
 }
 
 static void clear_all_stray(Tiled *t, Block *block)
 {
     Ir *const ir = t->p.ir;
-    if (!t->p.stray || !t->p.partial)
-        return;
-    Node *const group = axis_make(ir, "group", NULL), *const slots = index_const(ir, t->p.shape.groups + 1);
-    Block *const body = body_for(ir, block, group, index_const(ir, 0), slots, 1);
-    clear_stray(t, body, stray_slot(t, group, group));
+    if (t->p.partial)
+        tiles_clear_stray(&t->p, block, index_const(ir, 0), index_const(ir, stray_groups(t) * GROUP_PLACES));
 }
 
 /* Adds products with what is split as vector `number` of a step. */
-static void multiply_stray(Tiled *t, Block *block, Node *slot, Node *step, Node *number, Node *const *values)
+static void multiply_stray(Tiled *t, Block *block, Node *places, Node *step, Node *number, Node *const *values)
 {
     TileProduct *const p = &t->p;
     Ir *const ir = p->ir;
-    Node *const strip = index_const(ir, TILE_ROWS), *const within = index_mod(ir, number, strip);
-    Node *const panel = index_floordiv(ir, number, strip);
-    for (int row = 0; row < p->stray; row++) {
-        Node *const at = stray_sum(t, slot, panel, row), *const sum = tiles_load(p, block, t->stray_sums, at, PANEL);
-        tiles_store(p, block, t->stray_sums, at, tiles_stray_products(p, block, step, row, within, values, sum));
-    }
+    if (p->stray == 0)
+        return;
+    Node *const strip = index_const(ir, TILE_ROWS), *sums[STRAY_MOST];
+    Node *const place = index_add(ir, places, index_floordiv(ir, number, strip));
+    tiles_load_stray(p, block, place, sums);
+    tiles_multiply_stray(p, block, step, index_mod(ir, number, strip), values, sums);
+    tiles_store_stray(p, block, place, sums);
 }
 
 /* In the last block of rows and the last of k. */
-static void emit_stray(Tiled *t, Block *block, Node *slot, Node *column, int panels, Node *const *masks)
+static void emit_stray(Tiled *t, Block *block, const Field *field, Node *const *masks)
 {
     TileProduct *const p = &t->p;
     Ir *const ir = p->ir;
     Block *rest;
-    Node *const whole = index_sub(ir, p->c.roles.rows, index_const(ir, p->stray));
-    Node *const after = index_add(ir, p->row, p->rows);
     if (p->stray == 0)
         return;
+    Node *const whole = index_sub(ir, p->c.roles.rows, index_const(ir, p->stray));
     if (p->shape.unit_strips < p->shape.strips)
-        block = contract_emit_if(ir, block, scalar2(ir, OP_ge, after, whole), NULL);
+        block = contract_emit_if(ir, block, scalar2(ir, OP_ge, index_add(ir, p->row, p->rows), whole), NULL);
     block = tiles_last(p, block, &rest);
-    for (int i = 0; i < p->stray * panels; i++) {
-        const int row = i / panels, panel = i % panels;
-        tiles_store(p, block, p->c.sums, index_const(ir, row * WIDTH + panel * PANEL),
-                    tiles_load(p, block, t->stray_sums, stray_sum(t, slot, index_const(ir, panel), row), PANEL));
-    }
-    const Corner corner = {.row = whole, .column = column, .from = index_const(ir, 0), .to = p->c.depth};
-    tiles_results(p, block, &corner, index_const(ir, p->stray), PAIR, panels, masks);
+    for (int i = 0; i < field->panels; i++)
+        tiles_stray_results(p, block, index_add(ir, field->places, index_const(ir, i)), i * PANEL, WIDTH);
+    const Corner corner = {.row = whole, .column = field->column, .from = index_const(ir, 0), .to = p->c.depth};
+    tiles_results(p, block, &corner, index_const(ir, p->stray), PAIR, field->panels, masks);
 }
 
 /* ---- columns ---- */
@@ -239,7 +227,7 @@ static void split_columns(Tiled *t, Block *block, const Field *field, Node *firs
         Node *const begin = index_max(ir, first, index_const(ir, i * TILE_ROWS));
         Block *const inner = body_for(ir, body, number, begin, index_const(ir, (i + 1) * TILE_ROWS), 1);
         const Splitting splitting = split_vector(t, inner, field->column, field->turn, step, number, masks[i]);
-        multiply_stray(t, inner, field->slot, step, number, splitting.values);
+        multiply_stray(t, inner, field->places, step, number, splitting.values);
         tiles_split_all(&t->p, inner, splitting);
     }
 }
@@ -308,7 +296,7 @@ static void emit_beside(Tiled *t, Block *block, Beside *beside)
             Node *const turn = index_sub(ir, index_const(ir, 1), field->turn), *const most = index_const(ir, WIDTH);
             beside->splitting = split_vector(t, block, field->next, turn, beside->step,
                                              index_min(ir, number, index_const(ir, WIDTH - 1)), NULL);
-            multiply_stray(t, block, field->next_slot, beside->step, index_min(ir, number, most),
+            multiply_stray(t, block, field->next_places, beside->step, index_min(ir, number, most),
                            beside->splitting.values);
         }
         tiles_split_next(&t->p, block, &beside->splitting);
@@ -430,25 +418,23 @@ static void emit_whole_groups(Tiled *t, Block *block, Node *last)
     Block *const body = body_for(ir, block, group, t->first_group, last, 1);
     Field field = {.panels = PAIR, .group = group, .column = index_mul(ir, group, width)};
     field.turn = index_mod(ir, within, index_const(ir, 2));
-    field.slot = stray_slot(t, group, field.turn);
+    field.places = stray_places(t, group, field.turn);
     Block *again;
     Block *const first = contract_emit_if(ir, body, scalar2(ir, OP_eq, within, zero), &again);
-    if (!t->p.partial)
-        clear_stray(t, first, field.slot);
+    clear_stray(t, first, field.places);
     split_columns(t, first, &field, zero, none);
     Node *const pairs = index_ceildiv(ir, t->p.rows, index_const(ir, HEIGHT));
-    if (!t->p.partial && !t->share)
-        clear_stray(t, again, field.slot);
+    if (!t->share)
+        clear_stray(t, again, field.places);
     split_columns(t, again, &field, index_mul(ir, pairs, index_const(ir, t->share)), none);
     if (t->share) {
         Node *const next = index_add(ir, group, one);
         field.next = index_mul(ir, index_min(ir, next, index_sub(ir, last, one)), width);
-        field.next_slot = stray_slot(t, next, index_sub(ir, one, field.turn));
-        if (!t->p.partial)
-            clear_stray(t, body, field.next_slot);
+        field.next_places = stray_places(t, next, index_sub(ir, one, field.turn));
+        clear_stray(t, body, field.next_places);
     }
     emit_group(t, body, field, none);
-    emit_stray(t, body, field.slot, field.column, PAIR, none);
+    emit_stray(t, body, &field, none);
 }
 
 static void emit_groups(Tiled *t, Block *block)
@@ -467,16 +453,16 @@ static void emit_groups(Tiled *t, Block *block)
         .group = end,
         .column = index_const(ir, whole * WIDTH),
         .turn = zero,
-        .slot = stray_slot(t, index_const(ir, whole + 1), zero), /* the last whole group is split again as its next */
+        .places =
+            stray_places(t, index_const(ir, whole + 1), zero), /* the last whole group is split again as its next */
     };
     const Corner corner = {.column = field.column};
     Node *masks[PAIR] = {0};
     contract_emit_masks(&t->p.c, &corner, field.panels, rest % PANEL != 0, masks);
-    if (!t->p.partial)
-        clear_stray(t, body, field.slot);
+    clear_stray(t, body, field.places);
     split_columns(t, body, &field, zero, masks);
     emit_group(t, body, field, masks);
-    emit_stray(t, body, field.slot, field.column, field.panels, masks);
+    emit_stray(t, body, &field, masks);
 }
 
 /* ---- units ---- */

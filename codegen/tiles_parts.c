@@ -171,54 +171,6 @@ bool tiles_match(TileProduct *p)
     return c->guess_rows > 0;
 }
 
-void tiles_plan_stray(TileProduct *p, int64_t least, int64_t most)
-{
-    int64_t rows;
-    if (!const_is_int(p->c.roles.rows, &rows))
-        return;
-    const int64_t strips = rows / TILE_ROWS, more = rows % TILE_ROWS;
-    if (strips < least || strips > most || more < 1 || more > STRAY_MOST)
-        return;
-    p->stray = suggest_int(p->c.trial, "stray", 0, 1, 1) ? (int)more : 0;
-    if (p->stray)
-        p->stray_a = tiles_local(p, "stray_a", DTYPE_F32, more * p->steps * DEPTH);
-}
-
-static Node *stray_at(const TileProduct *p, Node *step, int row, Node *beyond)
-{
-    Ir *const ir = p->ir;
-    Node *const at = index_add(ir, index_mul(ir, step, index_const(ir, DEPTH)), beyond);
-    return index_add(ir, index_const(ir, row * p->steps * DEPTH), at);
-}
-
-void tiles_copy_stray(TileProduct *p, Block *block)
-{
-    Ir *const ir = p->ir;
-    if (p->stray == 0)
-        return;
-    Node *const step = axis_make(ir, "step", NULL), *const steps = index_const(ir, p->steps);
-    Block *const body = body_for(ir, block, step, index_const(ir, 0), steps, 1);
-    for (int row = 0; row < p->stray; row++) {
-        Node *const number = index_sub(ir, p->c.roles.rows, index_const(ir, p->stray - row));
-        const Splitting splitting = tiles_split_a(p, body, number, tiles_step(p, step));
-        for (int i = 0; i < 2; i++)
-            tiles_store(p, body, p->stray_a, stray_at(p, step, row, index_const(ir, i * TILE_WORDS)),
-                        splitting.values[i]);
-    }
-}
-
-Node *tiles_stray_products(TileProduct *p, Block *block, Node *step, int row, Node *number, Node *const *values,
-                           Node *sum)
-{
-    Ir *const ir = p->ir;
-    for (int i = 0; i < 2; i++) {
-        Node *const beyond = index_add(ir, number, index_const(ir, i * TILE_WORDS));
-        Node *const a = tiles_load(p, block, p->stray_a, stray_at(p, step, row, beyond), 1);
-        sum = scalar3(ir, OP_fma, splat_make(ir, a, PANEL), values[i], sum);
-    }
-    return sum;
-}
-
 void tiles_share(TileProduct *p, int64_t least, int64_t even, TilesCost *cost)
 {
     TilesShape *const shape = &p->shape;

@@ -24,8 +24,8 @@ typedef struct TileProduct {
     int64_t tap_steps;          /* of DEPTH for one tap */
     int64_t steps, block_steps; /* of all of k, of one block */
     TilesShape shape;
-    int stray;                    /* rows beyond the last strip, so few that vectors of f32 multiply them */
-    Node *stray_a;                /* [row][steps of DEPTH], zeros beyond the last channel */
+    int stray; /* rows beyond the last strip, so few that vectors of f32 multiply them */
+    Node *stray_a, *stray_sums;
     Node *a_parts, *b_parts;      /* words as registers read them */
     Node *partial;                /* what blocks of k leave; NULL: there is one block */
     Node *row, *rows;             /* the unit's first row and how many it has, without stray ones */
@@ -36,14 +36,6 @@ typedef struct TileProduct {
  * known about the number of rows. */
 bool tiles_match(TileProduct *product);
 Node *tiles_local(TileProduct *product, const char *name, Dtype dtype, int64_t elements);
-/* A strip of one row takes as long as one of sixteen. Where there are `least` to `most` whole strips and a few rows
- * more, these are stray. */
-void tiles_plan_stray(TileProduct *product, int64_t least, int64_t most);
-void tiles_copy_stray(TileProduct *product, Block *block);
-/* `sum` and a stray row's products with rows `number` and `number` + 16 of a step of B, before these are split. To be
- * asked for in the order of steps and numbers, whoever splits them, so that bits do not depend on how units are cut. */
-Node *tiles_stray_products(TileProduct *product, Block *block, Node *step, int row, Node *number, Node *const *values,
-                           Node *sum);
 /* Of scratch, which the kernel writes. */
 Node *tiles_load(TileProduct *product, Block *block, Node *buffer, Node *offset, int lanes);
 void tiles_store(TileProduct *product, Block *block, Node *buffer, Node *offset, Node *value);
@@ -109,13 +101,31 @@ Node *tiles_result_row(TileProduct *product, const ResultRows *rows, int number)
 void tiles_results(TileProduct *product, Block *block, const Corner *corner, Node *rows, int at_once, int panels,
                    Node *const *masks);
 
+/* ---- rows beyond the last strip (tiles_stray.c) ---- */
+
+/* A strip of one row takes as long as one of sixteen. Where there are `least` to `most` whole strips and a few rows
+ * more, these are stray: vectors of f32 multiply them with the rows of B that are about to be split. */
+void tiles_plan_stray(TileProduct *product, int64_t least, int64_t most);
+/* Their rows of A, and sums of panels at `places`: [place][row][PANEL]. All that follows does nothing without stray
+ * rows. */
+void tiles_stray_locals(TileProduct *product, int64_t places);
+void tiles_copy_stray(TileProduct *product, Block *block);
+void tiles_clear_stray(TileProduct *product, Block *block, Node *first, Node *end);
+void tiles_load_stray(TileProduct *product, Block *block, Node *place, Node **sums);
+void tiles_store_stray(TileProduct *product, Block *block, Node *place, Node *const *sums);
+/* Adds products with rows `number` and `number` + 16 of a step of B. To be asked for in the order of steps and numbers,
+ * whoever splits them, so that bits do not depend on how units are cut. */
+void tiles_multiply_stray(TileProduct *product, Block *block, Node *step, Node *number, Node *const *values,
+                          Node **sums);
+/* To c.sums from `first` on, rows `pitch` apart. */
+void tiles_stray_results(TileProduct *product, Block *block, Node *place, int64_t first, int64_t pitch);
+
 /* ---- a product of one stage within another template (tiles.c); ir and what c needs are set before ---- */
 
 typedef struct Tiled {
     TileProduct p;
     Node *first_group, *last_group; /* of the chunk in this block of rows */
     bool within;                    /* another template's loops: parts of all columns stay */
-    Node *stray_sums;               /* [slot][panel][row][PANEL] */
     int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */
 } Tiled;
 

@@ -34,7 +34,6 @@ typedef struct Stream {
     int64_t high;                   /* strips of a field, or one less */
     int64_t group;                  /* panels that are multiplied by the same rows */
     Node *first_panel, *last_panel; /* of the group */
-    Node *stray_sums;               /* [panel of the group, and one more][row][PANEL] */
 } Stream;
 
 /* ---- decisions ---- */
@@ -66,13 +65,13 @@ static int64_t high_fields(const Stream *s, int64_t strips)
 static double unit_cycles(const TileProduct *p, int64_t strips, int64_t panels)
 {
     const Stream *const s = (const Stream *)p; /* whose first member it is */
-    if (s->p.stray && strips < p->shape.strips)
+    if (p->stray && strips < p->shape.strips)
         return HUGE_VAL;
     const int64_t fields = ceil_divide(strips, s->high), high = high_fields(s, strips);
     const double steps = (double)p->steps, columns = (double)panels, rows = (double)(strips * TILE_ROWS);
     const double field = (double)high * step_cycles(s->high) + (double)(fields - high) * step_cycles(s->high - 1);
     const double fetch = DEPTH * PANEL * 4 / BYTES_OF_A_CYCLE;
-    double cycles = steps * columns * ((field < fetch ? fetch : field) + s->p.stray * STRAY_CYCLES);
+    double cycles = steps * columns * ((field < fetch ? fetch : field) + p->stray * STRAY_CYCLES);
     const bool near = p->c.guess_rows * p->c.guess_depth * 4 <= p->c.target->l2;
     cycles += (double)ceil_divide(panels, s->group) * steps * rows * DEPTH * (near ? A_CYCLES : A_FAR_CYCLES) *
               (p->c.read_a == READ_STRIDED ? 1 : 1.5);
@@ -113,14 +112,14 @@ static bool plan(Stream *s)
     p->a_parts = tiles_local(p, "a_parts", DTYPE_U32, s->high * p->block_steps * STEP_WORDS);
     p->b_parts = tiles_local(p, "b_parts", DTYPE_U32, 2 * STEP_WORDS);
     p->c.sums = tiles_local(p, "sums", DTYPE_F32, s->high * STRIP + s->p.stray * PANEL);
-    if (s->p.stray) {
-        s->stray_sums = tiles_local(p, "stray_sums", DTYPE_F32, (s->group + 1) * s->p.stray * PANEL);
-    }
+    tiles_stray_locals(p, s->group + 1);
     if (p->block_steps < p->steps)
         p->partial = tiles_local(p, "partial", DTYPE_F32,
                                  ceil_divide(s->p.shape.unit_strips, s->high) * s->group * s->high * STRIP);
     return tiles_fit(p);
 }
+
+/* ---- splitting ---- */
 
 enum { SUMS = 0, A_REGISTER = 4, B_REGISTERS = 5 };
 
@@ -191,47 +190,13 @@ static Splitting split_vector(Stream *s, Block *block, Node *panel, Node *slot, 
     return splitting;
 }
 
-/* ---- rows beyond the last strip ---- */
-
-static Node *stray_sum(Stream *s, Node *panel, int row)
-{
-    Ir *const ir = s->p.ir;
-    Node *const within = index_sub(ir, panel, s->first_panel);
-    return index_add(ir, index_mul(ir, within, index_const(ir, s->p.stray * PANEL)), index_const(ir, row * PANEL));
-}
-
-static void clear_stray(Stream *s, Block *block)
-{
-    Ir *const ir = s->p.ir;
-    if (s->p.stray == 0)
-        return;
-    Node *const panel = axis_make(ir, "panel", NULL), *const end = index_add(ir, s->last_panel, index_const(ir, 1));
-    Block *const body = body_for(ir, block, panel, s->first_panel, end, 1);
-    for (int row = 0; row < s->p.stray; row++)
-        tiles_store(&s->p, body, s->stray_sums, stray_sum(s, panel, row),
-                    splat_make(ir, const_int(ir, DTYPE_F32, 0), PANEL));
-}
-
-static void open_stray(Stream *s, Block *block, Node *panel, Node **sums)
-{
-    for (int row = 0; row < s->p.stray; row++)
-        sums[row] = tiles_load(&s->p, block, s->stray_sums, stray_sum(s, panel, row), PANEL);
-}
-
-/* Adds products with rows `number` and `number` + 16 of a step of B. */
-static void multiply_stray(Stream *s, Block *block, Node *step, Node *number, Node *const *values, Node **sums)
-{
-    for (int row = 0; row < s->p.stray; row++)
-        sums[row] = tiles_stray_products(&s->p, block, step, row, number, values, sums[row]);
-}
-
-static void close_stray(Stream *s, Block *block, Node *panel, Node *const *sums)
-{
-    for (int row = 0; row < s->p.stray; row++)
-        tiles_store(&s->p, block, s->stray_sums, stray_sum(s, panel, row), sums[row]);
-}
-
 /* ---- products ---- */
+
+/* Of stray rows, within the group; one place more is for what is split behind the last panel. */
+static Node *stray_place(const Stream *s, Node *panel)
+{
+    return index_sub(s->p.ir, panel, s->first_panel);
+}
 
 static void split_first(Stream *s, Block *block)
 {
@@ -240,9 +205,9 @@ static void split_first(Stream *s, Block *block)
     Block *const body = body_for(ir, block, number, zero, index_const(ir, TILE_ROWS), 1);
     Node *const mask = panel_mask(s, s->first_panel), *sums[STRAY_MOST];
     const Splitting splitting = split_vector(s, body, s->first_panel, zero, s->p.first_step, number, mask);
-    open_stray(s, body, s->first_panel, sums);
-    multiply_stray(s, body, s->p.first_step, number, splitting.values, sums);
-    close_stray(s, body, s->first_panel, sums);
+    tiles_load_stray(&s->p, body, zero, sums);
+    tiles_multiply_stray(&s->p, body, s->p.first_step, number, splitting.values, sums);
+    tiles_store_stray(&s->p, body, zero, sums);
     tiles_split_all(&s->p, body, splitting);
 }
 
@@ -261,7 +226,7 @@ static void emit_beside(Stream *s, Block *block, const Field *field, Beside *bes
         if (i % PARTS == 0) {
             Node *const number = index_const(ir, i / PARTS);
             beside->splitting = split_vector(s, block, beside->panel, beside->slot, beside->step, number, beside->mask);
-            multiply_stray(s, block, beside->step, number, beside->splitting.values, beside->stray);
+            tiles_multiply_stray(&s->p, block, beside->step, number, beside->splitting.values, beside->stray);
         }
         tiles_split_next(&s->p, block, &beside->splitting);
     }
@@ -344,8 +309,8 @@ static void emit_step(Stream *s, Block *block, const Field *field, Node *step)
                                    index_sub(ir, step, p->first_step));
     Node *const slot = index_mod(ir, number, index_const(ir, 2)), *const rows = rows_at(s, step);
     Beside beside = plan_beside(s, field, step, slot);
-    Node *const panel = index_add(ir, field->panel, is_last(ir, step, p->last_step));
-    open_stray(s, block, panel, beside.stray); /* beyond the last panel, a sum that nobody reads */
+    Node *const place = stray_place(s, index_add(ir, field->panel, is_last(ir, step, p->last_step)));
+    tiles_load_stray(p, block, place, beside.stray);
     for (int part = 0; part < PARTS; part++) {
         Node *const words =
             index_add(ir, index_mul(ir, slot, index_const(ir, STEP_WORDS)), index_const(ir, part * STRIP));
@@ -360,7 +325,7 @@ static void emit_step(Stream *s, Block *block, const Field *field, Node *step)
                 emit_beside(s, block, field, &beside);
             }
         }
-    close_stray(s, block, panel, beside.stray);
+    tiles_store_stray(p, block, place, beside.stray);
 }
 
 /* All sums of the field, to or from memory: [field][panel][strip][TILE_ELEMENTS]. */
@@ -384,9 +349,7 @@ static void emit_results(Stream *s, Block *block, const Field *field, Node *cons
     for (int i = 0; i < field->strips; i++)
         tiles_op(p, block, OP_tile_store, p->c.sums, index_const(ir, i * STRIP),
                  tile_move_number(SUMS + i, TILE_WORDS));
-    for (int row = 0; row < s->p.stray; row++)
-        tiles_store(&s->p, block, p->c.sums, index_const(ir, field->strips * STRIP + row * PANEL),
-                    tiles_load(&s->p, block, s->stray_sums, stray_sum(s, field->panel, row), PANEL));
+    tiles_stray_results(p, block, stray_place(s, field->panel), field->strips * STRIP, PANEL);
     Node *const rows = index_min(ir, index_sub(ir, p->rows, first), index_const(ir, field->strips * TILE_ROWS));
     tiles_results(p, block, &corner, index_add(ir, rows, index_const(ir, p->stray)), ABREAST, 1, masks);
 }
@@ -465,7 +428,8 @@ static Node *emit_units(Stream *s, Block *body)
         s->first_panel = group;
         s->last_panel = index_min(ir, index_add(ir, group, index_const(ir, s->group)), s->last_panel);
     }
-    clear_stray(s, block);
+    Node *const places = index_sub(ir, index_add(ir, s->last_panel, index_const(ir, 1)), s->first_panel);
+    tiles_clear_stray(p, block, index_const(ir, 0), places);
     block = tiles_depth(p, block);
     split_first(s, block);
     emit_fields(s, block);
