@@ -8,7 +8,7 @@ belong to one session: Linux shares cores between sessions first, so that spinne
 
 The scheduler's tick decides what can come out: whoever loses a core loses it for a tick (4 ms at 250 Hz), and half of all time belongs to
 the spinners. The mean comes to 2 at best; a run shorter than a tick is either not hit at all or takes a whole tick longer. What that makes
-of anything as short is the last column: a loop of this script, on one core and without a wait, that takes as long as the quiet run."""
+of anything as short comes last: a loop of this script, of one thread and without a wait, that takes as long as the quiet run."""
 import argparse
 import json
 import os
