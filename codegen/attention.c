@@ -15,7 +15,7 @@
 #include "codegen/panels.h"
 #include "codegen/program.h"
 #include "codegen/rows.h"
-#include "codegen/tiles_parts.h"
+#include "codegen/tiles_field.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
 

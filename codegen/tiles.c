@@ -17,13 +17,9 @@
 #include "codegen/tiles.h"
 
 #include "codegen/contract.h"
-#include "codegen/tiles_parts.h"
+#include "codegen/tiles_field.h"
 #include "ir/kernel.h"
 #include "ir/loops.h"
-
-enum { PAIR = 2, WIDTH = PAIR * PANEL, HEIGHT = PAIR * TILE_ROWS };
-enum { STEP_WORDS = PARTS * PAIR * STRIP }; /* of a pair of strips at a step */
-enum { GROUP_PLACES = PAIR + 1 };           /* of stray rows' sums */
 
 /* ---- decisions ---- */
 
@@ -109,19 +105,9 @@ static bool plan(Tiled *t)
     return tiles_fit(&t->p);
 }
 
-/* ---- products ---- */
+/* ---- rows ---- */
 
-/* Where a pair of strips has the parts of a step: [pair][step][part][strip][TILE_ELEMENTS]; of B, two groups in turn.
- */
-static Node *parts_at(Tiled *t, Node *pair, Node *step)
-{
-    Ir *const ir = t->p.ir;
-    Node *const within = index_sub(ir, step, t->p.first_step);
-    return index_mul(ir, index_add(ir, index_mul(ir, pair, index_const(ir, t->p.block_steps)), within),
-                     index_const(ir, STEP_WORDS));
-}
-
-/* The unit's rows; those beyond the last repeat it. */
+/* The unit's rows, each pair of strips in its own slot. */
 static void split_rows(Tiled *t, Block *block)
 {
     Ir *const ir = t->p.ir;
@@ -130,28 +116,14 @@ static void split_rows(Tiled *t, Block *block)
     Node *const rows = index_mul(ir, index_ceildiv(ir, t->p.rows, strip), strip);
     Block *const outer = body_for(ir, block, row, index_const(ir, 0), rows, 1);
     Block *const body = body_for(ir, outer, step, t->p.first_step, t->p.last_step, 1);
-    Node *const last = index_sub(ir, t->p.c.roles.rows, index_const(ir, 1));
-    Splitting splitting =
-        tiles_split_a(&t->p, body, index_min(ir, index_add(ir, t->p.row, row), last), tiles_step(&t->p, step));
-    splitting.offset = index_add(ir, parts_at(t, index_floordiv(ir, row, height), step),
-                                 index_mul(ir, index_mod(ir, row, height), index_const(ir, TILE_WORDS)));
-    splitting.pitch = PAIR * STRIP;
-    tiles_split_all(&t->p, body, splitting);
+    Node *const pair = index_floordiv(ir, row, height), *const number = index_mod(ir, row, height);
+    tiles_split_all(&t->p, body, tiled_split_row(t, body, row, pair, number, step));
 }
-
-/* A block of results: strips of 16 rows and panels of 16 columns, registers of which each has. */
-typedef struct Field {
-    int halves, panels;
-    Node *pair, *group; /* numbers within the unit's rows, within all groups */
-    Node *column, *turn;
-    Node *places;             /* of stray rows' sums */
-    Node *next, *next_places; /* the column of the group to split meanwhile; NULL: none */
-} Field;
 
 /* ---- rows beyond the last strip ---- */
 
-/* Places of their sums with a group: one for each panel and one that nobody reads. Groups take them in turn, or, where
- * blocks of k follow each other, have their own. */
+/* Places of their sums with a group. Groups take them in turn, or, where blocks of k follow each other, have their own.
+ */
 static Node *stray_places(const Tiled *t, Node *group, Node *turn)
 {
     return index_mul(t->p.ir, t->p.partial ? group : turn, index_const(t->p.ir, GROUP_PLACES));
@@ -168,20 +140,6 @@ static void clear_all_stray(Tiled *t, Block *block)
     Ir *const ir = t->p.ir;
     if (t->p.partial)
         tiles_clear_stray(&t->p, block, index_const(ir, 0), index_const(ir, stray_groups(t) * GROUP_PLACES));
-}
-
-/* Adds products with what is split as vector `number` of a step. */
-static void multiply_stray(Tiled *t, Block *block, Node *places, Node *step, Node *number, Node *const *values)
-{
-    TileProduct *const p = &t->p;
-    Ir *const ir = p->ir;
-    if (p->stray == 0)
-        return;
-    Node *const strip = index_const(ir, TILE_ROWS), *sums[STRAY_MOST];
-    Node *const place = index_add(ir, places, index_floordiv(ir, number, strip));
-    tiles_load_stray(p, block, place, sums);
-    tiles_multiply_stray(p, block, step, index_mod(ir, number, strip), values, sums);
-    tiles_store_stray(p, block, place, sums);
 }
 
 /* In the last block of rows and the last of k. */
@@ -204,189 +162,17 @@ static void emit_stray(Tiled *t, Block *block, const Field *field, Node *const *
 
 /* ---- columns ---- */
 
-/* Word row `number` of a step of a group (first all of one panel), to the half of b_parts that `turn` says. */
-static Splitting split_vector(Tiled *t, Block *block, Node *column, Node *turn, Node *step, Node *number, Node *mask)
+/* A pair's share of the next group. */
+static Splitting split_next(Tiled *t, Block *block, const Field *field, Node *step, int number)
 {
     Ir *const ir = t->p.ir;
-    Node *const strip = index_const(ir, TILE_ROWS);
-    Node *const panel = index_mul(ir, index_floordiv(ir, number, strip), index_const(ir, PANEL));
-    Splitting splitting = tiles_split_b(&t->p, block, index_add(ir, column, panel), tiles_step(&t->p, step),
-                                        index_mod(ir, number, strip), mask);
-    splitting.offset = index_add(ir, parts_at(t, turn, step), index_mul(ir, number, index_const(ir, TILE_WORDS)));
-    splitting.pitch = PAIR * STRIP;
+    Node *const flat = index_add(ir, index_mul(ir, field->pair, index_const(ir, t->share)), index_const(ir, number));
+    Node *const turn = index_sub(ir, index_const(ir, 1), field->turn);
+    const Splitting splitting =
+        tiled_split_vector(t, block, field->next, turn, step, index_min(ir, flat, index_const(ir, WIDTH - 1)), NULL);
+    tiled_multiply_stray(t, block, field->next_places, step, index_min(ir, flat, index_const(ir, WIDTH)),
+                         splitting.values);
     return splitting;
-}
-
-/* The vectors of all steps of a group from `first` on. */
-static void split_columns(Tiled *t, Block *block, const Field *field, Node *first, Node *const *masks)
-{
-    Ir *const ir = t->p.ir;
-    for (int i = 0; i < field->panels; i++) {
-        Node *const step = axis_make(ir, "step", NULL), *const number = axis_make(ir, "number", NULL);
-        Block *const body = body_for(ir, block, step, t->p.first_step, t->p.last_step, 1);
-        Node *const begin = index_max(ir, first, index_const(ir, i * TILE_ROWS));
-        Block *const inner = body_for(ir, body, number, begin, index_const(ir, (i + 1) * TILE_ROWS), 1);
-        const Splitting splitting = split_vector(t, inner, field->column, field->turn, step, number, masks[i]);
-        multiply_stray(t, inner, field->places, step, number, splitting.values);
-        tiles_split_all(&t->p, inner, splitting);
-    }
-}
-
-enum { SUMS = 0, A_FIRST = 4, B_FIRST = 6 };
-
-static void load_parts(Tiled *t, Block *block, Node *parts, Node *pair, int strips, Node *step, int part, int first)
-{
-    Ir *const ir = t->p.ir;
-    for (int i = 0; i < strips; i++)
-        tiles_op(&t->p, block, OP_tile_load, parts,
-                 index_add(ir, parts_at(t, pair, step), index_const(ir, (part * PAIR + i) * STRIP)),
-                 tile_move_number(first + i, TILE_WORDS));
-}
-
-/* What is done beside the products of a step, in shares after each of them: the field's share of the next group is
- * split, rows of the group after that come to L2 and what results are made of, and to L1 what A's registers load in the
- * next step; within another template the rows of a call stay there, and it is B's. */
-enum { NEAR_LINES = STEP_WORDS / TILE_WORDS };
-typedef struct Beside {
-    const Field *field;
-    Node *step;
-    Splitting splitting;
-    int parts;               /* of all vectors to split */
-    Node *near;              /* offset of the parts that come to L1 */
-    Node *far_panel, *far_k; /* first panel and row of B that come to L2 */
-    int far_lines;
-    ResultRows results;
-    int dots, done;
-} Beside;
-
-static Beside plan_beside(Tiled *t, const Field *field, Node *step)
-{
-    Ir *const ir = t->p.ir;
-    const int rows = t->share ? (int)ceil_divide(DEPTH, ceil_divide(t->p.shape.unit_strips, PAIR)) : 0;
-    Beside beside = {.field = field, .step = step, .dots = PRODUCTS * field->halves * field->panels};
-    beside.near = parts_at(t, t->within ? field->turn : field->pair, index_add(ir, step, index_const(ir, 1)));
-    if (t->within)
-        return beside;
-    beside.parts = field->next ? t->share * PARTS : 0;
-    beside.far_panel =
-        index_add(ir, index_floordiv(ir, field->column, index_const(ir, PANEL)), index_const(ir, 2 * PAIR));
-    beside.far_k =
-        index_add(ir, tiles_flat(&t->p, tiles_step(&t->p, step), 0), index_mul(ir, field->pair, index_const(ir, rows)));
-    beside.far_lines = rows * PAIR;
-    beside.results = tiles_result_rows(&t->p, step, field->halves * TILE_ROWS);
-    return beside;
-}
-
-static Corner field_corner(const Tiled *t, const Field *field)
-{
-    Node *const first = index_mul(t->p.ir, field->pair, index_const(t->p.ir, HEIGHT));
-    return tiles_corner(&t->p, first, field->column);
-}
-
-static void emit_beside(Tiled *t, Block *block, Beside *beside)
-{
-    Ir *const ir = t->p.ir;
-    Contract *const c = &t->p.c;
-    const Field *const field = beside->field;
-    const int from = beside->done++, to = beside->done, dots = beside->dots;
-    for (int i = from * beside->parts / dots; i < to * beside->parts / dots; i++) {
-        if (i % PARTS == 0) {
-            Node *const number =
-                index_add(ir, index_mul(ir, field->pair, index_const(ir, t->share)), index_const(ir, i / PARTS));
-            Node *const turn = index_sub(ir, index_const(ir, 1), field->turn), *const most = index_const(ir, WIDTH);
-            beside->splitting = split_vector(t, block, field->next, turn, beside->step,
-                                             index_min(ir, number, index_const(ir, WIDTH - 1)), NULL);
-            multiply_stray(t, block, field->next_places, beside->step, index_min(ir, number, most),
-                           beside->splitting.values);
-        }
-        tiles_split_next(&t->p, block, &beside->splitting);
-    }
-    for (int i = from * NEAR_LINES / dots; i < to * NEAR_LINES / dots; i++)
-        contract_emit_prefetch(c, block, t->within ? t->p.b_parts : t->p.a_parts,
-                               index_add(ir, beside->near, index_const(ir, i * TILE_WORDS)), 1);
-    for (int i = from * beside->far_lines / dots; i < to * beside->far_lines / dots; i++) {
-        Node *const panel = index_add(ir, beside->far_panel, index_const(ir, i % PAIR));
-        Node *const k = index_add(ir, beside->far_k, index_const(ir, i / PAIR));
-        contract_emit_prefetch(c, block, c->b_buffer, contract_panel_offset(c, panel, k), 2);
-    }
-    const Corner corner = field_corner(t, field);
-    for (int i = from * beside->results.count / dots; i < to * beside->results.count / dots; i++)
-        contract_emit_row_fetch(c, block, &corner, tiles_result_row(&t->p, &beside->results, i), field->panels);
-}
-
-static void multiply(Tiled *t, Block *block, const Field *field, Beside *beside)
-{
-    for (int h = 0; h < field->halves; h++)
-        for (int p = 0; p < field->panels; p++) {
-            tiles_op(&t->p, block, OP_tile_dot, NULL, NULL,
-                     tile_dot_number(SUMS + PAIR * h + p, A_FIRST + h, B_FIRST + p));
-            emit_beside(t, block, beside);
-        }
-}
-
-/* The six products, the smallest first. Registers of an operand stay while the next product needs the same part. */
-static void emit_step(Tiled *t, Block *block, const Field *field, Node *step)
-{
-    static const struct {
-        int a, b;
-    } products[PRODUCTS] = {{2, 0}, {1, 0}, {0, 0}, {0, 1}, {1, 1}, {0, 2}};
-    int a = -1, b = -1;
-    Beside beside = plan_beside(t, field, step);
-    for (int i = 0; i < PRODUCTS; i++) {
-        if (products[i].b != b)
-            load_parts(t, block, t->p.b_parts, field->turn, field->panels, step, b = products[i].b, B_FIRST);
-        if (products[i].a != a)
-            load_parts(t, block, t->p.a_parts, field->pair, field->halves, step, a = products[i].a, A_FIRST);
-        multiply(t, block, field, &beside);
-    }
-}
-
-/* All sums of the field, to or from a buffer whose rows are `pitch` apart. */
-static void move_sums(Tiled *t, Block *block, Op op, const Field *field, Node *buffer, Node *offset, int64_t half_pitch,
-                      int64_t panel_pitch, int64_t pitch)
-{
-    Ir *const ir = t->p.ir;
-    for (int h = 0; h < field->halves; h++)
-        for (int p = 0; p < field->panels; p++)
-            tiles_op(&t->p, block, op, buffer, index_add(ir, offset, index_const(ir, h * half_pitch + p * panel_pitch)),
-                     tile_move_number(SUMS + PAIR * h + p, pitch));
-}
-
-static void move_partial(Tiled *t, Block *block, Op op, const Field *field)
-{
-    Ir *const ir = t->p.ir;
-    Node *const strip = index_add(ir, index_mul(ir, field->group, index_const(ir, t->p.shape.most_strips)),
-                                  index_mul(ir, field->pair, index_const(ir, PAIR)));
-    Node *const offset = index_mul(ir, strip, index_const(ir, PAIR * STRIP));
-    move_sums(t, block, op, field, t->p.partial, offset, PAIR * STRIP, STRIP, TILE_WORDS);
-}
-
-static void emit_results(Tiled *t, Block *block, const Field *field, Node *const *masks)
-{
-    Ir *const ir = t->p.ir;
-    Node *const first = index_mul(ir, field->pair, index_const(ir, HEIGHT)), *const zero = index_const(ir, 0);
-    const Corner corner = field_corner(t, field);
-    move_sums(t, block, OP_tile_store, field, t->p.c.sums, zero, TILE_ROWS * WIDTH, PANEL, WIDTH);
-    Node *const rows = index_min(ir, index_sub(ir, t->p.rows, first), index_const(ir, field->halves * TILE_ROWS));
-    tiles_results(&t->p, block, &corner, rows, PAIR, field->panels, masks);
-}
-
-static void emit_field(Tiled *t, Block *block, const Field *field, Node *const *masks)
-{
-    Ir *const ir = t->p.ir;
-    Block *carried, *rest;
-    Block *const fresh = tiles_fresh(&t->p, block, &carried);
-    for (int h = 0; h < field->halves; h++)
-        for (int p = 0; p < field->panels; p++)
-            tiles_op(&t->p, fresh, OP_tile_zero, NULL, NULL, SUMS + PAIR * h + p);
-    if (carried)
-        move_partial(t, carried, OP_tile_load, field);
-    Node *const step = axis_make(ir, "step", NULL);
-    emit_step(t, body_for(ir, block, step, t->p.first_step, t->p.last_step, 1), field, step);
-    Block *const last = tiles_last(&t->p, block, &rest);
-    if (rest)
-        move_partial(t, rest, OP_tile_store, field);
-    emit_results(t, last, field, masks);
 }
 
 /* One group of columns whose parts are there: all pairs of strips of the unit's rows, and the odd one. */
@@ -397,14 +183,20 @@ static void emit_group(Tiled *t, Block *block, Field field, Node *const *masks)
     Node *const pairs = index_floordiv(ir, strips, two);
     int64_t rows;
     field.halves = PAIR;
-    field.pair = axis_make(ir, "pair", NULL);
-    emit_field(t, body_for(ir, block, field.pair, index_const(ir, 0), pairs, 1), &field, masks);
+    field.rows = field.pair = axis_make(ir, "pair", NULL);
+    tiled_field(t, body_for(ir, block, field.pair, index_const(ir, 0), pairs, 1), &field, masks);
     if (const_is_int(t->p.c.roles.rows, &rows) && ceil_divide(rows - t->p.stray, TILE_ROWS) % PAIR == 0 &&
         t->p.shape.unit_strips % PAIR == 0)
         return;
     field.halves = 1;
-    field.pair = axis_make(ir, "pair", NULL);
-    emit_field(t, body_for(ir, block, field.pair, pairs, index_ceildiv(ir, strips, two), 1), &field, masks);
+    field.rows = field.pair = axis_make(ir, "pair", NULL);
+    tiled_field(t, body_for(ir, block, field.pair, pairs, index_ceildiv(ir, strips, two), 1), &field, masks);
+}
+
+/* Each pair brings some rows of a group. */
+static int far_rows(const Tiled *t)
+{
+    return t->share ? (int)ceil_divide(DEPTH, ceil_divide(t->p.shape.unit_strips, PAIR)) : 0;
 }
 
 /* Groups of full width. The first is split before, each other one during the one before it, but for vectors of which
@@ -416,20 +208,21 @@ static void emit_whole_groups(Tiled *t, Block *block, Node *last)
     Node *const none[PAIR] = {0};
     Node *const group = axis_make(ir, "group", NULL), *const within = index_sub(ir, group, t->first_group);
     Block *const body = body_for(ir, block, group, t->first_group, last, 1);
-    Field field = {.panels = PAIR, .group = group, .column = index_mul(ir, group, width)};
+    Field field = {.panels = PAIR, .group = group, .column = index_mul(ir, group, width), .far_rows = far_rows(t)};
     field.turn = index_mod(ir, within, index_const(ir, 2));
     field.places = stray_places(t, group, field.turn);
     Block *again;
     Block *const first = contract_emit_if(ir, body, scalar2(ir, OP_eq, within, zero), &again);
     clear_stray(t, first, field.places);
-    split_columns(t, first, &field, zero, none);
+    tiled_split_columns(t, first, &field, zero, none);
     Node *const pairs = index_ceildiv(ir, t->p.rows, index_const(ir, HEIGHT));
     if (!t->share)
         clear_stray(t, again, field.places);
-    split_columns(t, again, &field, index_mul(ir, pairs, index_const(ir, t->share)), none);
+    tiled_split_columns(t, again, &field, index_mul(ir, pairs, index_const(ir, t->share)), none);
     if (t->share) {
         Node *const next = index_add(ir, group, one);
         field.next = index_mul(ir, index_min(ir, next, index_sub(ir, last, one)), width);
+        field.split = split_next;
         field.next_places = stray_places(t, next, index_sub(ir, one, field.turn));
         clear_stray(t, body, field.next_places);
     }
@@ -453,6 +246,7 @@ static void emit_groups(Tiled *t, Block *block)
         .group = end,
         .column = index_const(ir, whole * WIDTH),
         .turn = zero,
+        .far_rows = far_rows(t),
         .places =
             stray_places(t, index_const(ir, whole + 1), zero), /* the last whole group is split again as its next */
     };
@@ -460,7 +254,7 @@ static void emit_groups(Tiled *t, Block *block)
     Node *masks[PAIR] = {0};
     contract_emit_masks(&t->p.c, &corner, field.panels, rest % PANEL != 0, masks);
     clear_stray(t, body, field.places);
-    split_columns(t, body, &field, zero, masks);
+    tiled_split_columns(t, body, &field, zero, masks);
     emit_group(t, body, field, masks);
     emit_stray(t, body, &field, masks);
 }
@@ -525,10 +319,10 @@ void tiles_columns_within(Tiled *t, Block *block)
     const int64_t panels = ceil_divide(t->p.c.guess_columns, PANEL);
     Node *const whole = index_const(ir, panels / PAIR);
     Field field = {.panels = PAIR, .column = index_mul(ir, group, index_const(ir, WIDTH)), .turn = group};
-    split_columns(t, body_for(ir, block, group, zero, whole, 1), &field, zero, none);
+    tiled_split_columns(t, body_for(ir, block, group, zero, whole, 1), &field, zero, none);
     field = (Field){.panels = 1, .column = index_mul(ir, whole, index_const(ir, WIDTH)), .turn = whole};
     if (panels % PAIR)
-        split_columns(t, block, &field, zero, none);
+        tiled_split_columns(t, block, &field, zero, none);
 }
 
 void tiles_rows_within(Tiled *t, Block *block)

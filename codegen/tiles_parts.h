@@ -1,5 +1,6 @@
 /* Inside of the templates for tile registers: f32 split into three bf16, and what both do alike. tiles.c keeps the
- * parts of a block of rows and of two groups of columns in L2, tiles_stream.c those of a few rows and steps in L1. */
+ * parts of a block of rows and of two groups of columns in L2, tiles_stationary.c those of all columns, tiles_stream.c
+ * those of a few rows and steps in L1. */
 #ifndef LATHE_CODEGEN_TILES_PARTS_H
 #define LATHE_CODEGEN_TILES_PARTS_H
 
@@ -119,23 +120,5 @@ void tiles_multiply_stray(TileProduct *product, Block *block, Node *step, Node *
                           Node **sums);
 /* To c.sums from `first` on, rows `pitch` apart. */
 void tiles_stray_results(TileProduct *product, Block *block, Node *place, int64_t first, int64_t pitch);
-
-/* ---- a product of one stage within another template (tiles.c); ir and what c needs are set before ---- */
-
-typedef struct Tiled {
-    TileProduct p;
-    Node *first_group, *last_group; /* of the chunk in this block of rows */
-    bool within;                    /* another template's loops: parts of all columns stay */
-    int share;                      /* vectors of the next group that each pair of strips splits in a step; 0: none */
-} Tiled;
-
-/* False when it has no rows of known number, read as they stand, or no panels of columns. */
-bool tiles_plan_within(Tiled *tiled, Node *stage, int bound);
-/* Scratch for parts of the rows of one call, of all columns, and for sums. */
-void tiles_locals_within(Tiled *tiled, int64_t *scratch);
-/* The parts of all columns, for many calls of the next. */
-void tiles_columns_within(Tiled *tiled, Block *block);
-/* The whole product of the stage's rows. */
-void tiles_rows_within(Tiled *tiled, Block *block);
 
 #endif
