@@ -96,6 +96,7 @@ static const Template templates[] = {
     {"recurrent", RECURRENT_SPACE, recurrent_schedule, recurrent_cost},
     {"attention", ATTENTION_SPACE, attention_schedule, attention_cost},
     {"stream", STREAM_SPACE, stream_schedule, stream_cost, .weighed = true},
+    {"stationary", STATIONARY_SPACE, stationary_schedule, stationary_cost, .weighed = true},
     {"tiles", TILES_SPACE, tiles_schedule, tiles_cost, .weighed = true},
     {"contract", CONTRACT_SPACE, contract_schedule, contract_cost},
     {"dots", DOTS_SPACE, dots_schedule, dots_cost},

@@ -223,6 +223,7 @@ static void emit_whole_groups(Tiled *t, Block *block, Node *last)
         Node *const next = index_add(ir, group, one);
         field.next = index_mul(ir, index_min(ir, next, index_sub(ir, last, one)), width);
         field.split = split_next;
+        field.vectors = t->share;
         field.next_places = stray_places(t, next, index_sub(ir, one, field.turn));
         clear_stray(t, body, field.next_places);
     }

@@ -101,7 +101,7 @@ static Beside plan_beside(Tiled *t, const Field *field, Node *step)
     beside.near = tiled_parts_at(t, t->within ? field->turn : field->rows, index_add(ir, step, index_const(ir, 1)));
     if (t->within)
         return beside;
-    beside.parts = field->split ? t->share * PARTS : 0;
+    beside.parts = field->vectors * PARTS;
     beside.far_panel =
         index_add(ir, index_floordiv(ir, field->column, index_const(ir, PANEL)), index_const(ir, 2 * PAIR));
     beside.far_k =

@@ -13,7 +13,7 @@ typedef struct Tiled {
     TileProduct p;
     Node *first_group, *last_group; /* of the chunk in this block of rows */
     bool within;                    /* another template's loops: parts of all columns stay */
-    int share;                      /* vectors that each field splits in a step for a later one; 0: none */
+    int share;                      /* vectors that a field splits in a step for a later one; 0: none */
 } Tiled;
 
 /* A block of results. */
@@ -22,7 +22,7 @@ typedef struct Field {
     Node *pair, *group;  /* numbers within the unit's rows, within all groups of columns */
     Node *rows, *turn;   /* where parts of its rows and of its columns stand: see tiled_parts_at */
     Node *column, *next; /* its first column; the first column or row of what is split meanwhile */
-    /* Vector `number` of what is split in a step; NULL: nothing is. */
+    int vectors;         /* that are split in a step */
     Splitting (*split)(Tiled *tiled, Block *block, const struct Field *field, Node *step, int number);
     Node *places, *next_places; /* of stray rows' sums */
     int far_rows;               /* of a step of the group after the next, that come to L2 meanwhile */
