@@ -21,9 +21,9 @@
 
 /* Cycles, measured as those of tiles.c. What splits A shows where it takes longer than the products it stands between.
  */
-#define LOADED        1.75
+#define LOADED        1.6
 #define A_CYCLES      0.9 /* to split an element */
-#define B_CYCLES      0.5
+#define B_CYCLES      1.0 /* the chunk waits for them */
 #define RESULT_CYCLES 0.25
 
 /* Columns are not cut: a unit would split its rows for few of them. */
