@@ -20,8 +20,8 @@ def asked(trials):
 
 def hidden(place):
     """On every kernel the fastest schedule is one that the cost model ranks low."""
-    trials, result = place.tune("--runner", f"{FAKE} hidden", "--trials", "240", "--timeout", "10m", "--seed", "5")
-    kit.check(len(trials) >= 240, f"{len(trials)} trials")
+    trials, result = place.tune("--runner", f"{FAKE} hidden", "--trials", "300", "--timeout", "10m", "--seed", "5")
+    kit.check(len(trials) >= 300, f"{len(trials)} trials")
     for (template, name), record in by_template(place).items():
         if template not in ("contract", "window"):
             continue
