@@ -73,6 +73,9 @@ enum { CPUS_MAX = 8192 };
  * Afterwards it may use the same CPUs as before. */
 void limits_move(const unsigned char *taken);
 
+/* May a filter answer the calling thread's system calls, perhaps with a signal? Then those that are not needed are not made. */
+bool limits_filtered(void);
+
 /* --- threads.c -------------------------------------------------------------------------------------------------------------- */
 
 typedef _Atomic uint32_t Word;

@@ -23,15 +23,19 @@ enum {
     LIBC_SIGNALS_REPLACE = 2,    /* SIG_SETMASK */
     LIBC_HARDWARE = 16,          /* AT_HWCAP */
     LIBC_BIND_NOW = 2,           /* RTLD_NOW */
+    LIBC_POLICY_FAIR = 0,        /* SCHED_OTHER */
 };
 
 /* Numbers of system calls. */
 #if defined(__x86_64__)
 enum { LIBC_CALL_FUTEX = 202, LIBC_CALL_AFFINITY = 204, LIBC_CALL_SET_AFFINITY = 203, LIBC_CALL_ARCH_PRCTL = 158 };
+enum { LIBC_CALL_SCHEDULE = 315, LIBC_CALL_SET_SCHEDULE = 314 }; /* sched_getattr, sched_setattr */
 #elif defined(__aarch64__)
 enum { LIBC_CALL_FUTEX = 98, LIBC_CALL_AFFINITY = 123, LIBC_CALL_SET_AFFINITY = 122 };
+enum { LIBC_CALL_SCHEDULE = 275, LIBC_CALL_SET_SCHEDULE = 274 };
 #elif defined(__arm__)
 enum { LIBC_CALL_FUTEX = 240, LIBC_CALL_AFFINITY = 242, LIBC_CALL_SET_AFFINITY = 241 };
+enum { LIBC_CALL_SCHEDULE = 381, LIBC_CALL_SET_SCHEDULE = 380 };
 #else
 #error "the runtime does not know the numbers of this machine's system calls"
 #endif
@@ -39,6 +43,16 @@ enum { LIBC_CALL_FUTEX = 240, LIBC_CALL_AFFINITY = 242, LIBC_CALL_SET_AFFINITY =
 typedef struct libc_time {
     long seconds, nanoseconds;
 } libc_time;
+
+typedef struct libc_schedule { /* struct sched_attr */
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime; /* of a thread of policy LIBC_POLICY_FAIR: its slice in nanoseconds, 0 where Linux is older than 6.12 */
+    uint64_t deadline, period;
+    uint32_t least, most;
+} libc_schedule;
 
 typedef uintptr_t libc_thread; /* pthread_t: an integer or a pointer */
 

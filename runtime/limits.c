@@ -147,8 +147,21 @@ int limits_threads(void)
     return smaller(smaller(affinity_cpus(), THREADS_MAX), limits_quota("/sys/fs/cgroup", "/proc/self/cgroup"));
 }
 
+bool limits_filtered(void)
+{
+    static const char free[] = "Seccomp:\t0";
+    char content[FILE_SIZE];
+    file_read("/proc/thread-self/status", content);
+    for (const char *line = content, *end; (end = strchr(line, '\n')) != NULL; line = end + 1)
+        if ((size_t)(end - line) == sizeof free - 1 && memcmp(line, free, sizeof free - 1) == 0)
+            return false;
+    return true;
+}
+
 void limits_move(const unsigned char *taken)
 {
+    if (limits_filtered())
+        return;
     unsigned char mask[CPUS_MAX / 8], others[CPUS_MAX / 8];
     const long bytes = syscall(LIBC_CALL_AFFINITY, 0, sizeof mask, mask);
     unsigned any = 0;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -26,6 +27,9 @@ _Static_assert(LIBC_BIND_NOW == RTLD_NOW, "");
 _Static_assert(LIBC_CALL_FUTEX == SYS_futex, "");
 _Static_assert(LIBC_CALL_AFFINITY == SYS_sched_getaffinity, "");
 _Static_assert(LIBC_CALL_SET_AFFINITY == SYS_sched_setaffinity, "");
+_Static_assert(LIBC_CALL_SCHEDULE == SYS_sched_getattr, "");
+_Static_assert(LIBC_CALL_SET_SCHEDULE == SYS_sched_setattr, "");
+_Static_assert(LIBC_POLICY_FAIR == SCHED_OTHER, "");
 #ifdef __x86_64__
 _Static_assert(LIBC_CALL_ARCH_PRCTL == SYS_arch_prctl, "");
 #endif
@@ -33,6 +37,7 @@ _Static_assert(LIBC_CALL_ARCH_PRCTL == SYS_arch_prctl, "");
 _Static_assert(sizeof(libc_time) == sizeof(struct timespec), "");
 _Static_assert(offsetof(libc_time, nanoseconds) == offsetof(struct timespec, tv_nsec), "");
 _Static_assert(sizeof(((libc_time *)0)->seconds) == sizeof(time_t), "");
+_Static_assert(sizeof(libc_schedule) == 56, ""); /* SCHED_ATTR_SIZE_VER1; the header of struct sched_attr is not everywhere */
 _Static_assert(sizeof(libc_thread) == sizeof(pthread_t), "");
 _Static_assert(sizeof(libc_thread_attributes) >= sizeof(pthread_attr_t), "");
 _Static_assert(_Alignof(libc_thread_attributes) >= _Alignof(pthread_attr_t), "");
